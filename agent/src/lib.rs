@@ -1,0 +1,16 @@
+//! The agent.
+//!
+//! Owns one machine's side of Pinion: its identity, its session with the
+//! coordinator, the journal of what it was about to do, and the calls to the
+//! container engine. Decides nothing about containers: `pinion_workload` does.
+//! Never runs an image by tag, never one that the machine's own policy does
+//! not allow, and never lets a credential out of `credentials`.
+//!
+//! ```text
+//!   coordinator ◀──session──▶ desired ─▶ reconcile ─▶ driver ─▶ engine
+//!                   ▲                      │  ▲
+//!                 report ◀─────────────────┘  └─ journal (on disk, before each step)
+//! ```
+
+pub mod credentials;
+pub mod driver;

@@ -1,0 +1,76 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use pinion_model::{Attempt, Digest, Generation, ImageRef, Repository, RolloutId, StageName, WorkloadName};
+use serde::{Deserialize, Serialize};
+
+/// All that this agent must converge to. Always complete; the latest wins.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Desired {
+    /// Fences the stream: a lower one is refused.
+    pub generation: Generation,
+    /// By workload; a workload without one is left as it is.
+    pub assignments: BTreeMap<WorkloadName, Assignment>,
+    /// How workloads are found on the machine.
+    pub catalog: BTreeMap<WorkloadName, CatalogEntry>,
+}
+
+/// How the containers of one workload are found, and what they start from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CatalogEntry {
+    /// Repositories whose images are this workload's.
+    pub repositories: Vec<Repository>,
+    /// Tag kept on the chosen digest for the machine's own provisioner.
+    pub local_tag: String,
+}
+
+/// What this agent must converge to for one workload.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Assignment {
+    /// Which workload.
+    pub workload: WorkloadName,
+    /// Changes only when this assignment does; every report names it.
+    pub generation: Generation,
+    /// Raised by an operator to try the same digest again.
+    pub attempt: Attempt,
+    /// The rollout that it is part of; none for catching up with the stable digest.
+    pub rollout: Option<RolloutId>,
+    /// Its stage there.
+    pub stage: Option<StageName>,
+    /// The same digest in one repository per registry, in order of preference.
+    /// Empty: leave the containers as they are (what was asked before is withdrawn).
+    pub run: Vec<ImageRef>,
+    /// Images to pull and verify without touching a container.
+    pub prefetch: Vec<ImageRef>,
+    /// From receipt: when it has not cut over by then, it never does.
+    pub start_within: Duration,
+    /// From the start of the next container: proven by then, or rolled back.
+    pub healthy_deadline: Duration,
+    /// How long the container must be healthy without a break to be proven.
+    pub min_healthy: Duration,
+    /// How long the old container is kept after that.
+    pub soak: Duration,
+    /// What to do while the workload is in use.
+    pub in_use: InUsePolicy,
+    /// Tag kept on the chosen digest; empty: the catalog's.
+    pub local_tag: String,
+}
+
+impl Assignment {
+    /// The digest to run; none when the containers are left as they are.
+    #[must_use]
+    pub fn digest(&self) -> Option<&Digest> {
+        self.run.first().map(|image| &image.digest)
+    }
+}
+
+/// What to do while the machine says that a workload is in use.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InUsePolicy {
+    /// Wait until it is not.
+    #[default]
+    Wait,
+    /// Cut over all the same.
+    Force,
+}

@@ -1,0 +1,1 @@
+//! Conversions between messages and the words of [`pinion_model`].
