@@ -9,14 +9,19 @@ use prost::Message as _;
 use prost_reflect::{DescriptorPool, MethodDescriptor, Value};
 
 const FILES: [&str; 9] = [
-    "access", "agents", "audit", "enrollment", "fleet", "pins", "roles", "rollouts", "types",
+    "access",
+    "agents",
+    "audit",
+    "enrollment",
+    "fleet",
+    "pins",
+    "roles",
+    "rollouts",
+    "types",
 ];
 
 /// Messages that carry a secret: no `Debug` is derived for them.
-const SECRET: [&str; 2] = [
-    ".pinion.v1.EnrollRequest",
-    ".pinion.v1.CreateTokenResponse",
-];
+const SECRET: [&str; 2] = [".pinion.v1.EnrollRequest", ".pinion.v1.CreateTokenResponse"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");

@@ -41,12 +41,21 @@ pub fn to_json<M: Message>(name: &str, message: &M) -> Result<serde_json::Value,
     let descriptor = pool()
         .get_message_by_name(&format!("pinion.v1.{name}"))
         .ok_or_else(|| JsonError::UnknownMessage(name.to_owned()))?;
-    let dynamic = DynamicMessage::decode(descriptor, message.encode_to_vec().as_slice())
-        .map_err(|source| JsonError::Decode { name: name.to_owned(), source })?;
-    let options = SerializeOptions::new().skip_default_fields(false).use_proto_field_name(true);
+    let dynamic = DynamicMessage::decode(descriptor, message.encode_to_vec().as_slice()).map_err(
+        |source| JsonError::Decode {
+            name: name.to_owned(),
+            source,
+        },
+    )?;
+    let options = SerializeOptions::new()
+        .skip_default_fields(false)
+        .use_proto_field_name(true);
     dynamic
         .serialize_with_options(serde_json::value::Serializer, &options)
-        .map_err(|source| JsonError::Write { name: name.to_owned(), source })
+        .map_err(|source| JsonError::Write {
+            name: name.to_owned(),
+            source,
+        })
 }
 
 fn pool() -> &'static DescriptorPool {
@@ -63,7 +72,10 @@ mod tests {
 
     #[test]
     fn names_and_defaults_are_the_protos_own() {
-        let pin = crate::v1::Pin { workload: "codex".into(), ..Default::default() };
+        let pin = crate::v1::Pin {
+            workload: "codex".into(),
+            ..Default::default()
+        };
         let json = to_json("Pin", &pin).expect("Pin is of pinion.v1");
         assert_eq!(json["workload"], "codex");
         assert_eq!(json["source_sha"], "");

@@ -29,5 +29,4 @@ pub mod v1 {
 
 /// The encoded descriptors of `pinion.v1`, extensions included, for
 /// reflection and JSON.
-pub const FILE_DESCRIPTOR_SET: &[u8] =
-    include_bytes!(concat!(env!("OUT_DIR"), "/pinion.v1.bin"));
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/pinion.v1.bin"));

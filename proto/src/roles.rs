@@ -32,7 +32,10 @@ mod tests {
     fn every_method_declares_a_role() {
         assert!(METHODS.len() > 30, "{METHODS:?}");
         for path in METHODS {
-            assert!(allowed_roles(path).is_some_and(|roles| !roles.is_empty()), "{path}");
+            assert!(
+                allowed_roles(path).is_some_and(|roles| !roles.is_empty()),
+                "{path}"
+            );
         }
     }
 

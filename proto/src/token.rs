@@ -56,7 +56,9 @@ impl EnrollmentToken {
     /// If the text is something else or was cut. The text itself is in no error.
     pub fn decode(text: &str) -> Result<Self, TokenError> {
         let body = text.trim().strip_prefix(PREFIX).ok_or(TokenError::Prefix)?;
-        let json = BASE64_URL_SAFE_NO_PAD.decode(body).map_err(|_| TokenError::Damaged)?;
+        let json = BASE64_URL_SAFE_NO_PAD
+            .decode(body)
+            .map_err(|_| TokenError::Damaged)?;
         let token: Self = serde_json::from_slice(&json).map_err(|_| TokenError::Damaged)?;
         if token.addresses.is_empty() || token.ca_sha256.len() != 64 || token.secret.is_empty() {
             return Err(TokenError::Damaged);
@@ -79,7 +81,10 @@ mod tests {
 
     #[test]
     fn what_was_written_is_read_again() {
-        assert_eq!(EnrollmentToken::decode(&format!(" {}\n", token().encode())).ok(), Some(token()));
+        assert_eq!(
+            EnrollmentToken::decode(&format!(" {}\n", token().encode())).ok(),
+            Some(token())
+        );
     }
 
     #[test]

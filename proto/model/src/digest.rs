@@ -41,7 +41,11 @@ impl SourceSha {
         if matches!(text.len(), 40 | 64) && is_lower_hex(text) {
             return Ok(());
         }
-        Err(ParseError::new("a source SHA", "the full 40 or 64 lower-case hex digits", text))
+        Err(ParseError::new(
+            "a source SHA",
+            "the full 40 or 64 lower-case hex digits",
+            text,
+        ))
     }
 }
 
@@ -56,8 +60,18 @@ mod tests {
     #[test]
     fn only_whole_sha256_digests_are_digests() {
         let good = format!("sha256:{}", "a1".repeat(32));
-        assert_eq!(good.parse::<Digest>().expect("good").short(), "a1a1a1a1a1a1");
-        for bad in ["", "sha256:", "sha256:abc", &good[7..], &good.to_uppercase(), &format!("{good}0")] {
+        assert_eq!(
+            good.parse::<Digest>().expect("good").short(),
+            "a1a1a1a1a1a1"
+        );
+        for bad in [
+            "",
+            "sha256:",
+            "sha256:abc",
+            &good[7..],
+            &good.to_uppercase(),
+            &format!("{good}0"),
+        ] {
             assert!(bad.parse::<Digest>().is_err(), "{bad}");
         }
     }
@@ -66,7 +80,12 @@ mod tests {
     fn a_short_sha_is_refused() {
         assert!("a".repeat(40).parse::<SourceSha>().is_ok());
         assert!("a".repeat(64).parse::<SourceSha>().is_ok());
-        for bad in ["abc1234".to_owned(), "g".repeat(40), "A".repeat(40), "a".repeat(41)] {
+        for bad in [
+            "abc1234".to_owned(),
+            "g".repeat(40),
+            "A".repeat(40),
+            "a".repeat(41),
+        ] {
             assert!(bad.parse::<SourceSha>().is_err(), "{bad}");
         }
     }

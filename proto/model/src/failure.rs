@@ -84,10 +84,16 @@ impl Failure {
     pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
         let mut message: String = message.into();
         if message.len() > Self::MESSAGE_LIMIT {
-            let end = (0..=Self::MESSAGE_LIMIT).rev().find(|at| message.is_char_boundary(*at));
+            let end = (0..=Self::MESSAGE_LIMIT)
+                .rev()
+                .find(|at| message.is_char_boundary(*at));
             message.truncate(end.unwrap_or(0));
         }
-        Self { kind, message, log_tail: String::new() }
+        Self {
+            kind,
+            message,
+            log_tail: String::new(),
+        }
     }
 
     /// The same with a log; a log over the limit loses its beginning.
@@ -95,7 +101,9 @@ impl Failure {
     pub fn with_log(mut self, log: impl Into<String>) -> Self {
         let log: String = log.into();
         let from = log.len().saturating_sub(Self::LOG_TAIL_LIMIT);
-        let from = (from..=log.len()).find(|at| log.is_char_boundary(*at)).unwrap_or(log.len());
+        let from = (from..=log.len())
+            .find(|at| log.is_char_boundary(*at))
+            .unwrap_or(log.len());
         self.log_tail = log[from..].to_owned();
         self
     }
@@ -113,7 +121,8 @@ mod tests {
 
     #[test]
     fn what_is_too_long_is_cut_on_a_character() {
-        let failure = Failure::new(FailureKind::Health, "é".repeat(4000)).with_log("é".repeat(40_000));
+        let failure =
+            Failure::new(FailureKind::Health, "é".repeat(4000)).with_log("é".repeat(40_000));
         assert!(failure.message.len() <= Failure::MESSAGE_LIMIT);
         assert!(failure.log_tail.len() <= Failure::LOG_TAIL_LIMIT);
         assert!(failure.log_tail.ends_with('é'));

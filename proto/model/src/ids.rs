@@ -81,10 +81,18 @@ impl RolloutId {
             })
         };
         let tail = number(parts.next()) && number(parts.next());
-        if tail && parts.next().is_some_and(|name| WorkloadName::check(name).is_ok()) {
+        if tail
+            && parts
+                .next()
+                .is_some_and(|name| WorkloadName::check(name).is_ok())
+        {
             return Ok(());
         }
-        Err(ParseError::new("a rollout's id", "<workload>-<pin number>-<n>", text))
+        Err(ParseError::new(
+            "a rollout's id",
+            "<workload>-<pin number>-<n>",
+            text,
+        ))
     }
 }
 
@@ -95,7 +103,13 @@ mod tests {
 
     #[test]
     fn names_are_short_lower_case_words() {
-        for good in ["a", "workspace-server", "ip-10-0-0-1.ec2.internal", "a_b", &"x".repeat(63)] {
+        for good in [
+            "a",
+            "workspace-server",
+            "ip-10-0-0-1.ec2.internal",
+            "a_b",
+            &"x".repeat(63),
+        ] {
             assert!(good.parse::<AgentId>().is_ok(), "{good}");
         }
         for bad in ["", "-a", "a-", "A", "a b", "a/b", "é", &"x".repeat(64)] {

@@ -32,7 +32,9 @@ impl Repository {
     /// Host and port, as they stand in a credential's server address.
     #[must_use]
     pub fn host(&self) -> &str {
-        self.0.split_once('/').map_or(self.0.as_str(), |(host, _)| host)
+        self.0
+            .split_once('/')
+            .map_or(self.0.as_str(), |(host, _)| host)
     }
 
     /// The path below the host.
@@ -46,9 +48,15 @@ impl Repository {
 fn is_component(part: &str) -> bool {
     let edge = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     let bytes = part.as_bytes();
-    let inside = bytes.iter().all(|b| edge(*b) || matches!(b, b'.' | b'_' | b'-'));
+    let inside = bytes
+        .iter()
+        .all(|b| edge(*b) || matches!(b, b'.' | b'_' | b'-'));
     let ends = matches!((bytes.first(), bytes.last()), (Some(a), Some(b)) if edge(*a) && edge(*b));
-    inside && ends && !["..", "._", "_.", ".-", "-.", "_-", "-_", "___"].iter().any(|bad| part.contains(bad))
+    inside
+        && ends
+        && !["..", "._", "_.", ".-", "-.", "_-", "-_", "___"]
+            .iter()
+            .any(|bad| part.contains(bad))
 }
 
 fn is_host(host: &str) -> bool {
@@ -62,7 +70,9 @@ fn is_host(host: &str) -> bool {
             !label.is_empty()
                 && !label.starts_with('-')
                 && !label.ends_with('-')
-                && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+                && label
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
         });
     port_ok && name_ok && (name == "localhost" || name.contains('.') || port.is_some())
 }
@@ -89,7 +99,10 @@ impl std::str::FromStr for ImageRef {
         let (repository, digest) = text
             .split_once('@')
             .ok_or_else(|| ParseError::new("an image", "repository@digest", text))?;
-        Ok(Self { repository: repository.parse()?, digest: digest.parse()? })
+        Ok(Self {
+            repository: repository.parse()?,
+            digest: digest.parse()?,
+        })
     }
 }
 
@@ -108,14 +121,35 @@ mod tests {
 
     #[test]
     fn a_repository_names_its_host() {
-        for good in ["ghcr.io/molecule-ai/platform", "registry.fly.io/molecule-tenant", "10.251.0.1:5000/app", "localhost/app", "localhost:5000/a/b"] {
+        for good in [
+            "ghcr.io/molecule-ai/platform",
+            "registry.fly.io/molecule-tenant",
+            "10.251.0.1:5000/app",
+            "localhost/app",
+            "localhost:5000/a/b",
+        ] {
             assert!(good.parse::<Repository>().is_ok(), "{good}");
         }
-        for bad in ["app", "library/app", "https://ghcr.io/a", "ghcr.io/", "ghcr.io/A", "ghcr.io/a:tag", "ghcr.io/a@sha256:0", "ghcr.io//a", "ghcr.io:x/a", "ghcr.io/a..b", "ghcr.io/../a"] {
+        for bad in [
+            "app",
+            "library/app",
+            "https://ghcr.io/a",
+            "ghcr.io/",
+            "ghcr.io/A",
+            "ghcr.io/a:tag",
+            "ghcr.io/a@sha256:0",
+            "ghcr.io//a",
+            "ghcr.io:x/a",
+            "ghcr.io/a..b",
+            "ghcr.io/../a",
+        ] {
             assert!(bad.parse::<Repository>().is_err(), "{bad}");
         }
         let repository: Repository = "10.251.0.1:5000/a/b".parse().expect("good");
-        assert_eq!((repository.host(), repository.path()), ("10.251.0.1:5000", "a/b"));
+        assert_eq!(
+            (repository.host(), repository.path()),
+            ("10.251.0.1:5000", "a/b")
+        );
     }
 
     #[test]

@@ -22,7 +22,9 @@ mod time;
 
 pub use digest::{Digest, SourceSha};
 pub use failure::{Failure, FailureKind};
-pub use ids::{AgentId, OperatorName, RegistryName, RolloutId, StageName, StrategyName, WorkloadName};
+pub use ids::{
+    AgentId, OperatorName, RegistryName, RolloutId, StageName, StrategyName, WorkloadName,
+};
 pub use image::{Image, ImageRef, Repository};
 pub use numbers::{Attempt, Generation, PinNumber, Revision, SessionEpoch};
 pub use phase::{AgentPhase, RolloutPhase};
@@ -47,7 +49,10 @@ impl ParseError {
     pub fn new(what: &'static str, allowed: &'static str, got: &str) -> Self {
         let mut got = got.to_owned();
         if got.len() > 80 {
-            let end = (0..=80).rev().find(|at| got.is_char_boundary(*at)).unwrap_or(0);
+            let end = (0..=80)
+                .rev()
+                .find(|at| got.is_char_boundary(*at))
+                .unwrap_or(0);
             got.truncate(end);
             got.push('…');
         }

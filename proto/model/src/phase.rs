@@ -44,7 +44,12 @@ impl AgentPhase {
     pub fn is_terminal(self) -> bool {
         matches!(
             self,
-            Self::Settled | Self::RolledBack | Self::RollbackFailed | Self::Staged | Self::Refused | Self::Withdrawn
+            Self::Settled
+                | Self::RolledBack
+                | Self::RollbackFailed
+                | Self::Staged
+                | Self::Refused
+                | Self::Withdrawn
         )
     }
 
@@ -57,7 +62,10 @@ impl AgentPhase {
     /// Terminal, and not as asked.
     #[must_use]
     pub fn is_failure(self) -> bool {
-        matches!(self, Self::RolledBack | Self::RollbackFailed | Self::Refused)
+        matches!(
+            self,
+            Self::RolledBack | Self::RollbackFailed | Self::Refused
+        )
     }
 
     /// The old container may have been stopped: a withdrawal comes too late.
@@ -65,7 +73,13 @@ impl AgentPhase {
     pub fn has_cut_over(self) -> bool {
         matches!(
             self,
-            Self::CuttingOver | Self::Verifying | Self::Soaking | Self::Settled | Self::RollingBack | Self::RolledBack | Self::RollbackFailed
+            Self::CuttingOver
+                | Self::Verifying
+                | Self::Soaking
+                | Self::Settled
+                | Self::RollingBack
+                | Self::RolledBack
+                | Self::RollbackFailed
         )
     }
 }
@@ -100,7 +114,10 @@ impl RolloutPhase {
     /// Nothing follows.
     #[must_use]
     pub fn is_terminal(self) -> bool {
-        matches!(self, Self::Completed | Self::RolledBack | Self::Aborted | Self::Superseded)
+        matches!(
+            self,
+            Self::Completed | Self::RolledBack | Self::Aborted | Self::Superseded
+        )
     }
 }
 

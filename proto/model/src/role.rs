@@ -27,9 +27,13 @@ impl std::str::FromStr for Role {
     type Err = crate::ParseError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL.iter().copied().find(|role| role.word() == text).ok_or_else(|| {
-            crate::ParseError::new("a role", "viewer, promoter, operator or admin", text)
-        })
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|role| role.word() == text)
+            .ok_or_else(|| {
+                crate::ParseError::new("a role", "viewer, promoter, operator or admin", text)
+            })
     }
 }
 

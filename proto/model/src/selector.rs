@@ -50,9 +50,11 @@ impl LabelSelector {
     /// Whether a machine with these labels is selected.
     #[must_use]
     pub fn matches(&self, labels: &Labels) -> bool {
-        self.0
-            .iter()
-            .all(|(key, want)| labels.get(key).is_some_and(|has| want.is_empty() || has == want))
+        self.0.iter().all(|(key, want)| {
+            labels
+                .get(key)
+                .is_some_and(|has| want.is_empty() || has == want)
+        })
     }
 }
 
@@ -69,9 +71,17 @@ mod tests {
 
     #[test]
     fn all_labels_must_match_and_an_empty_value_matches_any() {
-        let labels = Labels::from([("region".into(), "ord".into()), ("tier".into(), "free".into())]);
+        let labels = Labels::from([
+            ("region".into(), "ord".into()),
+            ("tier".into(), "free".into()),
+        ]);
         let selector = |pairs: &[(&str, &str)]| {
-            LabelSelector(pairs.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect())
+            LabelSelector(
+                pairs
+                    .iter()
+                    .map(|(k, v)| ((*k).into(), (*v).into()))
+                    .collect(),
+            )
         };
         assert!(selector(&[]).matches(&labels));
         assert!(selector(&[("region", "ord")]).matches(&labels));

@@ -6,7 +6,9 @@ use crate::ParseError;
 
 /// An instant: milliseconds since 1970-01-01T00:00:00Z. Passed in, never read
 /// from a clock here.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct Timestamp(pub u64);
 
@@ -46,7 +48,13 @@ impl std::fmt::Display for Timestamp {
 ///
 /// If the text is something else, negative, or longer than 366 days.
 pub fn parse_duration(text: &str) -> Result<Duration, ParseError> {
-    let error = || ParseError::new("a duration", "such as \"10s\", \"5m\" or \"1h 30m\", at most 366 days", text);
+    let error = || {
+        ParseError::new(
+            "a duration",
+            "such as \"10s\", \"5m\" or \"1h 30m\", at most 366 days",
+            text,
+        )
+    };
     if text.trim() == "0" {
         return Ok(Duration::ZERO);
     }
@@ -65,7 +73,11 @@ mod tests {
     #[test]
     fn durations_are_read_as_people_write_them() {
         for (text, seconds) in [("10s", 10), ("5m", 300), ("1h 30m", 5400), ("0", 0)] {
-            assert_eq!(parse_duration(text), Ok(Duration::from_secs(seconds)), "{text}");
+            assert_eq!(
+                parse_duration(text),
+                Ok(Duration::from_secs(seconds)),
+                "{text}"
+            );
         }
         for bad in ["", "5", "-5m", "five", "400 days 9h", "99999h"] {
             assert!(parse_duration(bad).is_err(), "{bad}");
