@@ -1,0 +1,323 @@
+use std::path::Path;
+use std::time::Duration;
+
+use pinion_model::Timestamp;
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKeyData, SanType,
+    SerialNumber,
+};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
+use sha2::{Digest as _, Sha256};
+
+use super::certificate::{self, CertificateError, hex};
+use super::files::{self, FileError};
+use super::{Subject, TrustDomain};
+
+/// Certificates start this long before they are made, for clocks that differ.
+const BACKDATE: Duration = Duration::from_secs(3600);
+const AUTHORITY_LIFE: Duration = Duration::from_secs(3650 * 86_400);
+/// A signing request is a public key and a signature; 8 KiB holds RSA-8192.
+const REQUEST_LIMIT: usize = 8 * 1024;
+
+/// The coordinator's own certificate authority (ECDSA P-256).
+pub struct Authority {
+    certificate: CertificateDer<'static>,
+    pem: String,
+    domain: TrustDomain,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+impl std::fmt::Debug for Authority {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Authority")
+            .field("domain", &self.domain)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The authority could not be made, read or used.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthorityError {
+    /// One of its files could not be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// One of its two files is missing.
+    #[error(
+        "{present} is there but {missing} is not: restore it from a backup, or, to start a new \
+         authority (every agent must enrol again), move {present} away"
+    )]
+    Half {
+        /// The file that is there.
+        present: String,
+        /// The file that is missing.
+        missing: String,
+    },
+    /// What a file holds is no key or no authority's certificate.
+    #[error("{path} does not hold {expected}")]
+    Damaged {
+        /// Which file.
+        path: String,
+        /// What it should hold.
+        expected: &'static str,
+    },
+    /// The certificate cannot be read.
+    #[error("read the authority's certificate")]
+    Certificate(#[from] CertificateError),
+    /// Signing failed.
+    #[error("issue a certificate")]
+    Issue(#[from] rcgen::Error),
+}
+
+/// A signing request that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("the CSR must be a PKCS #10 request in DER, at most 8 KiB, signed by its own key: {0}")]
+pub struct RequestError(String);
+
+/// From when to when, and for what, a certificate is good.
+#[derive(Debug, Clone, Copy)]
+pub struct Validity {
+    /// When it is issued; it is backdated by an hour.
+    pub from: Timestamp,
+    /// For how long from then.
+    pub life: Duration,
+}
+
+impl Validity {
+    /// The last instant, in whole seconds as certificates count.
+    #[must_use]
+    pub fn not_after(self) -> Timestamp {
+        let end = self.from + self.life;
+        Timestamp(end.0 / 1000 * 1000)
+    }
+}
+
+/// A certificate that was just issued.
+#[derive(Debug, Clone)]
+pub struct Issued {
+    /// The certificate.
+    pub der: CertificateDer<'static>,
+    /// The same as PEM.
+    pub pem: String,
+    /// Its serial number in lower-case hex.
+    pub serial: String,
+    /// The last instant at which it is good.
+    pub not_after: Timestamp,
+}
+
+/// The public key of a signing request. Everything else that the request asks
+/// for (names, a CA flag, key usages) is dropped: nothing of it is signed.
+///
+/// # Errors
+///
+/// If it is no request, or not signed by the key in it.
+pub fn public_key(csr: &[u8]) -> Result<rcgen::PublicKey, RequestError> {
+    if csr.len() > REQUEST_LIMIT {
+        return Err(RequestError(format!("it has {} bytes", csr.len())));
+    }
+    CertificateSigningRequestParams::from_der(&csr.into())
+        .map(|request| request.public_key)
+        .map_err(|error| RequestError(error.to_string()))
+}
+
+impl Authority {
+    /// The authority in `dir` (`ca.pem`, `ca.key`), made there if neither file
+    /// exists. A new one signs names of `domain`; an old one keeps its own.
+    ///
+    /// # Errors
+    ///
+    /// If a file cannot be read or written, is damaged, or stands alone.
+    pub fn open(dir: &Path, domain: TrustDomain, now: Timestamp) -> Result<Self, AuthorityError> {
+        let (cert_path, key_path) = (dir.join("ca.pem"), dir.join("ca.key"));
+        let half = |present: &Path, missing: &Path| AuthorityError::Half {
+            present: present.display().to_string(),
+            missing: missing.display().to_string(),
+        };
+        match (files::read(&cert_path)?, files::read(&key_path)?) {
+            (Some(pem), Some(key)) => Self::read(&cert_path, pem, &key_path, &key),
+            (Some(_), None) => Err(half(&cert_path, &key_path)),
+            (None, Some(_)) => Err(half(&key_path, &cert_path)),
+            (None, None) => {
+                files::private_dir(dir)?;
+                let (authority, key) = Self::create(domain, now)?;
+                files::write_secret(&key_path, &key.serialize_pem())?;
+                files::write_public(&cert_path, &authority.pem)?;
+                Ok(authority)
+            }
+        }
+    }
+
+    fn read(
+        cert_path: &Path,
+        pem: String,
+        key_path: &Path,
+        key: &str,
+    ) -> Result<Self, AuthorityError> {
+        let damaged = |path: &Path, expected| AuthorityError::Damaged {
+            path: path.display().to_string(),
+            expected,
+        };
+        let key = KeyPair::from_pem(key)
+            .map_err(|_| damaged(key_path, "a private key in PKCS #8 PEM"))?;
+        let certificate = CertificateDer::from_pem_slice(pem.as_bytes())
+            .map_err(|_| damaged(cert_path, "a certificate in PEM"))?;
+        let parsed = certificate::parse(&certificate)?;
+        let ours = parsed.public_key().subject_public_key.data.as_ref() == key.der_bytes();
+        if !ours {
+            return Err(damaged(cert_path, "the certificate of ca.key"));
+        }
+        let domain = certificate::uris(&parsed)?
+            .into_iter()
+            .find_map(TrustDomain::from_uri)
+            .ok_or_else(|| {
+                damaged(
+                    cert_path,
+                    "an authority's certificate with a spiffe:// name",
+                )
+            })?;
+        drop(parsed);
+        let issuer = Issuer::from_ca_cert_der(&certificate, key)?;
+        Ok(Self {
+            certificate,
+            pem,
+            domain,
+            issuer,
+        })
+    }
+
+    fn create(domain: TrustDomain, now: Timestamp) -> Result<(Self, KeyPair), AuthorityError> {
+        let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)?;
+        let copy = KeyPair::from_pem(&key.serialize_pem())?;
+        let mut params = CertificateParams::default();
+        validity(
+            &mut params,
+            Validity {
+                from: now,
+                life: AUTHORITY_LIFE,
+            },
+        );
+        params.serial_number = Some(serial());
+        params.distinguished_name = common_name("Pinion authority");
+        params.subject_alt_names = vec![SanType::URI(domain.uri().try_into()?)];
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let signed = params.self_signed(&key)?;
+        let (certificate, pem) = (signed.der().clone(), signed.pem());
+        let issuer = Issuer::new(params, key);
+        Ok((
+            Self {
+                certificate,
+                pem,
+                domain,
+                issuer,
+            },
+            copy,
+        ))
+    }
+
+    /// The authority's certificate.
+    #[must_use]
+    pub fn certificate(&self) -> &CertificateDer<'static> {
+        &self.certificate
+    }
+
+    /// The authority's certificate as PEM.
+    #[must_use]
+    pub fn pem(&self) -> &str {
+        &self.pem
+    }
+
+    /// The domain of the names that it signs.
+    #[must_use]
+    pub fn domain(&self) -> &TrustDomain {
+        &self.domain
+    }
+
+    /// SHA-256 of its certificate (DER), 64 hex digits: what enrolment tokens carry.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        hex(&Sha256::digest(&self.certificate))
+    }
+
+    /// A client certificate that says that the holder of `key` is `subject`.
+    ///
+    /// # Errors
+    ///
+    /// If signing fails.
+    pub fn issue_client(
+        &self,
+        subject: &Subject,
+        key: &impl PublicKeyData,
+        valid: Validity,
+    ) -> Result<Issued, AuthorityError> {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = common_name(&subject.to_string());
+        params.subject_alt_names = vec![SanType::URI(subject.uri(&self.domain).try_into()?)];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        self.issue(params, key, valid)
+    }
+
+    /// A server certificate for `names`.
+    ///
+    /// # Errors
+    ///
+    /// If a name cannot stand in a certificate, or signing fails.
+    pub(super) fn issue_server(
+        &self,
+        names: Vec<SanType>,
+        key: &KeyPair,
+        valid: Validity,
+    ) -> Result<Issued, AuthorityError> {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = common_name("Pinion coordinator");
+        params.subject_alt_names = names;
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        self.issue(params, key, valid)
+    }
+
+    fn issue(
+        &self,
+        mut params: CertificateParams,
+        key: &impl PublicKeyData,
+        valid: Validity,
+    ) -> Result<Issued, AuthorityError> {
+        let serial = serial();
+        validity(&mut params, valid);
+        params.is_ca = IsCa::ExplicitNoCa;
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.use_authority_key_identifier_extension = true;
+        params.serial_number = Some(serial.clone());
+        let signed = params.signed_by(key, &self.issuer)?;
+        Ok(Issued {
+            der: signed.der().clone(),
+            pem: signed.pem(),
+            serial: hex(&serial.to_bytes()),
+            not_after: valid.not_after(),
+        })
+    }
+}
+
+fn validity(params: &mut CertificateParams, valid: Validity) {
+    let instant = |at: Timestamp| rcgen::date_time_ymd(1970, 1, 1) + Duration::from_millis(at.0);
+    let start = valid
+        .from
+        .0
+        .saturating_sub(u64::try_from(BACKDATE.as_millis()).unwrap_or(0));
+    params.not_before = instant(Timestamp(start / 1000 * 1000));
+    params.not_after = instant(valid.not_after());
+}
+
+fn common_name(name: &str) -> rcgen::DistinguishedName {
+    let mut distinguished = rcgen::DistinguishedName::new();
+    distinguished.push(DnType::CommonName, name);
+    distinguished
+}
+
+/// 127 random bits, never starting with a zero byte, so that DER keeps the
+/// bytes as they are.
+fn serial() -> SerialNumber {
+    let mut bytes: [u8; 16] = rand::random();
+    bytes[0] = bytes[0] & 0x7f | 0x40;
+    SerialNumber::from_slice(&bytes)
+}
