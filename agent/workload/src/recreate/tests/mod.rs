@@ -1,0 +1,3 @@
+mod merge;
+mod properties;
+mod quirks;
