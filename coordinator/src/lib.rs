@@ -13,3 +13,4 @@
 //! ```
 
 pub mod identity;
+pub mod listen;
