@@ -12,5 +12,7 @@
 //!                 report ◀─────────────────┘  └─ journal (on disk, before each step)
 //! ```
 
+pub mod config;
 pub mod credentials;
 pub mod driver;
+pub mod policy;

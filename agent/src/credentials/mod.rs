@@ -1,7 +1,29 @@
 //! What a registry accepts as proof of who we are.
+//!
+//! ```text
+//!   agent.toml binding ─▶ DOCKER_AUTH_CONFIG ─▶ config.json ─▶ anonymous, if agent.toml says so
+//!        │ helper                                  │ credHelpers, credsStore
+//!        └───────────────▶ helper process ◀────────┘         (own process group, time limit)
+//! ```
+//!
+//! Secrets live in memory alone, are wiped when dropped, and are in no error,
+//! log line or `Debug`. What is bound and fails is an error, never an
+//! anonymous pull.
 
 use pinion_model::{Failure, Repository};
 use secrecy::SecretString;
+
+mod builtin;
+mod config_file;
+mod error;
+mod helper_process;
+mod resolver;
+
+pub use builtin::{Action, BuiltinError, Vendor, speak};
+pub use config_file::{ConfigFileError, DockerConfig, Entry};
+pub use error::CredentialError;
+pub use helper_process::{HelperProcesses, Question, is_helper_name};
+pub use resolver::{Binding, Resolver, Source};
 
 /// A resolved credential. Never printed, never stored.
 pub struct Credential {
@@ -12,6 +34,7 @@ pub struct Credential {
 }
 
 /// The two kinds that Docker knows.
+#[derive(Clone)]
 pub enum Secret {
     /// A name and a password or token.
     Password {
@@ -22,6 +45,23 @@ pub enum Secret {
     },
     /// A refresh token, which stands for both.
     IdentityToken(SecretString),
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Password { .. } => "Password(…)",
+            Self::IdentityToken(_) => "IdentityToken(…)",
+        })
+    }
+}
+
+impl std::fmt::Debug for Credential {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Credential")
+            .field("server_address", &self.server_address)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Finds the credential for a repository.
