@@ -1,1 +1,44 @@
-//! x
+//! Real parts for tests and for the demo: engines, registries, networks, processes.
+//!
+//! Owns everything that a test needs around the product and takes it down again, whatever
+//! happened. Never imitates an engine, a registry or one of our own programs, and never asserts.
+//!
+//! ```text
+//!   scenario ── World (bridge pn<k>, CA, directory)
+//!                 ├── Registry (TLS, Basic or Bearer) ◄── Proxy (scripted faults)
+//!                 ├── Tenant (netns + veth + dockerd) ──── Agent (pinion-agent)
+//!                 ├── Coordinator (pinion-coordinator)
+//!                 └── Cli (pinion), curl, buf
+//!   sweep: takes a world down from what is on disk and in the kernel, so that the end of a test,
+//!          Ctrl-C and the next run after a crash are one and the same function
+//! ```
+
+pub mod agent;
+pub mod bearer;
+pub mod cli;
+pub mod command;
+pub mod coordinator;
+pub mod engine;
+pub mod fault;
+pub mod fleet;
+pub mod image;
+pub mod needs;
+pub mod process;
+pub mod registry;
+pub mod scenario;
+pub mod sweep;
+pub mod tenant;
+pub mod tls;
+pub mod wait;
+pub mod world;
+
+pub use agent::Agent;
+pub use cli::Cli;
+pub use coordinator::Coordinator;
+pub use fleet::{Fleet, FleetSpec};
+pub use image::{App, Behaviour};
+pub use registry::{Auth, Pushed, Registry};
+pub use scenario::scenario;
+pub use tenant::Tenant;
+pub use wait::eventually;
+pub use world::World;

@@ -1,0 +1,108 @@
+//! The program in the tests' images: answers its version over HTTP, and fails as it is told to.
+//!
+//! Standard library only and linked statically, because it is all that its image holds.
+//!
+//! `APP_VERSION` what it answers; `APP_PORT` where (8080); `APP_MODE` how it goes wrong:
+//! `good`, `crash`, `crash-after=SECONDS`, `unhealthy`, `regress-after=SECONDS`, `slow-start=SECONDS`.
+
+use std::env;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::exit;
+use std::time::{Duration, Instant};
+
+/// How it goes wrong, and after how long.
+enum Mode {
+    Good,
+    CrashAfter(Duration),
+    UnhealthyAfter(Duration),
+    HealthyAfter(Duration),
+}
+
+fn main() {
+    let port = env::var("APP_PORT").unwrap_or_else(|_| "8080".into());
+    if env::args().nth(1).as_deref() == Some("health") {
+        exit(i32::from(!is_healthy(&port)));
+    }
+    end_on_sigterm();
+    let version = env::var("APP_VERSION").unwrap_or_else(|_| "unknown".into());
+    let mode = mode(&env::var("APP_MODE").unwrap_or_else(|_| "good".into()));
+    println!("app {version} starts");
+    if let Mode::CrashAfter(after) = mode {
+        std::thread::spawn(move || {
+            std::thread::sleep(after);
+            eprintln!("fatal: cannot load the model catalogue: unexpected end of file");
+            exit(1);
+        });
+    }
+    serve(&port, &version, &mode);
+}
+
+fn mode(text: &str) -> Mode {
+    let (word, seconds) = text.split_once('=').unwrap_or((text, "0"));
+    let after = Duration::from_secs_f64(seconds.parse().expect("seconds in APP_MODE"));
+    match word {
+        "good" => Mode::Good,
+        "crash" | "crash-after" => Mode::CrashAfter(after),
+        "unhealthy" | "regress-after" => Mode::UnhealthyAfter(after),
+        "slow-start" => Mode::HealthyAfter(after),
+        other => panic!("APP_MODE={other} is not known"),
+    }
+}
+
+fn serve(port: &str, version: &str, mode: &Mode) {
+    let started = Instant::now();
+    let listener = TcpListener::bind(format!("0.0.0.0:{port}")).expect("listen");
+    println!("app {version} listens on {port}");
+    for stream in listener.incoming().flatten() {
+        let healthy = match mode {
+            Mode::Good | Mode::CrashAfter(_) => true,
+            Mode::UnhealthyAfter(after) => started.elapsed() < *after,
+            Mode::HealthyAfter(after) => started.elapsed() >= *after,
+        };
+        answer(stream, version, healthy);
+    }
+}
+
+fn answer(mut stream: TcpStream, version: &str, healthy: bool) {
+    let mut request = [0; 1024];
+    let read = stream.read(&mut request).unwrap_or(0);
+    let asks_health = request[..read].starts_with(b"GET /healthz");
+    let status = if asks_health && !healthy { "503 Service Unavailable" } else { "200 OK" };
+    let length = version.len() + 1;
+    // A client that went away is no matter of ours.
+    drop(write!(
+        stream,
+        "HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{version}\n"
+    ));
+}
+
+fn is_healthy(port: &str) -> bool {
+    let Ok(mut stream) = TcpStream::connect(format!("127.0.0.1:{port}")) else {
+        println!("nobody listens on {port}");
+        return false;
+    };
+    let mut answer = String::new();
+    let asked = stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: app\r\n\r\n");
+    let healthy = asked.is_ok()
+        && stream.read_to_string(&mut answer).is_ok()
+        && answer.starts_with("HTTP/1.1 200");
+    println!("{}", answer.lines().next().unwrap_or("no answer"));
+    healthy
+}
+
+/// As process 1 of its container it would ignore SIGTERM, and every stop would take ten seconds.
+fn end_on_sigterm() {
+    const SIGTERM: i32 = 15;
+    // SAFETY: libc's own signatures; the library is linked into every Rust program for Linux.
+    unsafe extern "C" {
+        fn signal(number: i32, action: extern "C" fn(i32)) -> usize;
+        fn _exit(code: i32) -> !;
+    }
+    extern "C" fn end(_: i32) {
+        // SAFETY: _exit may be called from a signal's action.
+        unsafe { _exit(0) }
+    }
+    // SAFETY: `end` only calls _exit.
+    unsafe { signal(SIGTERM, end) };
+}

@@ -1,0 +1,233 @@
+//! The real agent as a process on a tenant machine.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use rustix::process::Signal;
+
+use crate::command::{output, run_command};
+use crate::process::{Process, program};
+use crate::registry::docker_config;
+use crate::tenant::Tenant;
+
+const START: Duration = Duration::from_secs(30);
+
+/// An agent with a state directory of its own. Killed on drop.
+#[derive(Debug)]
+pub struct Agent {
+    name: String,
+    directory: PathBuf,
+    process: Option<Process>,
+}
+
+/// How an agent is set up on its machine.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// Prefixes of repositories that its machine allows.
+    pub allow: Vec<String>,
+    /// `(registry host, user, password)` for Docker's `config.json`.
+    pub credentials: Vec<(String, String, String)>,
+    /// `agent.toml`, if the machine has one beside what `enroll` writes.
+    pub config: Option<String>,
+}
+
+impl Agent {
+    /// Enrols the machine with `token` and starts its agent.
+    ///
+    /// # Errors
+    ///
+    /// If the enrolment is refused, or the agent is not ready within half a minute.
+    pub async fn start(tenant: &Tenant, token: &str, setup: &Setup) -> anyhow::Result<Self> {
+        let mut agent = Self::enrol(tenant, token, setup)?;
+        agent.start_again(tenant).await?;
+        Ok(agent)
+    }
+
+    /// Enrols the machine and starts nothing.
+    ///
+    /// # Errors
+    ///
+    /// If the enrolment is refused.
+    pub fn enrol(tenant: &Tenant, token: &str, setup: &Setup) -> anyhow::Result<Self> {
+        let agent = Self {
+            name: tenant.name().to_owned(),
+            directory: tenant.directory().join("agent"),
+            process: None,
+        };
+        fs::create_dir_all(agent.directory.join("docker"))?;
+        let entries: Vec<_> = setup
+            .credentials
+            .iter()
+            .map(|(host, user, password)| (host.as_str(), user.as_str(), password.as_str()))
+            .collect();
+        fs::write(agent.docker_config(), docker_config(&entries))?;
+        if let Some(config) = &setup.config {
+            fs::write(agent.config_file(), config)?;
+        }
+        let mut enrol = agent.command(tenant)?;
+        enrol
+            .args(["enroll", "--token", token, "--state-dir"])
+            .arg(agent.state());
+        enrol.args(setup.allow.iter().flat_map(|prefix| ["--allow", prefix]));
+        run_command(&mut enrol).with_context(|| format!("enrol {}", agent.name))?;
+        Ok(agent)
+    }
+
+    /// Starts it (again) on the same state, and waits until it is ready.
+    ///
+    /// # Errors
+    ///
+    /// If it ends or is not ready within half a minute.
+    pub async fn start_again(&mut self, tenant: &Tenant) -> anyhow::Result<()> {
+        self.launch(tenant)?;
+        let process = self.process.as_mut().context("it was launched")?;
+        let ready = |line: &str| line.starts_with("ready ").then_some(());
+        process
+            .line(&format!("agent {} is ready", self.name), START, ready)
+            .await
+    }
+
+    /// Starts it and waits for nothing.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be started.
+    pub fn launch(&mut self, tenant: &Tenant) -> anyhow::Result<()> {
+        let mut run = self.command(tenant)?;
+        run.args(["run", "--state-dir"]).arg(self.state());
+        run.args(["--docker-host", &tenant.docker_host()]);
+        if self.config_file().exists() {
+            run.arg("--config").arg(self.config_file());
+        }
+        let log = tenant.directory().join("agent.log");
+        self.process = Some(Process::start(&self.name, &mut run, &log)?);
+        Ok(())
+    }
+
+    /// The program on its machine, with nothing of the tester's own home.
+    ///
+    /// # Errors
+    ///
+    /// If it was not built.
+    pub fn command(&self, tenant: &Tenant) -> anyhow::Result<Command> {
+        let mut command = tenant.command(program("pinion-agent")?);
+        command
+            .env("DOCKER_CONFIG", self.directory.join("docker"))
+            .env("HOME", &self.directory)
+            .env("NO_COLOR", "1");
+        Ok(command)
+    }
+
+    /// Kills it at once (`kill -9`).
+    ///
+    /// # Errors
+    ///
+    /// If its end cannot be waited for.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
+        match self.process.take() {
+            Some(mut process) => process.kill(),
+            None => Ok(()),
+        }
+    }
+
+    /// Asks it to end (SIGTERM) and waits until it has.
+    ///
+    /// # Errors
+    ///
+    /// If it does not end within half a minute.
+    pub async fn stop(&mut self) -> anyhow::Result<()> {
+        if let Some(mut process) = self.process.take() {
+            process.signal(Signal::TERM);
+            process.ended(START).await?;
+        }
+        Ok(())
+    }
+
+    /// Name of its machine.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Process id.
+    ///
+    /// # Errors
+    ///
+    /// If it does not run.
+    pub fn id(&self) -> anyhow::Result<u32> {
+        let process = self.process.as_ref().context("the agent was stopped")?;
+        Ok(process.id())
+    }
+
+    /// All that it printed since it was started last.
+    #[must_use]
+    pub fn printed(&self) -> String {
+        self.process
+            .as_ref()
+            .map(Process::printed)
+            .unwrap_or_default()
+    }
+
+    /// Its state directory.
+    #[must_use]
+    pub fn state(&self) -> PathBuf {
+        self.directory.join("state")
+    }
+
+    /// Its directory for credential helpers, configuration and state.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Docker's `config.json` of its machine.
+    #[must_use]
+    pub fn docker_config(&self) -> PathBuf {
+        self.directory.join("docker/config.json")
+    }
+
+    fn config_file(&self) -> PathBuf {
+        self.directory.join("agent.toml")
+    }
+
+    /// What its local socket answers to a GET of `path`.
+    ///
+    /// # Errors
+    ///
+    /// If it does not answer 2xx within ten seconds.
+    pub fn ask_socket(&self, path: &str) -> anyhow::Result<serde_json::Value> {
+        let answer = run_command(
+            crate::command::command("curl")
+                .args(["-fsS", "--max-time", "10", "--unix-socket"])
+                .arg(self.state().join("agent.sock"))
+                .arg(format!("http://agent{path}")),
+        )?;
+        Ok(serde_json::from_str(&answer)?)
+    }
+}
+
+/// Tries to enrol on `tenant` with `token` into `state`; whatever comes of it.
+///
+/// # Errors
+///
+/// If the program cannot be started.
+pub fn try_enrol(
+    tenant: &Tenant,
+    token: &str,
+    state: &Path,
+    more: &[&str],
+) -> anyhow::Result<std::process::Output> {
+    let mut enrol = tenant.command(program("pinion-agent")?);
+    enrol.args([
+        "enroll",
+        "--token",
+        token,
+        "--allow",
+        "10.251.",
+        "--state-dir",
+    ]);
+    output(enrol.arg(state).args(more))
+}

@@ -1,0 +1,349 @@
+//! The whole product on real parts: what most tests begin with.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use serde_json::Value;
+
+use crate::agent::{Agent, Setup};
+use crate::cli::Cli;
+use crate::coordinator::Coordinator;
+use crate::engine::{Container, Run};
+use crate::image::App;
+use crate::registry::{Auth, PASSWORD, Pushed, Registry, USER};
+use crate::tenant::Tenant;
+use crate::wait::eventually;
+use crate::world::World;
+
+/// The workload of every fleet.
+pub const WORKLOAD: &str = "workspace-server";
+/// Its repository, below the registry's host.
+pub const REPOSITORY: &str = "molecule-ai/platform";
+/// Name of its container on every machine.
+pub const CONTAINER: &str = "workspace";
+/// Port on every machine.
+pub const PORT: u16 = 8080;
+
+/// A coordinator's configuration with a strategy in seconds.
+pub const CONFIGURATION: &str = r#"
+default_registry = "test"
+[registry.test]
+prefix = "registry.invalid/molecule-ai"
+[workload.workspace-server]
+images = { test = "platform" }
+rollout = "auto"
+strategy = "quick"
+[strategy.quick]
+on_failure = "halt"
+max_in_flight = "100%"
+min_healthy = "1s"
+healthy_deadline = "20s"
+progress_deadline = "60s"
+soak = "1s"
+stage = [ { count = 1 }, { percent = 50 }, { rest = true } ]
+"#;
+
+/// What a fleet is to look like.
+#[derive(Debug, Clone)]
+pub struct FleetSpec {
+    /// How many machines.
+    pub tenants: u8,
+    /// How the registry wants to be asked.
+    pub auth: Auth,
+    /// The coordinator's configuration.
+    pub configuration: String,
+    /// `host:port` of a proxy before the registry for the machines, if any.
+    pub through: Option<String>,
+    /// Whether every machine runs a container of v1 from the beginning.
+    pub containers: bool,
+}
+
+impl Default for FleetSpec {
+    fn default() -> Self {
+        Self {
+            tenants: 4,
+            auth: Auth::Basic,
+            configuration: CONFIGURATION.to_owned(),
+            through: None,
+            containers: true,
+        }
+    }
+}
+
+/// One tenant machine with its agent.
+#[derive(Debug)]
+pub struct Machine {
+    /// Killed before its machine goes, so that it never sees a half-dead one.
+    pub agent: Agent,
+    /// The machine.
+    pub tenant: Tenant,
+}
+
+impl Machine {
+    /// The workload's container, from the engine itself.
+    ///
+    /// # Errors
+    ///
+    /// If there is none.
+    pub async fn container(&self) -> anyhow::Result<Container> {
+        self.tenant.engine().container(CONTAINER).await
+    }
+
+    /// Waits until the engine itself shows the container running `digest`, healthy, under its name.
+    ///
+    /// # Errors
+    ///
+    /// After `deadline`, with what the engine showed last.
+    pub async fn runs(&self, digest: &str, deadline: Duration) -> anyhow::Result<Container> {
+        let what = format!(
+            "the engine of {} shows {digest} healthy",
+            self.tenant.name()
+        );
+        eventually(&what, deadline, async || {
+            let container = self.container().await?;
+            if !container.runs(digest) {
+                bail!(
+                    "{} {} {:?}",
+                    container.id,
+                    container.health,
+                    container.digests
+                );
+            }
+            Ok(container)
+        })
+        .await
+    }
+
+    /// Waits until the machine has its one container and nothing else of ours.
+    ///
+    /// # Errors
+    ///
+    /// After `deadline`, with the containers that are there.
+    pub async fn is_tidy(&self, deadline: Duration) -> anyhow::Result<()> {
+        let what = format!("{} has one container and no leftover", self.tenant.name());
+        eventually(&what, deadline, async || {
+            let containers = self.tenant.engine().containers().await?;
+            match containers.as_slice() {
+                [one] if one.running && one.name == CONTAINER => Ok(()),
+                _ => bail!("{:?}", names(&containers)),
+            }
+        })
+        .await
+    }
+}
+
+/// Registry, coordinator, machines and agents, all enrolled and online.
+#[derive(Debug)]
+pub struct Fleet {
+    /// The machines, `t1` first.
+    pub machines: Vec<Machine>,
+    /// The coordinator.
+    pub coordinator: Coordinator,
+    /// The registry.
+    pub registry: Registry,
+    /// What every machine runs at first.
+    pub v1: Pushed,
+    /// The operator.
+    pub cli: Cli,
+}
+
+impl Fleet {
+    /// Sets it all up: v1 runs everywhere, all agents are online, nothing is pinned.
+    ///
+    /// # Errors
+    ///
+    /// If a part does not come up.
+    pub async fn start(world: &World, spec: &FleetSpec) -> anyhow::Result<Self> {
+        let registry = Registry::start(world, "registry", spec.auth).await?;
+        Self::start_with(world, spec, registry).await
+    }
+
+    /// The same with a registry that runs already, so that a proxy can stand before it.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    pub async fn start_with(
+        world: &World,
+        spec: &FleetSpec,
+        registry: Registry,
+    ) -> anyhow::Result<Self> {
+        let v1 = registry.push(world, REPOSITORY, &App::new("v1"))?;
+        let host = spec.through.clone().unwrap_or_else(|| registry.host());
+        let prefix = format!("{host}/molecule-ai");
+        let env = [("MOLECULE_IMAGE_REGISTRY", prefix.as_str())];
+        let (tenants, coordinator) = tokio::try_join!(
+            Tenant::start_all(world, spec.tenants),
+            Coordinator::start(world, &spec.configuration, &env),
+        )?;
+        let cli = Cli::admin(&coordinator)?;
+        let mut fleet = Self {
+            machines: Vec::new(),
+            coordinator,
+            registry,
+            v1,
+            cli,
+        };
+        let v1_reference = format!("{host}/{REPOSITORY}@{}", fleet.v1.digest);
+        for tenant in tenants {
+            if spec.containers {
+                run_by_hand(&tenant, &v1_reference).await?;
+            }
+            let agent = fleet.enrol(&tenant, &host).await?;
+            fleet.machines.push(Machine { agent, tenant });
+        }
+        fleet.all_online().await?;
+        if spec.containers {
+            for machine in &fleet.machines {
+                machine
+                    .runs(&fleet.v1.digest, Duration::from_secs(30))
+                    .await?;
+            }
+        }
+        Ok(fleet)
+    }
+
+    /// Enrols `tenant` with a token of its own and starts its agent.
+    ///
+    /// # Errors
+    ///
+    /// If either fails.
+    pub async fn enrol(&self, tenant: &Tenant, registry: &str) -> anyhow::Result<Agent> {
+        let token = self.cli.enrolment_token(tenant.name(), &[])?;
+        Agent::start(tenant, &token, &setup(registry)).await
+    }
+
+    /// Waits until the coordinator sees every machine online.
+    ///
+    /// # Errors
+    ///
+    /// After half a minute.
+    pub async fn all_online(&self) -> anyhow::Result<()> {
+        for machine in &self.machines {
+            self.presence(machine.tenant.name(), "PRESENCE_ONLINE")
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until the coordinator sees that machine so.
+    ///
+    /// # Errors
+    ///
+    /// After a minute.
+    pub async fn presence(&self, name: &str, presence: &str) -> anyhow::Result<()> {
+        let what = format!("{name} is {presence}");
+        eventually(&what, Duration::from_secs(60), async || {
+            let agent = self.cli.agent(name)?;
+            match agent["presence"] == presence {
+                true => Ok(()),
+                false => bail!("{}", agent["presence"]),
+            }
+        })
+        .await
+    }
+
+    /// Promotes as the pipeline does, and returns the id of the rollout that this started.
+    ///
+    /// # Errors
+    ///
+    /// If it is refused or starts none.
+    pub fn promote(&self, pushed: &Pushed) -> anyhow::Result<String> {
+        let answer = self
+            .coordinator
+            .promote(WORKLOAD, &pushed.digest, &pushed.source_sha)?;
+        let rollout = answer["rollout"].as_str().filter(|id| !id.is_empty());
+        let rollout = rollout.with_context(|| format!("no rollout was started: {answer}"))?;
+        Ok(rollout.to_owned())
+    }
+
+    /// Builds, pushes and promotes `app`; returns the image and the id of its rollout.
+    ///
+    /// # Errors
+    ///
+    /// If one of these fails.
+    pub fn release(&self, world: &World, app: &App) -> anyhow::Result<(Pushed, String)> {
+        let pushed = self.registry.push(world, REPOSITORY, app)?;
+        let rollout = self.promote(&pushed)?;
+        Ok((pushed, rollout))
+    }
+
+    /// Waits until the rollout is in `phase`, such as `ROLLOUT_PHASE_COMPLETED`.
+    ///
+    /// # Errors
+    ///
+    /// After `deadline`, with the rollout as it was last.
+    pub async fn rollout_is(
+        &self,
+        id: &str,
+        phase: &str,
+        deadline: Duration,
+    ) -> anyhow::Result<Value> {
+        let what = format!("rollout {id} is {phase}");
+        eventually(&what, deadline, async || {
+            let rollout = self.cli.rollout(id)?;
+            match rollout["phase"] == phase {
+                true => Ok(rollout),
+                false => bail!("{rollout:#}"),
+            }
+        })
+        .await
+    }
+
+    /// One member of a rollout.
+    ///
+    /// # Errors
+    ///
+    /// If the agent is not in it.
+    pub fn member(&self, rollout: &str, agent: &str) -> anyhow::Result<Value> {
+        let rollout = self.cli.rollout(rollout)?;
+        members(&rollout)
+            .find(|member| member["agent"] == agent)
+            .cloned()
+            .with_context(|| format!("{agent} is in {rollout:#}"))
+    }
+}
+
+/// The members of all stages of a rollout.
+pub fn members(rollout: &Value) -> impl Iterator<Item = &Value> {
+    let stages = rollout["stages"].as_array().into_iter().flatten();
+    stages.flat_map(|stage| stage["members"].as_array().into_iter().flatten())
+}
+
+/// A machine's set-up that allows and authenticates to `registry`.
+#[must_use]
+pub fn setup(registry: &str) -> Setup {
+    Setup {
+        allow: vec![format!("{registry}/molecule-ai/")],
+        credentials: vec![(registry.to_owned(), USER.into(), PASSWORD.into())],
+        config: None,
+    }
+}
+
+/// Starts the workload's container as somebody did long before Pinion came.
+///
+/// # Errors
+///
+/// If the engine refuses.
+pub async fn run_by_hand(tenant: &Tenant, image: &str) -> anyhow::Result<String> {
+    tenant.engine().pull(image, USER, PASSWORD).await?;
+    let run = Run::new(CONTAINER, image)
+        .port(PORT)
+        .env("TENANT=acme")
+        .label("owner", "platform");
+    tenant.engine().run(&run).await
+}
+
+/// Names of containers, each with whether it runs.
+#[must_use]
+pub fn names(containers: &[Container]) -> Vec<String> {
+    let describe = |container: &Container| {
+        let running = if container.running {
+            "running"
+        } else {
+            "stopped"
+        };
+        format!("{} {running}", container.name)
+    };
+    containers.iter().map(describe).collect()
+}

@@ -1,0 +1,116 @@
+//! A test from its world's making to its end, with the logs shown if it fails.
+
+use std::fs;
+use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Once;
+
+use futures_util::FutureExt as _;
+
+use crate::world::World;
+use crate::{needs, sweep};
+
+const LINES_SHOWN: usize = 30;
+const COLUMNS_SHOWN: usize = 240;
+
+/// Runs `test` in a world of its own. A failure shows the last lines of every log in that world.
+///
+/// With `PINION_TEST_DOCKER=0` it says that it was left out, and passes.
+///
+/// # Panics
+///
+/// If the test fails, or if the machine lacks a part that it needs.
+pub fn scenario(test: impl AsyncFnOnce(&World) -> anyhow::Result<()>) {
+    if !needs::engines_wanted() {
+        let name = std::thread::current().name().unwrap_or("a test").to_owned();
+        println!("LEFT OUT because PINION_TEST_DOCKER=0: {name}");
+        return;
+    }
+    run(test);
+}
+
+fn run(test: impl AsyncFnOnce(&World) -> anyhow::Result<()>) {
+    if let Err(missing) = needs::check() {
+        panic!("{missing:#}");
+    }
+    end_worlds_on_signals();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime for the test");
+    let world = World::new().unwrap_or_else(|error| panic!("{error:#}"));
+    let outcome = runtime.block_on(AssertUnwindSafe(test(&world)).catch_unwind());
+    match outcome {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            show_logs(world.directory());
+            drop(world);
+            panic!("{error:#}");
+        }
+        Err(panicked) => {
+            show_logs(world.directory());
+            drop(world);
+            resume_unwind(panicked);
+        }
+    }
+}
+
+/// Takes this process's worlds down when it is asked to end.
+///
+/// # Panics
+///
+/// If signals cannot be listened for.
+pub fn end_worlds_on_signals() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        std::thread::spawn(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .expect("a runtime for signals");
+            runtime.block_on(asked_to_end());
+            eprintln!("asked to end: taking down what was made");
+            sweep::our_worlds();
+            std::process::exit(130);
+        });
+    });
+}
+
+async fn asked_to_end() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).expect("listen for SIGTERM");
+    let mut hang_up = signal(SignalKind::hangup()).expect("listen for SIGHUP");
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+        _ = hang_up.recv() => {}
+    }
+}
+
+/// Prints the last lines of every `*.log` below `directory`.
+pub fn show_logs(directory: &Path) {
+    for path in logs_below(directory) {
+        let text = fs::read(&path).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let lines: Vec<_> = text.lines().collect();
+        let shown = &lines[lines.len().saturating_sub(LINES_SHOWN)..];
+        eprintln!("──── {} ({} lines)", path.display(), lines.len());
+        for line in shown {
+            eprintln!("{}", line.chars().take(COLUMNS_SHOWN).collect::<String>());
+        }
+    }
+}
+
+fn logs_below(directory: &Path) -> Vec<PathBuf> {
+    let parts = fs::read_dir(directory).into_iter().flatten();
+    let directories = parts.filter_map(Result::ok).map(|entry| entry.path());
+    let mut logs: Vec<_> = directories
+        .flat_map(|part| fs::read_dir(part).into_iter().flatten())
+        .filter_map(Result::ok)
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "log"))
+        .collect();
+    logs.sort();
+    logs
+}
