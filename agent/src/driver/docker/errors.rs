@@ -1,0 +1,115 @@
+//! What an answer that is not the wanted one means.
+
+use bollard::errors::Error as ClientError;
+
+use crate::driver::EngineError;
+
+/// Calls whose 5xx is about the container (a taken port, a bad device): the
+/// engine says so with 500, and will say it again.
+const REFUSES_WITH_500: [&str; 3] = ["connect a network", "create", "start"];
+
+/// The engine answered, and the answer is no.
+pub(super) fn refusal(call: &'static str, what: &str, status: u16, message: String) -> EngineError {
+    match status {
+        404 if message.is_empty() => EngineError::NotFound(what.to_owned()),
+        404 => EngineError::NotFound(format!("{what} ({message})")),
+        409 => EngineError::Conflict { call, message },
+        400..500 => EngineError::Refused {
+            call,
+            message: or_status(message, status),
+        },
+        _ if !message.is_empty() && REFUSES_WITH_500.contains(&call) => {
+            EngineError::Refused { call, message }
+        }
+        _ => EngineError::Unknown {
+            call,
+            message: or_status(message, status),
+        },
+    }
+}
+
+fn or_status(message: String, status: u16) -> String {
+    if message.is_empty() {
+        format!("HTTP status {status}")
+    } else {
+        message
+    }
+}
+
+/// The typed client's error.
+pub(super) fn from_client(call: &'static str, what: &str, error: ClientError) -> EngineError {
+    match error {
+        ClientError::DockerResponseServerError {
+            status_code,
+            message,
+        } => refusal(call, what, status_code, message.trim().to_owned()),
+        error => unknown(call, &error),
+    }
+}
+
+/// No answer, or none that can be read.
+pub(super) fn unknown(call: &'static str, error: &dyn std::error::Error) -> EngineError {
+    EngineError::Unknown {
+        call,
+        message: chain(error),
+    }
+}
+
+/// An error with its causes.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let words = error.to_string();
+        if !text.ends_with(&words) {
+            text = format!("{text}: {words}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_engines_own_404_means_that_it_is_not_there() {
+        let refusal =
+            |call, status, message: &str| refusal(call, "container x", status, message.to_owned());
+        assert_eq!(
+            refusal("stop", 404, ""),
+            EngineError::NotFound("container x".to_owned())
+        );
+        assert!(matches!(
+            refusal("create", 409, "taken"),
+            EngineError::Conflict { .. }
+        ));
+        assert!(matches!(
+            refusal("start", 403, "address in use"),
+            EngineError::Refused { .. }
+        ));
+        assert!(matches!(
+            refusal("start", 500, "port is taken"),
+            EngineError::Refused { .. }
+        ));
+        assert!(matches!(
+            refusal("start", 502, ""),
+            EngineError::Unknown { .. }
+        ));
+        assert!(matches!(
+            refusal("stop", 500, "cannot stop"),
+            EngineError::Unknown { .. }
+        ));
+        assert!(matches!(
+            refusal("inspect", 503, "wait"),
+            EngineError::Unknown { .. }
+        ));
+    }
+
+    #[test]
+    fn a_time_limit_leaves_the_effect_unknown() {
+        let error = from_client("stop", "container x", ClientError::RequestTimeoutError);
+        assert!(matches!(error, EngineError::Unknown { call: "stop", .. }));
+    }
+}

@@ -1,0 +1,105 @@
+//! The engine's events, as one bit: something happened.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bollard::Docker as Client;
+use bollard::models::EventMessage;
+use bollard::query_parameters::EventsOptions;
+use futures_util::StreamExt as _;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+
+/// Before the stream is opened again.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Listens until it is dropped; what happens while nobody waits is kept.
+pub(super) struct Events {
+    happened: Arc<Notify>,
+    listener: JoinHandle<()>,
+}
+
+impl Events {
+    /// Starts to listen.
+    pub(super) fn listen(client: Client) -> Self {
+        let happened = Arc::new(Notify::new());
+        let listener = tokio::spawn(listen(client, Arc::clone(&happened)));
+        Self { happened, listener }
+    }
+
+    /// Completes when something has happened since the last time, or the
+    /// stream broke, so that something may have.
+    pub(super) async fn changed(&self) {
+        self.happened.notified().await;
+    }
+}
+
+impl Drop for Events {
+    fn drop(&mut self) {
+        self.listener.abort();
+    }
+}
+
+async fn listen(client: Client, happened: Arc<Notify>) {
+    loop {
+        let mut events = std::pin::pin!(client.events(Some(of_containers())));
+        while let Some(Ok(event)) = events.next().await {
+            if is_about_the_container(&event) {
+                happened.notify_one();
+            }
+        }
+        tracing::debug!("the engine's event stream ended; opening it again");
+        happened.notify_one();
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+fn of_containers() -> EventsOptions {
+    let filters = HashMap::from([("type".to_owned(), vec!["container".to_owned()])]);
+    EventsOptions {
+        filters: Some(filters),
+        ..Default::default()
+    }
+}
+
+/// Every run of a health check sends three events about its process: noise.
+fn is_about_the_container(event: &EventMessage) -> bool {
+    let action = event.action.as_deref().unwrap_or_default();
+    let noise = [
+        "exec_", "attach", "detach", "resize", "top", "copy", "archive", "extract", "export",
+    ];
+    !noise.iter().any(|noise| action.starts_with(noise))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_health_checks_process_is_noise_and_its_verdict_is_not() {
+        let event = |action: &str| EventMessage {
+            action: Some(action.to_owned()),
+            ..Default::default()
+        };
+        for noise in [
+            "exec_create: /app health",
+            "exec_start: /app health",
+            "exec_die",
+            "attach",
+        ] {
+            assert!(!is_about_the_container(&event(noise)), "{noise}");
+        }
+        for news in [
+            "health_status: healthy",
+            "die",
+            "start",
+            "rename",
+            "destroy",
+            "oom",
+            "update",
+        ] {
+            assert!(is_about_the_container(&event(news)), "{news}");
+        }
+    }
+}
