@@ -1,7 +1,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use pinion_model::{Attempt, Digest, Generation, ImageRef, Repository, RolloutId, StageName, WorkloadName};
+use pinion_model::{
+    Attempt, Digest, Generation, ImageRef, Repository, RolloutId, StageName, WorkloadName,
+};
 use serde::{Deserialize, Serialize};
 
 /// All that this agent must converge to. Always complete; the latest wins.

@@ -1,7 +1,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use pinion_model::{AgentPhase, Attempt, Digest, Failure, Generation, ImageRef, Timestamp, WorkloadName};
+use pinion_model::{
+    AgentPhase, Attempt, Digest, Failure, Generation, ImageRef, Timestamp, WorkloadName,
+};
 use serde::{Deserialize, Serialize};
 
 /// An engine's id of a container: 64 hex digits. Containers are addressed by it alone.

@@ -12,8 +12,30 @@
 //!   Operation (journal)   ─┘
 //! ```
 
+mod belongs;
 mod desired;
 mod engine;
+mod health;
+mod interest;
+mod learn;
+pub mod names;
+mod next;
+mod observed;
+mod record;
+mod recover;
+pub mod recreate;
+mod step;
 
+pub use belongs::{Catalog, containers_of, digest_of};
 pub use desired::{Assignment, CatalogEntry, Desired, InUsePolicy};
-pub use engine::{Container, ContainerId, ContainerState, CreateSpec, Health, HealthTiming, Image, Report};
+pub use engine::{
+    Container, ContainerId, ContainerState, CreateSpec, Health, HealthTiming, Image, Report,
+};
+pub use interest::images_of_interest;
+pub use learn::learn;
+pub use names::OpId;
+pub use next::next;
+pub use observed::{Lookup, Observed};
+pub use record::{Accepted, Old, Operation, Outcome, Record, Stage, Streak, Unit};
+pub use recover::recover;
+pub use step::{Answer, Call, Step};

@@ -1,0 +1,127 @@
+//! How containers are called while one takes the place of another.
+//!
+//! ```text
+//!   web ──▶ web.prev.g12a1          (old, stopped, kept until the end)
+//!           web.next.g12a1 ──▶ web  (next, created beside the old)
+//!                          ──▶ web.failed.g12a1
+//! ```
+
+use pinion_model::{Attempt, Generation};
+use serde::{Deserialize, Serialize};
+
+/// Label that names the workload of a container.
+pub const WORKLOAD_LABEL: &str = "pinion.workload";
+/// Label that, set to `true`, keeps Pinion's hands off a container.
+pub const IGNORE_LABEL: &str = "pinion.ignore";
+/// Label that says whether that container ran: `running` or `stopped`. It is
+/// what recovery goes by when the journal is lost.
+pub const OLD_STATE_LABEL: &str = "pinion.old-state";
+/// Label with that container's restart policy, `<name>:<retries>`, for the same.
+pub const OLD_POLICY_LABEL: &str = "pinion.old-policy";
+
+/// Names one operation on one machine: `g<generation>a<attempt>`, and `r<n>`
+/// behind it when the machine was asked to do it over.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct OpId(String);
+
+impl OpId {
+    /// The id of the `run`-th time (from 0) that this is done.
+    #[must_use]
+    pub fn new(generation: Generation, attempt: Attempt, run: u32) -> Self {
+        match run {
+            0 => Self(format!("g{generation}a{attempt}")),
+            _ => Self(format!("g{generation}a{attempt}r{run}")),
+        }
+    }
+
+    /// Reads an id; none if it is not one of ours.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits =
+            |s: &str| !s.is_empty() && s.len() <= 20 && s.bytes().all(|b| b.is_ascii_digit());
+        let (generation, rest) = text.strip_prefix('g')?.split_once('a')?;
+        let (attempt, run) = rest.split_once('r').unwrap_or((rest, "0"));
+        (digits(generation) && digits(attempt) && digits(run)).then(|| Self(text.to_owned()))
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for OpId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The part that a container plays in an operation, as its name says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Made, and not in its place yet.
+    Next,
+    /// Stopped, and kept until the end.
+    Prev,
+    /// Was in its place, and was taken back.
+    Failed,
+}
+
+impl Part {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Next => "next",
+            Self::Prev => "prev",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// What a container called `name` is called while it plays a part.
+#[must_use]
+pub fn part_name(name: &str, part: Part, op: &OpId) -> String {
+    format!("{name}.{}.{op}", part.word())
+}
+
+/// Takes such a name apart; none if it is not one.
+#[must_use]
+pub fn split_part(name: &str) -> Option<(&str, Part, OpId)> {
+    let (rest, op) = name.rsplit_once('.')?;
+    let op = OpId::parse(op)?;
+    let (base, part) = rest.rsplit_once('.')?;
+    let part = [Part::Next, Part::Prev, Part::Failed]
+        .into_iter()
+        .find(|p| p.word() == part)?;
+    (!base.is_empty()).then_some((base, part, op))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_is_read_as_it_is_named() {
+        let op = OpId::new(Generation(12), Attempt(1), 3);
+        for part in [Part::Next, Part::Prev, Part::Failed] {
+            let name = part_name("my.web", part, &op);
+            assert_eq!(
+                split_part(&name),
+                Some(("my.web", part, op.clone())),
+                "{name}"
+            );
+        }
+        for other in [
+            "web",
+            "web.next",
+            "web.next.",
+            "web.next.12",
+            ".next.g1a1",
+            "web.old.g1a1",
+            "next.g1a1",
+        ] {
+            assert_eq!(split_part(other), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Nothing old was touched: the next ones, which never ran, are removed.
+
+use pinion_model::AgentPhase;
+
+use crate::belongs::{containers_of, digest_of};
+use crate::names::{WORKLOAD_LABEL, split_part};
+use crate::recreate::OPERATION_LABEL;
+use crate::{Call, Container, Step};
+
+use super::{View, finish};
+
+pub(super) fn next(view: View<'_>, withdrawn: bool) -> Step {
+    if let Some(step) = view
+        .machine
+        .0
+        .iter()
+        .filter(|c| is_ours(view, c))
+        .find_map(|c| remove(view, c))
+    {
+        return step;
+    }
+    let phase = if withdrawn {
+        AgentPhase::Withdrawn
+    } else {
+        AgentPhase::Refused
+    };
+    finish::close(view, phase, running(view), view.observed.record.clone())
+}
+
+/// Made by this operation for this workload, and not in its place.
+fn is_ours(view: View<'_>, container: &Container) -> bool {
+    let label = |key| container.labels.get(key).map(String::as_str);
+    label(OPERATION_LABEL) == Some(view.operation.id.as_str())
+        && label(WORKLOAD_LABEL) == Some(view.observed.workload.as_str())
+        && split_part(&container.name).is_some()
+}
+
+fn remove(view: View<'_>, container: &Container) -> Option<Step> {
+    let id = container.id.clone();
+    let call = if container.is_up() {
+        Call::Stop {
+            id,
+            grace: container.stop_timeout,
+        }
+    } else {
+        Call::Remove(id)
+    };
+    view.unless_skipped(call)
+}
+
+fn running(view: View<'_>) -> Option<pinion_model::Digest> {
+    let containers = containers_of(
+        view.observed.workload,
+        view.machine.0,
+        &view.desired.catalog,
+    )
+    .ok()?;
+    let entry = view.desired.catalog.get(view.observed.workload);
+    containers
+        .into_iter()
+        .find(|c| c.is_up())
+        .and_then(|c| digest_of(c, entry))
+}

@@ -1,0 +1,92 @@
+//! Creates the next containers beside the old ones, which run on.
+
+use std::collections::BTreeMap;
+
+use crate::names::{OLD_POLICY_LABEL, OLD_STATE_LABEL, Part, WORKLOAD_LABEL, part_name};
+use crate::recreate::{OPERATION_LABEL, REPLACES_LABEL};
+use crate::{Call, ContainerState, Operation, Stage, Step, Unit};
+
+use super::View;
+
+pub(super) fn next(view: View<'_>) -> Step {
+    if view
+        .operation
+        .units
+        .iter()
+        .any(|unit| view.machine.by_id(&unit.old.id).is_none())
+    {
+        // Somebody replaced a container meanwhile: look again at what is there.
+        return view.write(Operation {
+            units: Vec::new(),
+            ..view.operation.clone().at(Stage::Preflight, view.now)
+        });
+    }
+    if let Some(orphan) = orphan(view) {
+        return orphan;
+    }
+    let missing = view
+        .operation
+        .units
+        .iter()
+        .find(|unit| view.machine.next_of(view.operation, &unit.old.id).is_none());
+    match missing {
+        Some(unit) => create(view, unit),
+        None => gate_in(view),
+    }
+}
+
+fn create(view: View<'_>, unit: &Unit) -> Step {
+    let Some(image) = view.operation.image.clone() else {
+        return view.write(view.operation.clone().at(Stage::Prepare, view.now));
+    };
+    let old_state = if unit.old.running {
+        "running"
+    } else {
+        "stopped"
+    };
+    let old_policy = format!("{}:{}", unit.old.restart_policy, unit.old.restart_retries);
+    let labels = [
+        (OPERATION_LABEL, view.operation.id.as_str()),
+        (REPLACES_LABEL, unit.old.id.0.as_str()),
+        (WORKLOAD_LABEL, view.observed.workload.as_str()),
+        (OLD_STATE_LABEL, old_state),
+        (OLD_POLICY_LABEL, old_policy.as_str()),
+    ];
+    Step::Call(Call::Create {
+        old: unit.old.id.clone(),
+        name: part_name(&unit.name, Part::Next, &view.operation.id),
+        image,
+        labels: BTreeMap::from(labels.map(|(key, value)| (key.to_owned(), value.to_owned()))),
+    })
+}
+
+/// One that was created for a container that is no longer there.
+fn orphan(view: View<'_>) -> Option<Step> {
+    let wanted = |id: &String| view.operation.units.iter().any(|unit| unit.old.id.0 == *id);
+    let orphan = view.machine.0.iter().find(|c| {
+        c.state == ContainerState::Created
+            && c.labels.get(OPERATION_LABEL).map(String::as_str) == Some(view.operation.id.as_str())
+            && c.labels.get(WORKLOAD_LABEL).map(String::as_str)
+                == Some(view.observed.workload.as_str())
+            && crate::names::split_part(&c.name).is_some()
+            && !c.labels.get(REPLACES_LABEL).is_some_and(wanted)
+    })?;
+    view.unless_skipped(Call::Remove(orphan.id.clone()))
+}
+
+/// The last look before an old container is touched: what it is now is what
+/// it must be again if this fails.
+fn gate_in(view: View<'_>) -> Step {
+    let units = view.operation.units.iter().map(|unit| {
+        let fresh = view
+            .machine
+            .by_id(&unit.old.id)
+            .map(|old| Unit::new(old, unit.old.digest.clone()));
+        fresh.unwrap_or_else(|| unit.clone())
+    });
+    let units = units.collect();
+    view.write(Operation {
+        units,
+        ..view.operation.clone().at(Stage::Cut, view.now)
+    })
+}

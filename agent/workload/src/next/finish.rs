@@ -1,0 +1,50 @@
+//! How an operation is closed.
+
+use pinion_model::{AgentPhase, Digest, FailureKind, Generation};
+
+use crate::{Outcome, Record, Step};
+
+use super::View;
+
+/// Closes the operation with its outcome. A recovery without a journal has no
+/// assignment, so it has no outcome either.
+pub(super) fn close(
+    view: View<'_>,
+    phase: AgentPhase,
+    running: Option<Digest>,
+    mut record: Record,
+) -> Step {
+    let operation = view.operation;
+    record.operation = None;
+    if operation.assignment.generation == Generation(0) {
+        return view.write_record(record);
+    }
+    let failure = operation.failure.clone().filter(|_| phase.is_failure());
+    let outcome = Outcome {
+        generation: operation.assignment.generation,
+        attempt: operation.assignment.attempt,
+        digest: operation.assignment.digest().cloned(),
+        phase,
+        failure,
+        running,
+        at: view.now,
+    };
+    if is_final(&outcome) {
+        record.failed.push(outcome.clone());
+        let surplus = record.failed.len().saturating_sub(Record::FAILED_LIMIT);
+        record.failed.drain(..surplus);
+    }
+    record.outcome = Some(outcome);
+    view.write_record(record)
+}
+
+/// It speaks against the digest, not against the moment: not tried again
+/// until an operator raises the attempt.
+fn is_final(outcome: &Outcome) -> bool {
+    let momentary = |kind| matches!(kind, FailureKind::Timeout | FailureKind::InUse);
+    outcome.phase.is_failure()
+        && !outcome
+            .failure
+            .as_ref()
+            .is_some_and(|failure| momentary(failure.kind))
+}

@@ -1,0 +1,112 @@
+//! Pulls the image, checks it, and anchors it and the ones it replaces.
+
+use pinion_model::{Failure, FailureKind, ImageRef};
+
+use crate::{Call, Image, Lookup, Operation, Record, Stage, Step};
+
+use super::{ENGINE_PAUSE, View};
+
+pub(super) fn next(view: View<'_>) -> Step {
+    let permitted = match view.observed.permitted {
+        Ok(permitted) => permitted,
+        Err(failure) => return view.abandon(failure.clone()),
+    };
+    let here = permitted
+        .iter()
+        .find_map(|image| Some((image, view.observed.present(&image.to_string())?)));
+    match here {
+        Some((chosen, image)) => check_and_anchor(view, chosen, image),
+        None => pull(view, permitted),
+    }
+}
+
+fn pull(view: View<'_>, permitted: &[ImageRef]) -> Step {
+    let unknown = permitted
+        .iter()
+        .any(|image| *view.observed.image(&image.to_string()) == Lookup::Unknown);
+    match permitted
+        .get(view.operation.candidate)
+        .or(permitted.first())
+    {
+        Some(image) if !unknown => Step::Call(Call::Pull(image.clone())),
+        _ => Step::Rest {
+            wake_at: Some(view.now + ENGINE_PAUSE),
+        },
+    }
+}
+
+fn check_and_anchor(view: View<'_>, chosen: &ImageRef, image: &Image) -> Step {
+    if let Some(failure) = wrong_platform(view, chosen, image) {
+        return view.abandon(failure);
+    }
+    if let Some(step) = anchor(view, chosen, image).or_else(|| anchor_old(view)) {
+        return step;
+    }
+    let stage = if view.operation.units.is_empty() {
+        Stage::Settle
+    } else {
+        Stage::Create
+    };
+    let operation = view.operation.clone().at(stage, view.now);
+    view.write(Operation {
+        image: Some(chosen.clone()),
+        pull_failures: Vec::new(),
+        ..operation
+    })
+}
+
+/// The engine only warns when it creates a container of another platform.
+fn wrong_platform(view: View<'_>, chosen: &ImageRef, image: &Image) -> Option<Failure> {
+    let (os, architecture) = view.observed.platform?;
+    let runs_here = match (architecture, image.architecture.as_str()) {
+        (_, "") | ("amd64", "386") | ("arm64", "arm") => true,
+        (engine, image) => engine == image,
+    };
+    if runs_here && (image.os.is_empty() || image.os == os) {
+        return None;
+    }
+    Some(Failure::new(
+        FailureKind::Platform,
+        format!(
+            "{chosen} is for {}/{}, and this machine's engine runs {os}/{architecture}; nothing was touched. \
+             Promote the digest of an index that has both, or of the right image",
+            image.os, image.architecture
+        ),
+    ))
+}
+
+/// The images of the containers that are replaced, so that going back never
+/// needs the registry.
+fn anchor_old(view: View<'_>) -> Option<Step> {
+    view.operation.units.iter().find_map(|unit| {
+        let image = view.observed.present(&unit.old.image_id)?;
+        let digest = unit.old.digest.as_ref()?;
+        let reference = image.repo_digests.iter().find(|r| r.digest == *digest)?;
+        anchor(view, reference, image)
+    })
+}
+
+/// A tag that keeps the image from being pruned; noted before it is put there.
+fn anchor(view: View<'_>, reference: &ImageRef, image: &Image) -> Option<Step> {
+    let tag = anchor_tag(reference);
+    let repository = reference.repository.to_string();
+    if image.repo_tags.contains(&format!("{repository}:{tag}")) {
+        return None;
+    }
+    let call = view.unless_skipped(Call::Tag {
+        image: image.id.clone(),
+        repository,
+        tag,
+    })?;
+    if view.observed.record.anchors.contains(reference) {
+        return Some(call);
+    }
+    let mut record: Record = view.observed.record.clone();
+    record.anchors.insert(reference.clone());
+    Some(view.write_record(record))
+}
+
+/// `pinion-` and the first 12 digits of the digest.
+pub(crate) fn anchor_tag(image: &ImageRef) -> String {
+    format!("pinion-{}", image.digest.short())
+}

@@ -1,0 +1,223 @@
+//! Puts the old containers back, the last one first. Never needs the
+//! registry, and never goes forward again.
+//!
+//! ```text
+//!   last words ─▶ fence next ─▶ stop next ─▶ next is .failed ─▶ old has the name
+//!     ─▶ its policy ─▶ start ─▶ healthy again ─▶ remove next
+//! ```
+
+use pinion_model::{AgentPhase, Failure, FailureKind, ImageRef};
+
+use crate::health::{Terms, Verdict, is_good, judge};
+use crate::names::{Part, part_name};
+use crate::{Call, Container, ContainerState, Operation, Record, Step, Unit};
+
+use super::{View, finish};
+
+/// How often an old container is started until it is given up.
+const RESTART_LIMIT: u32 = 4;
+
+pub(super) fn next(view: View<'_>) -> Step {
+    let units = || view.operation.units.iter().enumerate().rev();
+    let step = units().find_map(|(index, unit)| put_back(view, index, unit));
+    let step = step.or_else(|| units().find_map(|(index, unit)| verify(view, index, unit)));
+    let step = step.or_else(|| {
+        view.operation
+            .units
+            .iter()
+            .find_map(|unit| remove_next(view, unit))
+    });
+    step.unwrap_or_else(|| close(view))
+}
+
+fn put_back(view: View<'_>, index: usize, unit: &Unit) -> Option<Step> {
+    if unit.back || unit.lost {
+        return None;
+    }
+    let next = view.machine.next_of(view.operation, &unit.old.id);
+    if let Some(step) = next.and_then(|next| take_away(view, index, unit, next)) {
+        return Some(step);
+    }
+    let Some(old) = view.machine.by_id(&unit.old.id) else {
+        return Some(lose(
+            view,
+            index,
+            format!("the old container of {:?} is gone", unit.name),
+        ));
+    };
+    restore(view, index, unit, old)
+}
+
+fn take_away(view: View<'_>, index: usize, unit: &Unit, next: &Container) -> Option<Step> {
+    let id = next.id.clone();
+    if unit.culprit && !unit.words {
+        return Some(Step::Call(Call::LastWords(id)));
+    }
+    let has_run = next.state != ContainerState::Created;
+    let fence =
+        (has_run && next.restart_policy != "no" && !next.restart_policy.is_empty()).then(|| {
+            Call::SetRestartPolicy {
+                id: id.clone(),
+                policy: "no".to_owned(),
+                retries: 0,
+            }
+        });
+    let stop = next.is_up().then(|| Call::Stop {
+        id: id.clone(),
+        grace: next.stop_timeout,
+    });
+    let name = part_name(&unit.name, Part::Failed, &view.operation.id);
+    let rename = (next.name == unit.name).then_some(Call::Rename { id, name });
+    for call in [fence, stop, rename].into_iter().flatten() {
+        match view.unless_skipped(call.clone()) {
+            Some(step) => return Some(step),
+            // Both would run at once, or both have one name.
+            None => {
+                return Some(lose(
+                    view,
+                    index,
+                    format!(
+                        "the failed container of {:?} is in the way: could not {}",
+                        unit.name,
+                        call.key()
+                    ),
+                ));
+            }
+        }
+    }
+    None
+}
+
+fn restore(view: View<'_>, index: usize, unit: &Unit, old: &Container) -> Option<Step> {
+    let id = old.id.clone();
+    let rename = (old.name != unit.name).then(|| Call::Rename {
+        id: id.clone(),
+        name: unit.name.clone(),
+    });
+    let policy = (old.restart_policy != unit.old.restart_policy).then(|| Call::SetRestartPolicy {
+        id: id.clone(),
+        policy: unit.old.restart_policy.clone(),
+        retries: unit.old.restart_retries,
+    });
+    let due = [rename, policy]
+        .into_iter()
+        .flatten()
+        .find_map(|call| view.unless_skipped(call));
+    if due.is_some() || !unit.old.running || unit.restored.is_some() {
+        return due;
+    }
+    if old.is_up() {
+        let mut operation = view.operation.clone();
+        operation.units[index].restored = Some(view.now);
+        return Some(view.write(operation));
+    }
+    if unit.restarts >= RESTART_LIMIT {
+        return Some(lose(
+            view,
+            index,
+            format!("the old container {:?} does not start any more", unit.name),
+        ));
+    }
+    Some(Step::Call(Call::Start(id)))
+}
+
+/// The old one must be as well as it was, not better.
+fn verify(view: View<'_>, index: usize, unit: &Unit) -> Option<Step> {
+    if unit.back || unit.lost {
+        return None;
+    }
+    let old = view.machine.by_id(&unit.old.id);
+    if old.is_some_and(|old| old.name != unit.name) {
+        return Some(lose(
+            view,
+            index,
+            format!("the name {:?} could not be given back", unit.name),
+        ));
+    }
+    let mut operation = view.operation.clone();
+    if !unit.old.well {
+        operation.units[index].back = true;
+        return Some(view.write(operation));
+    }
+    let began = unit.restored.unwrap_or(view.operation.since);
+    let terms = Terms::of(&operation.assignment, old, false);
+    match judge(
+        &unit.name,
+        old,
+        unit.old_healthy.as_ref(),
+        began,
+        terms,
+        view.now,
+    ) {
+        Verdict::Proven => operation.units[index].back = true,
+        Verdict::Begins(streak) => operation.units[index].old_healthy = Some(streak),
+        Verdict::Undecided(_) if unit.old_healthy.is_some() && !old.is_some_and(is_good) => {
+            operation.units[index].old_healthy = None;
+        }
+        Verdict::Undecided(at) => return Some(Step::Rest { wake_at: Some(at) }),
+        Verdict::Failed(failure) => return Some(lose(view, index, failure.message)),
+    }
+    Some(view.write(operation))
+}
+
+/// Gives up on a unit, and says so in the failure that is reported.
+fn lose(view: View<'_>, index: usize, why: String) -> Step {
+    let mut operation: Operation = view.operation.clone();
+    operation.units[index].lost = true;
+    operation.tries = 0;
+    let failure = operation
+        .failure
+        .take()
+        .unwrap_or_else(|| Failure::new(FailureKind::Internal, "it was taken back"));
+    let message = format!(
+        "{}. Going back failed too: {why}. A person must look at this machine",
+        failure.message
+    );
+    operation.failure = Some(Failure::new(failure.kind, message).with_log(failure.log_tail));
+    view.write(operation)
+}
+
+/// Only where the old one is back: what is left of a lost one is for a person.
+fn remove_next(view: View<'_>, unit: &Unit) -> Option<Step> {
+    let next = view
+        .machine
+        .next_of(view.operation, &unit.old.id)
+        .filter(|_| unit.back)?;
+    view.unless_skipped(Call::Remove(next.id.clone()))
+}
+
+fn close(view: View<'_>) -> Step {
+    let units = &view.operation.units;
+    let phase = if units.iter().any(|u| u.lost) {
+        AgentPhase::RollbackFailed
+    } else {
+        AgentPhase::RolledBack
+    };
+    let running = units
+        .iter()
+        .find(|u| u.back && u.old.running)
+        .and_then(|u| u.old.digest.clone());
+    let mut record = view.observed.record.clone();
+    units
+        .iter()
+        .filter(|u| u.back && u.old.well)
+        .filter_map(|u| image_of(view, u))
+        .for_each(|i| know_good(&mut record, i));
+    finish::close(view, phase, running, record)
+}
+
+fn image_of(view: View<'_>, unit: &Unit) -> Option<ImageRef> {
+    let old = view.machine.by_id(&unit.old.id)?;
+    old.repo_digests
+        .iter()
+        .find(|image| Some(&image.digest) == unit.old.digest.as_ref())
+        .cloned()
+}
+
+/// It was just observed healthy again, so its digest needs no second proof.
+fn know_good(record: &mut Record, image: ImageRef) {
+    if !record.is_proven(&image.digest) {
+        record.proven.insert(0, image);
+        record.proven.truncate(Record::PROVEN_LIMIT);
+    }
+}

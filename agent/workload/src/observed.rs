@@ -1,0 +1,93 @@
+use std::collections::BTreeMap;
+
+use pinion_model::{Failure, ImageRef, Timestamp, WorkloadName};
+
+use crate::recreate::{OPERATION_LABEL, REPLACES_LABEL};
+use crate::{Container, ContainerId, ContainerState, Image, Operation, Record};
+
+/// What is known about one workload on this machine. Unknown is not absent.
+#[derive(Debug, Clone, Copy)]
+pub struct Observed<'a> {
+    /// Which workload.
+    pub workload: &'a WorkloadName,
+    /// Every container of the machine, or why the engine did not say.
+    pub containers: Result<&'a [Container], &'a str>,
+    /// What the journal holds.
+    pub record: &'a Record,
+    /// What the engine said about the images of [`images_of_interest`](crate::images_of_interest).
+    pub images: &'a BTreeMap<String, Lookup>,
+    /// Which images of the assignment that is carried out the machine's policy
+    /// allows, in order; or the refusal.
+    pub permitted: &'a Result<Vec<ImageRef>, Failure>,
+    /// The engine's os and architecture, as OCI names them.
+    pub platform: Option<(&'a str, &'a str)>,
+    /// 0 to 1, another one each time: spreads what is tried again.
+    pub jitter: f64,
+}
+
+/// What the engine said about an image.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Lookup {
+    /// It has it.
+    Present(Image),
+    /// It said that it has not.
+    Absent,
+    /// It did not say.
+    Unknown,
+}
+
+impl<'a> Observed<'a> {
+    /// What the engine said about an image; what was not asked is unknown.
+    #[must_use]
+    pub fn image(&self, reference: &str) -> &'a Lookup {
+        self.images.get(reference).unwrap_or(&Lookup::Unknown)
+    }
+
+    /// The image, if the engine has it.
+    #[must_use]
+    pub fn present(&self, reference: &str) -> Option<&'a Image> {
+        match self.image(reference) {
+            Lookup::Present(image) => Some(image),
+            Lookup::Absent | Lookup::Unknown => None,
+        }
+    }
+}
+
+/// The containers of the machine, with the questions that the stages ask.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Machine<'a>(pub(crate) &'a [Container]);
+
+impl<'a> Machine<'a> {
+    /// By id; one that is being removed is gone.
+    pub(crate) fn by_id(self, id: &ContainerId) -> Option<&'a Container> {
+        self.0
+            .iter()
+            .find(|c| c.id == *id && c.state != ContainerState::Removing)
+    }
+
+    /// The container that an operation made to take the place of `old`.
+    pub(crate) fn next_of(self, operation: &Operation, old: &ContainerId) -> Option<&'a Container> {
+        self.0.iter().find(|c| {
+            c.state != ContainerState::Removing
+                && c.labels.get(OPERATION_LABEL).map(String::as_str) == Some(operation.id.as_str())
+                && c.labels.get(REPLACES_LABEL) == Some(&old.0)
+        })
+    }
+}
+
+impl Container {
+    /// It runs, or the engine is about to run it again.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        matches!(
+            self.state,
+            ContainerState::Running | ContainerState::Paused | ContainerState::Restarting
+        )
+    }
+
+    /// The instant of its start and itself: another start breaks a streak.
+    #[must_use]
+    pub fn start_mark(&self) -> (ContainerId, Option<Timestamp>) {
+        (self.id.clone(), self.started_at)
+    }
+}

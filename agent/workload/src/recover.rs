@@ -1,0 +1,180 @@
+//! What to do about an operation whose journal is lost: the names and labels
+//! of its containers say how far it was.
+//!
+//! ```text
+//!   next was never started, or is .failed   ─▶ the old one goes back
+//!   next runs in its place, old is .prev    ─▶ verify, then settle
+//!   .prev alone, nothing has its name       ─▶ it goes back
+//! ```
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use pinion_model::{Attempt, Failure, FailureKind, Generation, Timestamp, WorkloadName};
+
+use crate::names::{OLD_POLICY_LABEL, OLD_STATE_LABEL, OpId, Part, WORKLOAD_LABEL, split_part};
+use crate::recreate::{OPERATION_LABEL, REPLACES_LABEL};
+use crate::{Assignment, Container, ContainerState, InUsePolicy, Operation, Record, Stage, Unit};
+
+/// Proof that is asked for when nobody knows what was asked for.
+const MIN_HEALTHY: Duration = Duration::from_secs(10);
+const HEALTHY_DEADLINE: Duration = Duration::from_secs(300);
+/// Stands for a workload that no label and no name tells.
+const NAMELESS: &str = "recovered";
+
+/// The next operation to take up that no journal knows of, with its
+/// workload; none when there is nothing left to recover. Asked at start, and
+/// again after each that it returned has ended.
+#[must_use]
+pub fn recover(
+    records: &BTreeMap<WorkloadName, Record>,
+    containers: &[Container],
+    now: Timestamp,
+) -> Option<(WorkloadName, Operation)> {
+    let busy =
+        |workload: &WorkloadName| records.get(workload).is_some_and(|r| r.operation.is_some());
+    let mut groups: BTreeMap<(WorkloadName, OpId), Vec<Found<'_>>> = BTreeMap::new();
+    for found in containers.iter().filter_map(|c| read(c, containers)) {
+        groups
+            .entry((found.workload.clone(), found.op.clone()))
+            .or_default()
+            .push(found);
+    }
+    let known = |op: &OpId| {
+        records
+            .values()
+            .any(|r| r.operation.as_ref().is_some_and(|o| o.id == *op))
+    };
+    groups
+        .into_iter()
+        .find(|((workload, op), _)| {
+            !busy(workload) && !(workload.as_str() == NAMELESS && known(op))
+        })
+        .map(|((workload, op), found)| (workload.clone(), operation(&workload, op, &found, now)))
+}
+
+/// One container that an operation left, with the one that it replaces.
+struct Found<'a> {
+    workload: WorkloadName,
+    op: OpId,
+    unit: Unit,
+    next: Option<&'a Container>,
+}
+
+fn read<'a>(container: &'a Container, all: &'a [Container]) -> Option<Found<'a>> {
+    let op = container
+        .labels
+        .get(OPERATION_LABEL)
+        .and_then(|op| OpId::parse(op));
+    let old = container
+        .labels
+        .get(REPLACES_LABEL)
+        .and_then(|id| all.iter().find(|c| c.id.0 == *id));
+    match (split_part(&container.name), op, old) {
+        (Some((base, Part::Prev, op)), ..) => read_alone(container, base, op, all),
+        (Some((base, _, _)), Some(op), Some(old)) => Some(read_pair(container, old, base, op)),
+        (None, Some(op), Some(old)) => Some(read_pair(container, old, &container.name, op)),
+        _ => None,
+    }
+}
+
+/// A next one whose old one is still there.
+fn read_pair<'a>(next: &'a Container, old: &Container, base: &str, op: OpId) -> Found<'a> {
+    let mut unit = Unit::new(old, None);
+    unit.name = base.to_owned();
+    unit.old.running = next
+        .labels
+        .get(OLD_STATE_LABEL)
+        .is_none_or(|state| state == "running");
+    // One that was never touched owes no proof.
+    unit.old.well = unit.old.running && !(old.name == base && old.is_up());
+    let policy = next
+        .labels
+        .get(OLD_POLICY_LABEL)
+        .and_then(|text| text.split_once(':'));
+    if let Some((policy, retries)) = policy {
+        policy.clone_into(&mut unit.old.restart_policy);
+        unit.old.restart_retries = retries.parse().unwrap_or(0);
+    }
+    Found {
+        workload: workload_of(next, base),
+        op,
+        unit,
+        next: Some(next),
+    }
+}
+
+/// An old one that was put aside, whose next one is gone and whose name is free.
+fn read_alone<'a>(old: &Container, base: &str, op: OpId, all: &[Container]) -> Option<Found<'a>> {
+    let replaced = all
+        .iter()
+        .any(|c| c.labels.get(REPLACES_LABEL) == Some(&old.id.0));
+    if replaced || all.iter().any(|c| c.name == base) {
+        return None;
+    }
+    let mut unit = Unit::new(old, None);
+    unit.name = base.to_owned();
+    unit.old.running = true;
+    unit.old.well = true;
+    Some(Found {
+        workload: workload_of(old, base),
+        op,
+        unit,
+        next: None,
+    })
+}
+
+fn workload_of(container: &Container, base: &str) -> WorkloadName {
+    let label = container
+        .labels
+        .get(WORKLOAD_LABEL)
+        .and_then(|name| name.parse().ok());
+    label
+        .or_else(|| base.to_lowercase().parse().ok())
+        .unwrap_or_else(|| {
+            NAMELESS
+                .parse()
+                .expect("a constant that is a workload's name")
+        })
+}
+
+fn operation(workload: &WorkloadName, op: OpId, found: &[Found<'_>], now: Timestamp) -> Operation {
+    let forward = found
+        .iter()
+        .all(|f| f.next.is_some_and(|next| is_in_place(&f.unit, next)));
+    let mut operation = Operation::new(&nobodys(workload), now, 0, now);
+    operation.id = op;
+    operation.units = found.iter().map(|f| f.unit.clone()).collect();
+    operation.stage = if forward { Stage::Cut } else { Stage::RollBack };
+    operation.failure = (!forward).then(|| {
+        Failure::new(
+            FailureKind::Internal,
+            "the agent's journal was lost before the next container ran; it was taken back",
+        )
+    });
+    operation
+}
+
+/// It has the name, and ran if it should.
+fn is_in_place(unit: &Unit, next: &Container) -> bool {
+    next.name == unit.name && (next.state != ContainerState::Created || !unit.old.running)
+}
+
+/// The assignment of which nothing is known; generation 0 is never reported.
+fn nobodys(workload: &WorkloadName) -> Assignment {
+    Assignment {
+        workload: workload.clone(),
+        generation: Generation(0),
+        attempt: Attempt(0),
+        rollout: None,
+        stage: None,
+        run: Vec::new(),
+        prefetch: Vec::new(),
+        start_within: Duration::MAX,
+        healthy_deadline: HEALTHY_DEADLINE,
+        min_healthy: MIN_HEALTHY,
+        soak: Duration::ZERO,
+        in_use: InUsePolicy::Wait,
+        local_tag: String::new(),
+    }
+}

@@ -1,0 +1,114 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use pinion_model::{Failure, ImageRef, Timestamp};
+
+use crate::{ContainerId, Record};
+
+/// What comes next for one workload.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// Nothing, until something changes or this instant comes.
+    Rest {
+        /// When to ask again at the latest.
+        wake_at: Option<Timestamp>,
+    },
+    /// Write this to the journal, then ask again.
+    Write(Box<Record>),
+    /// Do this one call, learn from the answer, observe, then ask again.
+    Call(Call),
+}
+
+/// One call to the engine. Each may be done twice without harm.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Call {
+    /// Pull an image by digest.
+    Pull(ImageRef),
+    /// Put a tag on an image.
+    Tag {
+        /// The image: an id or a reference.
+        image: String,
+        /// Repository of the tag.
+        repository: String,
+        /// The tag.
+        tag: String,
+    },
+    /// Remove one reference of an image.
+    Untag(String),
+    /// Make the container that takes the place of another; not started.
+    Create {
+        /// The one whose place it takes.
+        old: ContainerId,
+        /// What it is called until then.
+        name: String,
+        /// What it runs.
+        image: ImageRef,
+        /// Labels beside the user's.
+        labels: BTreeMap<String, String>,
+    },
+    /// Set a container's restart policy.
+    SetRestartPolicy {
+        /// Which container.
+        id: ContainerId,
+        /// "no" keeps the engine from starting it by itself.
+        policy: String,
+        /// Retries of "on-failure".
+        retries: i64,
+    },
+    /// Stop a container.
+    Stop {
+        /// Which container.
+        id: ContainerId,
+        /// Until it is killed.
+        grace: Duration,
+    },
+    /// Rename a container.
+    Rename {
+        /// Which container.
+        id: ContainerId,
+        /// Its new name.
+        name: String,
+    },
+    /// Start a container.
+    Start(ContainerId),
+    /// Remove a stopped container, never its volumes.
+    Remove(ContainerId),
+    /// Read what a container said last.
+    LastWords(ContainerId),
+}
+
+impl Call {
+    /// Names the call and what it is done to, for the journal and the log.
+    #[must_use]
+    pub fn key(&self) -> String {
+        match self {
+            Self::Pull(image) => format!("pull {image}"),
+            Self::Tag {
+                repository, tag, ..
+            } => format!("tag {repository}:{tag}"),
+            Self::Untag(reference) => format!("untag {reference}"),
+            Self::Create { name, .. } => format!("create {name}"),
+            Self::SetRestartPolicy { id, policy, .. } => {
+                format!("set restart policy {policy} of {id}")
+            }
+            Self::Stop { id, .. } => format!("stop {id}"),
+            Self::Rename { id, name } => format!("rename {id} to {name}"),
+            Self::Start(id) => format!("start {id}"),
+            Self::Remove(id) => format!("remove {id}"),
+            Self::LastWords(id) => format!("read logs of {id}"),
+        }
+    }
+}
+
+/// What came of a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// It was done.
+    Done,
+    /// What a container said last.
+    Words(String),
+    /// It was refused, and will be refused again.
+    Refused(Failure),
+    /// It failed, or nobody knows: what happened is in the next observation.
+    Failed(Failure),
+}
