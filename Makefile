@@ -1,0 +1,51 @@
+# Everything that is done to this tree by hand or by CI. `make help` lists it.
+
+SHELL := /bin/sh
+CARGO ?= cargo
+TOOLS := target/tools
+# Where cargo puts what it builds; tests and the demo look for our programs there.
+OUT := $(or $(CARGO_TARGET_DIR),target)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build programs demo demo-down test check fmt tools
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Install missing packages of the distribution (as root)
+	@deploy/ci/setup.sh
+
+build: ## The three programs, optimised, in target/release
+	$(CARGO) build --locked --release --bins -p pinion-coordinator -p pinion-agent -p pinion-cli
+
+programs: setup
+	@$(CARGO) build --locked --workspace --bins
+
+demo: programs ## Four machines: v1, then v2 in stages, then a v3 that crashes. KEEP=1 leaves it up
+	@KEEP=$(KEEP) $(OUT)/debug/pinion-demo
+
+demo-down: ## Take down what `make demo KEEP=1` left up
+	@$(OUT)/debug/pinion-demo down
+
+test: programs ## All tests, on real engines and registries. PINION_TEST_DOCKER=0 leaves engines out
+	@if [ "$$PINION_TEST_DOCKER" = 0 ]; then echo "PINION_TEST_DOCKER=0: every test with a real engine is left out"; fi
+	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
+		$(CARGO) nextest run --locked --workspace; \
+	else \
+		$(CARGO) test --locked --workspace --all-targets --no-fail-fast -- --test-threads=2; \
+	fi
+	$(CARGO) test --locked --workspace --doc --quiet
+
+tools:
+	@deploy/ci/setup.sh check
+	@deploy/ci/tools.sh $(TOOLS)
+
+check: tools ## Format, lints, dependencies, protocol, purity
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets --quiet -- -D warnings
+	$(TOOLS)/bin/cargo-deny --log-level error check bans licenses sources
+	$(TOOLS)/node_modules/.bin/buf lint
+	deploy/ci/purity.sh
+
+fmt: ## Format all code
+	$(CARGO) fmt --all

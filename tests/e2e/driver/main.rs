@@ -1,0 +1,7 @@
+//! The agent's driver on real engines, judged by what the engine itself answers.
+
+mod api;
+mod calls;
+mod pull;
+mod quirks;
+mod recreate;

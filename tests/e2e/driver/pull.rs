@@ -1,0 +1,244 @@
+//! Pulls that work and pulls that fail, each with its typed reason.
+
+use std::time::Duration;
+
+use anyhow::ensure;
+use harness::command::{command, run_command};
+use harness::fault::{Fault, Proxy, Rule};
+use harness::fleet::REPOSITORY;
+use harness::registry::{PASSWORD, TRICKY_PASSWORD, TRICKY_USER, USER};
+use harness::{App, Auth, Registry, Tenant, World, scenario};
+use pinion_agent::driver::Driver as _;
+use pinion_agent::driver::docker::{Docker, Limits};
+use pinion_model::{Failure, FailureKind, ImageRef};
+use serde_json::json;
+
+use crate::api::{ask, credential, credential_of, driver, image_of};
+
+#[test]
+fn any_password_arrives_at_a_registry_that_asks_for_it() {
+    scenario(async |world| arrives(world, Auth::Basic).await);
+}
+
+#[test]
+fn any_password_arrives_at_a_registry_that_asks_for_a_token() {
+    scenario(async |world| arrives(world, Auth::Bearer).await);
+}
+
+async fn arrives(world: &World, auth: Auth) -> anyhow::Result<()> {
+    let registry = Registry::start(world, "registry", auth).await?;
+    let tenant = Tenant::start(world, 1).await?;
+    let driver = driver(&tenant).await?;
+    let image = image_of(&registry.push(world, REPOSITORY, &App::new("v1"))?)?;
+
+    let wrong = credential_of(&registry.host(), TRICKY_USER, "wrong");
+    fails(
+        driver.pull(&image, Some(&wrong)).await,
+        FailureKind::Credentials,
+    )?;
+    fails(driver.pull(&image, None).await, FailureKind::Credentials)?;
+
+    let tricky = credential_of(&registry.host(), TRICKY_USER, TRICKY_PASSWORD);
+    let pulled = driver.pull(&image, Some(&tricky)).await;
+    let pulled = pulled.map_err(|failure| anyhow::anyhow!("{failure}"))?;
+    ensure!(
+        pulled.repo_digests.contains(&image),
+        "{:?}",
+        pulled.repo_digests
+    );
+    Ok(())
+}
+
+#[test]
+fn a_pull_that_cannot_work_says_why_in_a_type() {
+    scenario(async |world| {
+        let registry = Registry::start(world, "registry", Auth::Basic).await?;
+        let proxy = Proxy::start(world, registry.address()).await?;
+        let tenant = Tenant::start(world, 1).await?;
+        let driver = driver(&tenant).await?;
+        let pushed = registry.push(world, REPOSITORY, &App::new("v1"))?;
+        let image: ImageRef = format!("{}/{REPOSITORY}@{}", proxy.host(), pushed.digest).parse()?;
+        let credential = credential(&proxy.host());
+        let pull = async |image: &ImageRef| driver.pull(image, Some(&credential)).await;
+
+        let unknown = format!("{}/{REPOSITORY}@sha256:{}", proxy.host(), "0".repeat(64)).parse()?;
+        fails(pull(&unknown).await, FailureKind::NotFound)?;
+        let nobody = format!("{}:1/{REPOSITORY}@{}", world.address(), pushed.digest).parse()?;
+        fails(pull(&nobody).await, FailureKind::Network)?;
+
+        let scripted = [
+            (
+                "/manifests/",
+                Fault::error(403, "DENIED"),
+                FailureKind::Credentials,
+            ),
+            (
+                "/manifests/",
+                Fault::error(429, "TOOMANYREQUESTS"),
+                FailureKind::Registry,
+            ),
+            (
+                "/manifests/",
+                Fault::error(503, "UNAVAILABLE"),
+                FailureKind::Registry,
+            ),
+            ("/manifests/", Fault::Corrupt, FailureKind::Registry),
+            (
+                "/blobs/",
+                Fault::error(429, "TOOMANYREQUESTS"),
+                FailureKind::Registry,
+            ),
+            ("/blobs/", Fault::Corrupt, FailureKind::Registry),
+        ];
+        for (path, fault, kind) in scripted {
+            proxy.clear();
+            proxy.rule(Rule::get(path, fault.clone()));
+            let what = format!("{path} {fault:?}");
+            fails(pull(&image).await, kind).map_err(|error| error.context(what))?;
+        }
+        proxy.clear();
+        let pulled = pull(&image).await;
+        ensure!(pulled.is_ok(), "{pulled:?}");
+        Ok(())
+    });
+}
+
+#[test]
+fn a_pull_without_progress_is_cancelled_and_the_next_one_works() {
+    scenario(async |world| {
+        let registry = Registry::start(world, "registry", Auth::Basic).await?;
+        let proxy = Proxy::start(world, registry.address()).await?;
+        let tenant = Tenant::start(world, 1).await?;
+        let limits = Limits {
+            stall: Duration::from_secs(2),
+            ..Limits::default()
+        };
+        let driver = Docker::connect(&tenant.docker_host(), limits).await?;
+        let app = App::new("v1").with_ballast(1_000_000);
+        let pushed = registry.push(world, REPOSITORY, &app)?;
+        let image: ImageRef = format!("{}/{REPOSITORY}@{}", proxy.host(), pushed.digest).parse()?;
+        let credential = credential(&proxy.host());
+
+        proxy.rule(Rule::get("/blobs/", Fault::Stall(10_000)));
+        let failure = fails(
+            driver.pull(&image, Some(&credential)).await,
+            FailureKind::Network,
+        )?;
+        ensure!(failure.message.contains("no progress for 2s"), "{failure}");
+        proxy.clear();
+        let pulled = driver.pull(&image, Some(&credential)).await;
+        ensure!(pulled.is_ok(), "{pulled:?}");
+
+        let short = Limits {
+            pull: Duration::from_secs(1),
+            ..Limits::default()
+        };
+        let hasty = Docker::connect(&tenant.docker_host(), short).await?;
+        proxy.rule(Rule::any("/v2/", Fault::Delay(Duration::from_secs(30))));
+        let other = format!("{}/{REPOSITORY}@sha256:{}", proxy.host(), "1".repeat(64)).parse()?;
+        fails(
+            hasty.pull(&other, Some(&credential)).await,
+            FailureKind::Timeout,
+        )?;
+        Ok(())
+    });
+}
+
+#[test]
+fn an_image_that_is_there_is_not_asked_for_again() {
+    scenario(async |world| {
+        let registry = Registry::start(world, "registry", Auth::Basic).await?;
+        let proxy = Proxy::start(world, registry.address()).await?;
+        let tenant = Tenant::start(world, 1).await?;
+        let driver = driver(&tenant).await?;
+        let pushed = registry.push(world, REPOSITORY, &App::new("v1"))?;
+        let image: ImageRef = format!("{}/{REPOSITORY}@{}", proxy.host(), pushed.digest).parse()?;
+        let first = driver.pull(&image, Some(&credential(&proxy.host()))).await;
+        ensure!(first.is_ok(), "{first:?}");
+        let asked = proxy.seen().len();
+        ensure!(asked > 0, "the first pull asked nobody");
+        let second = driver.pull(&image, None).await;
+        ensure!(second == first, "{second:?}");
+        ensure!(
+            proxy.seen().len() == asked,
+            "the registry was asked for what is there"
+        );
+
+        // The same digest from another registry is another pull: there is no proof that it has it.
+        let elsewhere: ImageRef =
+            format!("{}/{REPOSITORY}@{}", registry.host(), pushed.digest).parse()?;
+        fails(
+            driver.pull(&elsewhere, None).await,
+            FailureKind::Credentials,
+        )?;
+        Ok(())
+    });
+}
+
+#[test]
+fn an_image_for_another_platform_is_refused_before_a_container_is_made() {
+    scenario(async |world| {
+        let registry = Registry::start(world, "registry", Auth::None).await?;
+        let tenant = Tenant::start(world, 1).await?;
+        let driver = driver(&tenant).await?;
+        let image = push_foreign(world, &registry, &tenant)?;
+        let failure = fails(driver.pull(&image, None).await, FailureKind::Platform)?;
+        ensure!(failure.message.contains("s390x"), "{failure}");
+        Ok(())
+    });
+}
+
+/// Imports a file system as an image for another architecture and pushes it.
+fn push_foreign(world: &World, registry: &Registry, tenant: &Tenant) -> anyhow::Result<ImageRef> {
+    let directory = world.subdirectory("foreign")?;
+    std::fs::write(directory.join("empty"), "")?;
+    let repository = format!("{}/{REPOSITORY}", registry.host());
+    let socket = tenant
+        .docker_host()
+        .trim_start_matches("unix://")
+        .to_owned();
+    let import = format!(
+        "tar -C {} -c empty | curl -sSf -X POST --unix-socket {socket} --data-binary @- \
+         'http://engine/images/create?fromSrc=-&repo={repository}&tag=foreign&platform=linux/s390x'",
+        directory.display()
+    );
+    run_command(command("sh").arg("-c").arg(import))?;
+    let push = format!(
+        "curl -sSf -X POST -H 'X-Registry-Auth: e30=' --unix-socket {socket} 'http://engine/images/{repository}/push?tag=foreign'"
+    );
+    run_command(command("sh").arg("-c").arg(push))?;
+    let inspect = ask(
+        tenant,
+        "GET",
+        &format!("/images/{repository}:foreign/json"),
+        &json!({}),
+    )?;
+    let digest = inspect["RepoDigests"][0]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
+    ask(
+        tenant,
+        "DELETE",
+        &format!("/images/{repository}:foreign"),
+        &json!({}),
+    )?;
+    Ok(digest.parse()?)
+}
+
+/// The failure, if it is one of that kind, with no secret in it.
+fn fails<T: std::fmt::Debug>(
+    outcome: Result<T, Failure>,
+    kind: FailureKind,
+) -> anyhow::Result<Failure> {
+    match outcome {
+        Err(failure) if failure.kind == kind => {
+            for secret in [PASSWORD, TRICKY_PASSWORD] {
+                ensure!(!failure.message.contains(secret), "a secret in {failure}");
+            }
+            ensure!(!failure.message.contains(USER), "a user in {failure}");
+            Ok(failure)
+        }
+        other => anyhow::bail!("not a failure of kind {kind:?}: {other:?}"),
+    }
+}
