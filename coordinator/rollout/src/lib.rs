@@ -1,1 +1,49 @@
-//! x
+//! The rollout engine: all that the coordinator decides.
+//!
+//! Owns the world (pins, rollouts, agents, access), how committed changes
+//! alter it, what to do next, and why a machine is not done. Never reads a
+//! clock, a file or the network, never draws a random number, never waits:
+//! the time, the ids and the hashes of secrets are passed in, and what should
+//! happen is returned as changes for the coordinator to commit.
+//!
+//! ```text
+//!   request ─▶ commands::* ─▶ Outcome { changes, value } ─┐
+//!   agents  ─▶ Observation ───────────────────────────────┤ commit
+//!   clock   ─▶ plan(world, now) ─▶ Plan { changes, wake } ─┘    │
+//!                    ▲                                          ▼
+//!                    └──────────────── World ◀── apply(world, change)
+//!                                        │
+//!             desired(agent), explain, summary: read only
+//! ```
+//!
+//! Rooms: `spec` is how a rollout should go, `world` what is known, `change`
+//! what was committed, `apply` how that alters the world, `gates` the checks
+//! (one file each), `plan` what to do next, `commands` what people ask for,
+//! `explain` why something waits.
+
+mod apply;
+mod assignment;
+mod change;
+pub mod commands;
+mod explain;
+mod gates;
+mod plan;
+mod refusal;
+mod spec;
+mod world;
+
+pub use apply::apply;
+pub use assignment::{Assignment, Desired, Purpose, Run};
+pub use change::{Act, Change, Decision, Observation, Report};
+pub use explain::{Reason, explain, explain_all, summary, waiting_for};
+pub use plan::{Plan, plan};
+pub use refusal::{Outcome, Refusal};
+pub use spec::{
+    Amount, Approval, Cohort, FailureAction, OfflinePolicy, Spec, StageRules, StageSpec, Strategy,
+    Timing,
+};
+pub use world::{
+    Access, Agent, Attribution, Certificate, Counts, Gate, Hold, Member, ObservedContainer,
+    Operator, Pin, Placement, Presence, Processes, Restore, Rollout, Stable, Stage, Standing,
+    Token, TokenKind, Tried, Use, Versions, Workload, World,
+};

@@ -1,0 +1,136 @@
+use pinion_model::{AgentId, AgentPhase, Digest, RolloutId, Timestamp};
+
+use crate::world::{Restore, Standing, Touched};
+use crate::{Assignment, Member, Placement, Purpose, Rollout, World};
+
+pub(super) fn apply(
+    world: &mut World,
+    id: &AgentId,
+    assignment: &Assignment,
+    at: Timestamp,
+    touched: &mut Touched,
+) {
+    let Some(agent) = world.agents.get_mut(id) else {
+        return;
+    };
+    agent.generation = agent.generation.max(assignment.generation);
+    let placement = agent
+        .placements
+        .entry(assignment.workload.clone())
+        .or_default();
+    let baseline = baseline(placement);
+    let previous = place(placement, assignment, at);
+    if let Some(previous) = previous.filter(|old| assignment.rollout() != Some(old)) {
+        take_over(world, &previous, id, at, touched);
+    }
+    if let Some(rollout) = assignment
+        .rollout()
+        .and_then(|id| world.rollouts.get_mut(id))
+    {
+        enlist(rollout, id, assignment, baseline, at);
+        touched.members.insert((rollout.id.clone(), id.clone()));
+    }
+    touched.agents.insert(id.clone());
+}
+
+/// What the machine runs, proven, before something new is asked of it.
+fn baseline(placement: &Placement) -> Option<Digest> {
+    let settled = !placement.is_in_flight() && placement.phase != Some(AgentPhase::Soaking);
+    let observed = placement.observed_digest().filter(|_| settled);
+    observed.or(placement.proven.as_ref()).cloned()
+}
+
+/// Puts the assignment in its place; answers the rollout that the previous one was part of.
+fn place(placement: &mut Placement, assignment: &Assignment, at: Timestamp) -> Option<RolloutId> {
+    let in_flight = placement.is_in_flight();
+    let old = placement.assignment.replace(assignment.clone());
+    match &assignment.run {
+        Some(run) => {
+            placement.asked = Some(run.digest.clone());
+            placement.withdrawn = None;
+            placement.phase = None;
+            placement.failure = None;
+            placement.since = at;
+            placement.waiting_for.clear();
+            placement.drifted = false;
+        }
+        None if in_flight => {
+            let old = old.as_ref().map(|old| old.generation);
+            placement.withdrawn = placement.withdrawn.or(old);
+        }
+        None => {}
+    }
+    old.as_ref().and_then(|old| old.rollout().cloned())
+}
+
+/// An assignment of a rollout was replaced by one that is not its own.
+fn take_over(
+    world: &mut World,
+    rollout: &RolloutId,
+    agent: &AgentId,
+    at: Timestamp,
+    touched: &mut Touched,
+) {
+    let Some(rollout) = world.rollouts.get_mut(rollout) else {
+        return;
+    };
+    let going_back = rollout.rolled_back;
+    let Some(member) = rollout.members.get_mut(agent) else {
+        return;
+    };
+    if going_back || matches!(member.standing(), Standing::InFlight | Standing::Soaking) {
+        member.taken_over = true;
+        member.withdrawing = false;
+        member.since = at;
+        touched.members.insert((rollout.id.clone(), agent.clone()));
+    }
+}
+
+fn enlist(
+    rollout: &mut Rollout,
+    agent: &AgentId,
+    assignment: &Assignment,
+    baseline: Option<Digest>,
+    at: Timestamp,
+) {
+    let digest = rollout.digest().clone();
+    let Some(member) = rollout.members.get_mut(agent) else {
+        return;
+    };
+    match &assignment.purpose {
+        Purpose::Rollout { .. } => {
+            if !member.was_changed() {
+                let usable = baseline.filter(|new| *new != digest || member.baseline.is_none());
+                member.baseline = usable.or(member.baseline.take());
+            }
+            ask(member, assignment, at);
+        }
+        Purpose::Restore { .. } => {
+            member.restore = Some(Restore {
+                generation: assignment.generation,
+                digest: assignment.digest().cloned(),
+                phase: None,
+                failure: None,
+            });
+        }
+        Purpose::Withdraw { .. } => {
+            member.generation = assignment.generation;
+            member.withdrawing = true;
+        }
+        Purpose::Adopt { .. } | Purpose::Stable => return,
+    }
+    if let Some(stage) = rollout.stages.get_mut(member.stage as usize) {
+        stage.progressed_at = at;
+    }
+}
+
+fn ask(member: &mut Member, assignment: &Assignment, at: Timestamp) {
+    member.generation = assignment.generation;
+    member.attempt = assignment.attempt;
+    member.phase = None;
+    member.withdrawing = false;
+    member.taken_over = false;
+    member.failure = None;
+    member.waiting_for.clear();
+    member.since = at;
+}

@@ -1,0 +1,23 @@
+//! Committed changes into the world: facts, and the index that follows from them.
+//!
+//! Whatever was committed applies: nothing here can fail, and a change about
+//! something that is not there (any more) changes nothing.
+
+mod access;
+mod assigned;
+mod decisions;
+mod reports;
+mod sessions;
+
+use crate::world::Touched;
+use crate::{Change, World};
+
+/// Applies one committed change. Total and deterministic.
+pub fn apply(world: &mut World, change: &Change) {
+    let mut touched = Touched::default();
+    match change {
+        Change::Decision(decision) => decisions::apply(world, decision, &mut touched),
+        Change::Observation(observation) => sessions::apply(world, observation, &mut touched),
+    }
+    world.refresh_index(touched);
+}

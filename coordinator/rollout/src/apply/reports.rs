@@ -1,0 +1,234 @@
+use pinion_model::{AgentId, AgentPhase, Digest, Failure, FailureKind, Timestamp};
+
+use crate::world::{Touched, Tried};
+use crate::{Placement, Purpose, Report, Rollout, World};
+
+pub(super) fn apply(
+    world: &mut World,
+    id: &AgentId,
+    report: &Report,
+    at: Timestamp,
+    touched: &mut Touched,
+) {
+    let Some(agent) = world.agents.get_mut(id) else {
+        return;
+    };
+    let Some(placement) = agent.placements.get_mut(&report.workload) else {
+        return;
+    };
+    if !is_due(placement, report) {
+        return;
+    }
+    let failure = failure(placement, report);
+    let changed = record(placement, report, failure.clone(), at);
+    let purpose = placement
+        .assignment
+        .as_ref()
+        .map(|assignment| assignment.purpose.clone());
+    let rollout = purpose.as_ref().and_then(Purpose::rollout);
+    if let Some(rollout) = rollout.and_then(|id| world.rollouts.get_mut(id)) {
+        touched.members.insert((rollout.id.clone(), id.clone()));
+        let restoring = matches!(purpose, Some(Purpose::Restore { .. }));
+        let adopting = matches!(purpose, Some(Purpose::Adopt { .. }));
+        if restoring {
+            restored(rollout, id, report, failure);
+        } else if !adopting {
+            progressed(rollout, id, report, failure, changed, at);
+        }
+    }
+    touched.agents.insert(id.clone());
+}
+
+/// Whether a report is about the present assignment and says something newer.
+fn is_due(placement: &Placement, report: &Report) -> bool {
+    let Some(assignment) = &placement.assignment else {
+        return false;
+    };
+    let named = report.generation == assignment.generation
+        || placement.withdrawn == Some(report.generation);
+    let terminal = placement.phase.is_some_and(AgentPhase::is_terminal);
+    let newer = placement
+        .phase
+        .is_none_or(|phase| rank(report.phase) >= rank(phase));
+    named && report.attempt == assignment.attempt && !terminal && newer
+}
+
+/// Phases go up only: a report that was delayed or repeated never takes a proof back,
+/// and so never puts a machine back in flight.
+fn rank(phase: AgentPhase) -> u8 {
+    match phase {
+        AgentPhase::Pending => 0,
+        AgentPhase::Prefetching
+        | AgentPhase::Prefetched
+        | AgentPhase::Waiting
+        | AgentPhase::Pulling
+        | AgentPhase::Creating => 1,
+        AgentPhase::CuttingOver => 2,
+        AgentPhase::Verifying => 3,
+        AgentPhase::Soaking => 4,
+        AgentPhase::RollingBack => 5,
+        _ => 6,
+    }
+}
+
+/// The failure of a terminal report. Settled on another digest than was asked is one, too.
+fn failure(placement: &Placement, report: &Report) -> Option<Failure> {
+    if !report.phase.is_terminal() {
+        return None;
+    }
+    if report.phase.is_failure() {
+        let silent = || {
+            Failure::new(
+                FailureKind::Internal,
+                "the agent gave no reason; see its log",
+            )
+        };
+        return Some(report.failure.clone().unwrap_or_else(silent));
+    }
+    if report.phase == AgentPhase::Settled {
+        return unlike(placement.asked.as_ref()?, report);
+    }
+    report.failure.clone()
+}
+
+fn unlike(asked: &Digest, report: &Report) -> Option<Failure> {
+    let mut containers = report
+        .containers
+        .iter()
+        .filter(|container| container.running)
+        .peekable();
+    let fits = match &report.running {
+        Some(running) => running == asked,
+        None => containers.peek().is_some() && containers.all(|c| c.digest.as_ref() == Some(asked)),
+    };
+    if fits {
+        return None;
+    }
+    let running = report
+        .running
+        .as_ref()
+        .map_or("an unknown digest", Digest::as_str);
+    let message = format!(
+        "the agent settled on {running}, but {asked} was asked for; look at its containers before trying again"
+    );
+    Some(Failure::new(FailureKind::Internal, message))
+}
+
+/// Into the placement; whether the phase changed.
+fn record(
+    placement: &mut Placement,
+    report: &Report,
+    failure: Option<Failure>,
+    at: Timestamp,
+) -> bool {
+    let changed = placement.phase != Some(report.phase);
+    if changed {
+        placement.since = at;
+    }
+    placement.phase = Some(report.phase);
+    placement.waiting_for.clone_from(&report.waiting_for);
+    placement.reported_at = Some(at);
+    if !report.containers.is_empty() {
+        placement.containers.clone_from(&report.containers);
+    }
+    if report.running.is_some() {
+        placement.running.clone_from(&report.running);
+    }
+    if report.phase.is_terminal() {
+        conclude(placement, report, failure);
+    }
+    placement.drifted = drifted(placement);
+    changed
+}
+
+fn conclude(placement: &mut Placement, report: &Report, failure: Option<Failure>) {
+    placement.withdrawn = None;
+    let asked = placement.asked.clone();
+    match (&failure, report.phase) {
+        (None, AgentPhase::Settled) => {
+            placement.tried = placement
+                .tried
+                .take()
+                .filter(|tried| Some(&tried.digest) != asked.as_ref());
+            placement.proven = asked;
+        }
+        (Some(_), phase) => {
+            placement.tried = asked.map(|digest| Tried {
+                digest,
+                attempt: report.attempt,
+            });
+            if phase == AgentPhase::RolledBack && report.running.is_some() {
+                placement.proven.clone_from(&report.running);
+            }
+        }
+        (None, _) => {}
+    }
+    if report.phase == AgentPhase::Withdrawn {
+        placement.asked = None;
+    }
+    placement.failure = failure;
+}
+
+/// It settled, and a container is known to run another digest.
+pub(super) fn drifted(placement: &Placement) -> bool {
+    placement.phase == Some(AgentPhase::Settled)
+        && placement.failure.is_none()
+        && placement.containers.iter().any(|container| {
+            container.running && container.digest.is_some() && container.digest != placement.asked
+        })
+}
+
+fn progressed(
+    rollout: &mut Rollout,
+    agent: &AgentId,
+    report: &Report,
+    failure: Option<Failure>,
+    changed: bool,
+    at: Timestamp,
+) {
+    let Some(member) = rollout
+        .members
+        .get_mut(agent)
+        .filter(|member| !member.taken_over)
+    else {
+        return;
+    };
+    member.phase = Some(report.phase);
+    member.waiting_for.clone_from(&report.waiting_for);
+    if report.running.is_some() {
+        member.running.clone_from(&report.running);
+    }
+    if changed {
+        member.since = at;
+    }
+    if report.phase.is_terminal() {
+        member.withdrawing = false;
+        // A deadline that had passed stays a failure, unless the agent says what became of it.
+        if report.phase != AgentPhase::Withdrawn || failure.is_some() {
+            member.acknowledged &= failure.is_some();
+            member.failure = failure;
+        }
+    }
+    let done = matches!(report.phase, AgentPhase::Settled | AgentPhase::Staged);
+    if let Some(stage) = rollout
+        .stages
+        .get_mut(member.stage as usize)
+        .filter(|_| changed)
+    {
+        stage.progressed_at = at;
+        if done {
+            stage.settled_at = Some(at);
+        }
+    }
+}
+
+fn restored(rollout: &mut Rollout, agent: &AgentId, report: &Report, failure: Option<Failure>) {
+    let Some(member) = rollout.members.get_mut(agent) else {
+        return;
+    };
+    if let Some(restore) = &mut member.restore {
+        restore.phase = Some(report.phase);
+        restore.failure = failure;
+        member.running.clone_from(&report.running);
+    }
+}

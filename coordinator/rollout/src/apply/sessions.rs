@@ -1,0 +1,122 @@
+use std::collections::BTreeMap;
+
+use pinion_model::{AgentId, SessionEpoch, Timestamp, WorkloadName};
+
+use super::reports;
+use crate::world::Touched;
+use crate::{Agent, Observation, ObservedContainer, Presence, World};
+
+/// How many processes that lost an agent's session are remembered.
+const ENDED_PROCESSES: usize = 16;
+
+pub(super) fn apply(world: &mut World, observation: &Observation, touched: &mut Touched) {
+    match observation {
+        Observation::Started { at } => {
+            for agent in world.agents.values_mut() {
+                see(agent, Presence::Unknown, *at);
+            }
+            touched.all_agents = true;
+        }
+        Observation::Hello {
+            agent,
+            epoch,
+            generation,
+            process_id,
+            facts,
+            versions,
+            at,
+        } => {
+            let Some(known) = of_session(world, agent, *epoch, touched) else {
+                return;
+            };
+            see(known, Presence::Online, *at);
+            known.claimed = known.claimed.max(*generation);
+            known.facts.clone_from(facts);
+            known.versions.clone_from(versions);
+            greet(known, process_id, *at);
+        }
+        Observation::Online { agent, epoch, at } => {
+            if let Some(known) = of_session(world, agent, *epoch, touched) {
+                see(known, Presence::Online, *at);
+            }
+        }
+        Observation::Offline { agent, epoch, at } => {
+            if let Some(known) = of_session(world, agent, *epoch, touched) {
+                see(known, Presence::Offline, *at);
+            }
+        }
+        Observation::Reported { agent, report, at } => {
+            reports::apply(world, agent, report, *at, touched);
+        }
+        Observation::Inventory {
+            agent,
+            workloads,
+            at,
+        } => {
+            inventory(world, agent, workloads, *at, touched);
+        }
+    }
+}
+
+/// The agent, unless the session is older than its latest.
+fn of_session<'a>(
+    world: &'a mut World,
+    id: &AgentId,
+    epoch: SessionEpoch,
+    touched: &mut Touched,
+) -> Option<&'a mut Agent> {
+    let agent = world
+        .agents
+        .get_mut(id)
+        .filter(|agent| epoch >= agent.epoch)?;
+    agent.epoch = epoch;
+    touched.agents.insert(id.clone());
+    Some(agent)
+}
+
+fn see(agent: &mut Agent, presence: Presence, at: Timestamp) {
+    if agent.presence != presence || presence == Presence::Unknown {
+        agent.presence = presence;
+        agent.presence_since = at;
+    }
+}
+
+/// A process that had ended, and that a newer one had taken over from, comes
+/// back: two machines use one identity.
+fn greet(agent: &mut Agent, process_id: &str, at: Timestamp) {
+    let processes = &mut agent.processes;
+    if processes.current == process_id {
+        return;
+    }
+    if processes.ended.iter().any(|ended| ended == process_id) {
+        agent.identity_conflict.get_or_insert(at);
+        processes.ended.retain(|ended| ended != process_id);
+    }
+    let old = std::mem::replace(&mut processes.current, process_id.to_owned());
+    if !old.is_empty() {
+        processes.ended.push(old);
+    }
+    let surplus = processes.ended.len().saturating_sub(ENDED_PROCESSES);
+    processes.ended.drain(..surplus);
+}
+
+fn inventory(
+    world: &mut World,
+    id: &AgentId,
+    workloads: &BTreeMap<WorkloadName, Vec<ObservedContainer>>,
+    at: Timestamp,
+    touched: &mut Touched,
+) {
+    let Some(agent) = world.agents.get_mut(id) else {
+        return;
+    };
+    for name in workloads.keys() {
+        agent.placements.entry(name.clone()).or_default();
+    }
+    for (name, placement) in &mut agent.placements {
+        placement.containers = workloads.get(name).cloned().unwrap_or_default();
+        placement.reported_at = Some(at);
+        placement.drifted = reports::drifted(placement);
+    }
+    touched.agents.insert(id.clone());
+}

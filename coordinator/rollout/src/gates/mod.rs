@@ -1,0 +1,1 @@
+//! The checks that must pass before the next step.

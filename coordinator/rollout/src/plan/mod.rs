@@ -1,0 +1,21 @@
+//! What to do next.
+
+use pinion_model::Timestamp;
+
+use crate::{Change, World};
+
+/// The planner's answer.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// To be committed together, naming the decision revision that was planned from.
+    pub changes: Vec<Change>,
+    /// When to plan again, if nothing else happens before.
+    pub wake_at: Option<Timestamp>,
+}
+
+/// What to do now, given all that is known. Applying its changes and planning
+/// again at the same instant gives no changes.
+#[must_use]
+pub fn plan(_world: &World, _now: Timestamp) -> Plan {
+    Plan::default()
+}

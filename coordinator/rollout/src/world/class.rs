@@ -1,0 +1,225 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Agent, Counts, Member, Presence, Rollout, Standing};
+use crate::OfflinePolicy;
+
+/// What planning needs to know of a member: where it stands, and whether it can be reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Class {
+    /// Pending, and may be assigned now.
+    Ready,
+    /// Pending; not seen since the coordinator began.
+    Unknown,
+    /// Pending, and offline.
+    Offline,
+    /// Pending, and held.
+    Held,
+    /// Revoked or removed before there was an outcome.
+    Gone,
+    /// In flight, not cut over, not withdrawn.
+    Asked,
+    /// The same, and offline.
+    AskedOffline,
+    /// In flight, withdrawn, and the agent has not said what became of it.
+    Withdrawing,
+    /// The same, and offline.
+    WithdrawingOffline,
+    /// In flight, past the point of withdrawal.
+    CutOver,
+    /// The same, and offline.
+    CutOverOffline,
+    /// Proven, soaking.
+    Soaking,
+    /// Proven and soaked.
+    Settled,
+    /// Pulled and tagged only.
+    Staged,
+    /// Failed, and nobody knows.
+    Failed,
+    /// Failed, and an operator went on knowing it.
+    Acknowledged,
+    /// The rollout ended without it.
+    Passed,
+}
+
+impl Class {
+    pub(crate) const IN_FLIGHT: [Self; 6] = [
+        Self::Asked,
+        Self::AskedOffline,
+        Self::Withdrawing,
+        Self::WithdrawingOffline,
+        Self::CutOver,
+        Self::CutOverOffline,
+    ];
+
+    /// The class of a member of a rollout; `agent` is none once it was removed.
+    pub(crate) fn of(rollout: &Rollout, member: &Member, agent: Option<&Agent>) -> Self {
+        let agent = agent.filter(|agent| agent.revoked.is_none());
+        match member.standing() {
+            Standing::Settled => Self::Settled,
+            Standing::Staged => Self::Staged,
+            Standing::Failed if member.acknowledged => Self::Acknowledged,
+            Standing::Failed => Self::Failed,
+            Standing::Pending if rollout.phase.is_terminal() => Self::Passed,
+            Standing::Pending => Self::pending(agent),
+            _ if agent.is_none() => Self::Gone,
+            Standing::Soaking => Self::Soaking,
+            Standing::InFlight => Self::in_flight(member, agent),
+        }
+    }
+
+    fn pending(agent: Option<&Agent>) -> Self {
+        match agent {
+            None => Self::Gone,
+            Some(agent) if agent.is_held() => Self::Held,
+            Some(agent) => match agent.presence {
+                Presence::Online => Self::Ready,
+                Presence::Offline => Self::Offline,
+                Presence::Unknown => Self::Unknown,
+            },
+        }
+    }
+
+    fn in_flight(member: &Member, agent: Option<&Agent>) -> Self {
+        let offline = agent.is_some_and(|agent| agent.presence == Presence::Offline);
+        match (member.has_cut_over(), member.withdrawing, offline) {
+            (true, _, false) => Self::CutOver,
+            (true, _, true) => Self::CutOverOffline,
+            (false, true, false) => Self::Withdrawing,
+            (false, true, true) => Self::WithdrawingOffline,
+            (false, false, false) => Self::Asked,
+            (false, false, true) => Self::AskedOffline,
+        }
+    }
+}
+
+/// A member's way back, while its rollout is taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Way {
+    /// To be assigned its baseline now.
+    Todo,
+    /// The same, once it is online.
+    Away,
+    /// Assigned, no outcome yet.
+    Going,
+    /// It is back, or will be seen to later because it is held.
+    Back,
+}
+
+impl Way {
+    /// None: there is nothing to take back.
+    pub(crate) fn of(rollout: &Rollout, member: &Member, agent: Option<&Agent>) -> Option<Self> {
+        if !rollout.rolled_back || !member.was_changed() {
+            return None;
+        }
+        let Some(agent) = agent.filter(|agent| agent.revoked.is_none()) else {
+            return Some(Self::Back);
+        };
+        Some(match &member.restore {
+            Some(restore)
+                if restore
+                    .phase
+                    .is_some_and(pinion_model::AgentPhase::is_terminal) =>
+            {
+                Self::Back
+            }
+            Some(restore) if restore.failure.is_some() => Self::Back,
+            Some(restore)
+                if restore.digest.is_none() && member.standing() != Standing::InFlight =>
+            {
+                Self::Back
+            }
+            Some(_) => Self::Going,
+            None if agent.is_held() => Self::Back,
+            None if agent.presence == Presence::Online => Self::Todo,
+            None => Self::Away,
+        })
+    }
+}
+
+/// The places of one stage's members, by class: what gates and limits look at.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Tally {
+    classes: BTreeMap<Class, BTreeSet<u32>>,
+    ways: BTreeMap<Way, BTreeSet<u32>>,
+    members: BTreeMap<u32, (Class, Option<Way>)>,
+}
+
+impl Tally {
+    /// Puts a place where it belongs now.
+    pub(crate) fn put(&mut self, place: u32, class: Class, way: Option<Way>) {
+        let old = self.members.insert(place, (class, way));
+        if old == Some((class, way)) {
+            return;
+        }
+        if let Some((old_class, old_way)) = old {
+            take(&mut self.classes, old_class, place);
+            if let Some(old_way) = old_way {
+                take(&mut self.ways, old_way, place);
+            }
+        }
+        self.classes.entry(class).or_default().insert(place);
+        if let Some(way) = way {
+            self.ways.entry(way).or_default().insert(place);
+        }
+    }
+
+    /// How many are of this class.
+    pub(crate) fn count(&self, class: Class) -> usize {
+        self.classes.get(&class).map_or(0, BTreeSet::len)
+    }
+
+    /// How many are of one of these.
+    pub(crate) fn count_of(&self, classes: &[Class]) -> usize {
+        classes.iter().map(|class| self.count(*class)).sum()
+    }
+
+    /// Their places, in order.
+    pub(crate) fn places(&self, class: Class) -> impl Iterator<Item = usize> {
+        self.classes
+            .get(&class)
+            .into_iter()
+            .flatten()
+            .map(|place| *place as usize)
+    }
+
+    /// How many are on this part of the way back.
+    pub(crate) fn ways(&self, way: Way) -> usize {
+        self.ways.get(&way).map_or(0, BTreeSet::len)
+    }
+
+    /// Their places, in order.
+    pub(crate) fn places_on(&self, way: Way) -> impl Iterator<Item = usize> {
+        self.ways
+            .get(&way)
+            .into_iter()
+            .flatten()
+            .map(|place| *place as usize)
+    }
+
+    pub(crate) fn counts(&self, offline: OfflinePolicy) -> Counts {
+        let count = |classes: &[Class]| u32::try_from(self.count_of(classes)).unwrap_or(u32::MAX);
+        let skips = offline == OfflinePolicy::Skip;
+        Counts {
+            agents: u32::try_from(self.members.len()).unwrap_or(u32::MAX),
+            pending: count(&[Class::Ready, Class::Unknown])
+                + if skips { 0 } else { count(&[Class::Offline]) },
+            in_flight: count(&Class::IN_FLIGHT),
+            soaking: count(&[Class::Soaking]),
+            settled: count(&[Class::Settled]),
+            staged: count(&[Class::Staged]),
+            failed: count(&[Class::Failed, Class::Acknowledged]),
+            skipped: count(&[Class::Held, Class::Gone, Class::Passed])
+                + if skips { count(&[Class::Offline]) } else { 0 },
+        }
+    }
+}
+
+fn take<K: Ord>(sets: &mut BTreeMap<K, BTreeSet<u32>>, key: K, place: u32) {
+    if let Some(set) = sets.get_mut(&key) {
+        set.remove(&place);
+        if set.is_empty() {
+            sets.remove(&key);
+        }
+    }
+}

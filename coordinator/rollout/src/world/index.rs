@@ -1,0 +1,211 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use pinion_model::{AgentId, AgentPhase, RolloutId, WorkloadName};
+
+use super::due::Due;
+use super::{CatchUp, Class, Presence, Tally, Way, World};
+
+/// How long an agent that has not come since the coordinator began is unknown, not offline.
+pub(crate) const UNKNOWN_FOR: Duration = Duration::from_secs(90);
+
+/// What planning needs at hand. Follows from the facts; kept in step by
+/// [`crate::apply`], and rebuilt from nothing when a world is read back.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Index {
+    /// The rollout of each workload that is not terminal.
+    pub(crate) active: BTreeMap<WorkloadName, RolloutId>,
+    /// Superseded rollouts with machines to withdraw or to take back.
+    pub(crate) draining: BTreeSet<RolloutId>,
+    /// By rollout, by stage.
+    pub(crate) tallies: BTreeMap<RolloutId, Vec<Tally>>,
+    /// Machines that should be asked for the stable digest.
+    pub(crate) behind: BTreeSet<(WorkloadName, AgentId)>,
+    /// Machines that were asked outside a rollout, without an outcome yet.
+    pub(crate) catching_up: BTreeSet<(WorkloadName, AgentId)>,
+    /// Placements that the agent itself rolled back, to be adopted.
+    pub(crate) rolled_back: BTreeSet<(AgentId, WorkloadName)>,
+    /// Agents that know a higher generation than we do.
+    pub(crate) ahead: BTreeSet<AgentId>,
+    /// When holds expire.
+    pub(crate) holds: Due,
+    /// When agents stop being unknown.
+    pub(crate) unknown: Due,
+    /// Agents that are not revoked.
+    pub(crate) present: BTreeSet<AgentId>,
+    /// How many those are.
+    pub(crate) fleet: usize,
+}
+
+/// What a change touched, and so what of the index is to be looked at again.
+#[derive(Debug, Default)]
+pub(crate) struct Touched {
+    pub(crate) agents: BTreeSet<AgentId>,
+    pub(crate) members: BTreeSet<(RolloutId, AgentId)>,
+    pub(crate) rollouts: BTreeSet<RolloutId>,
+    pub(crate) workloads: BTreeSet<WorkloadName>,
+    pub(crate) all_agents: bool,
+}
+
+impl World {
+    /// The index from nothing.
+    pub(crate) fn rebuild_index(&mut self) {
+        self.index = Index::default();
+        let touched = Touched {
+            rollouts: self.rollouts.keys().cloned().collect(),
+            all_agents: true,
+            ..Touched::default()
+        };
+        self.refresh_index(touched);
+    }
+
+    /// Looks again at what was touched.
+    pub(crate) fn refresh_index(&mut self, mut touched: Touched) {
+        if touched.all_agents {
+            touched.agents.extend(self.agents.keys().cloned());
+        }
+        for rollout in &touched.rollouts {
+            self.refresh_rollout(rollout);
+        }
+        for agent in &touched.agents {
+            self.refresh_agent(agent);
+            touched.members.extend(self.memberships(agent));
+        }
+        for (rollout, agent) in &touched.members {
+            self.refresh_member(rollout, agent);
+            self.refresh_draining(rollout);
+        }
+        for workload in &touched.workloads {
+            for agent in self.agents.keys().cloned().collect::<Vec<_>>() {
+                self.refresh_placement(&agent, workload);
+            }
+        }
+    }
+
+    fn memberships(&self, agent: &AgentId) -> Vec<(RolloutId, AgentId)> {
+        let ids = self.index.active.values().chain(&self.index.draining);
+        let of = ids.filter(|id| {
+            self.rollouts
+                .get(id)
+                .is_some_and(|r| r.members.contains_key(agent))
+        });
+        of.map(|id| (id.clone(), agent.clone())).collect()
+    }
+
+    fn refresh_rollout(&mut self, id: &RolloutId) {
+        let Some(rollout) = self.rollouts.get(id) else {
+            return;
+        };
+        if !rollout.phase.is_terminal() {
+            self.index
+                .active
+                .insert(rollout.workload.clone(), id.clone());
+        } else if self.index.active.get(&rollout.workload) == Some(id) {
+            self.index.active.remove(&rollout.workload);
+        }
+        for agent in rollout.members.keys().cloned().collect::<Vec<_>>() {
+            self.refresh_member(id, &agent);
+        }
+        self.refresh_draining(id);
+    }
+
+    fn refresh_member(&mut self, id: &RolloutId, agent: &AgentId) {
+        let Some(rollout) = self.rollouts.get(id) else {
+            return;
+        };
+        let Some(member) = rollout.members.get(agent) else {
+            return;
+        };
+        let present = self.agents.get(agent);
+        let class = Class::of(rollout, member, present);
+        let way = Way::of(rollout, member, present);
+        let tallies = self.index.tallies.entry(id.clone()).or_default();
+        tallies.resize_with(rollout.stages.len(), Tally::default);
+        if let Some(tally) = tallies.get_mut(member.stage as usize) {
+            tally.put(member.place, class, way);
+        }
+    }
+
+    fn refresh_draining(&mut self, id: &RolloutId) {
+        let Some(rollout) = self.rollouts.get(id) else {
+            return;
+        };
+        let tallies = self
+            .index
+            .tallies
+            .get(id)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        let asked = [Class::Asked, Class::AskedOffline];
+        let drains = rollout.phase.is_terminal()
+            && tallies.iter().any(|tally| {
+                tally.count_of(&asked) > 0 || tally.ways(Way::Todo) + tally.ways(Way::Away) > 0
+            });
+        if drains {
+            self.index.draining.insert(id.clone());
+        } else {
+            self.index.draining.remove(id);
+        }
+    }
+
+    fn refresh_agent(&mut self, id: &AgentId) {
+        let agent = self.agents.get(id);
+        let held_until = agent.and_then(|agent| agent.hold.as_ref()?.expires_at);
+        self.index.holds.set(id, held_until);
+        let unknown = agent.filter(|agent| agent.presence == Presence::Unknown);
+        self.index
+            .unknown
+            .set(id, unknown.map(|agent| agent.presence_since + UNKNOWN_FOR));
+        keep(
+            &mut self.index.ahead,
+            id,
+            agent.is_some_and(|agent| agent.claimed > agent.generation),
+        );
+        keep(
+            &mut self.index.present,
+            id,
+            agent.is_some_and(|agent| agent.revoked.is_none()),
+        );
+        self.index.fleet = self.index.present.len();
+        let mut workloads: BTreeSet<WorkloadName> = self.workloads.keys().cloned().collect();
+        if let Some(agent) = self.agents.get(id) {
+            workloads.extend(agent.placements.keys().cloned());
+        }
+        for workload in &workloads {
+            self.refresh_placement(id, workload);
+        }
+    }
+
+    fn refresh_placement(&mut self, id: &AgentId, workload: &WorkloadName) {
+        let catch_up = CatchUp::of(self, workload, id);
+        let key = (workload.clone(), id.clone());
+        keep(
+            &mut self.index.behind,
+            &key,
+            catch_up == Some(CatchUp::Behind),
+        );
+        keep(
+            &mut self.index.catching_up,
+            &key,
+            catch_up == Some(CatchUp::InFlight),
+        );
+        let placement = self
+            .agents
+            .get(id)
+            .and_then(|agent| agent.placements.get(workload));
+        let rolled_back = placement.is_some_and(|p| p.phase == Some(AgentPhase::RolledBack));
+        keep(
+            &mut self.index.rolled_back,
+            &(id.clone(), workload.clone()),
+            rolled_back,
+        );
+    }
+}
+
+fn keep<K: Ord + Clone>(set: &mut BTreeSet<K>, key: &K, wanted: bool) {
+    if !wanted {
+        set.remove(key);
+    } else if !set.contains(key) {
+        set.insert(key.clone());
+    }
+}

@@ -1,0 +1,202 @@
+//! All that is known: pins, rollouts, agents, access. Changed only by [`crate::apply`].
+
+mod access;
+mod agent;
+mod catch_up;
+mod class;
+mod due;
+mod index;
+mod placement;
+mod rollout;
+mod workload;
+
+use std::collections::BTreeMap;
+
+use pinion_model::{AgentId, Digest, Generation, RolloutId, WorkloadName};
+use serde::{Deserialize, Serialize};
+
+pub use access::{Access, Operator, Token, TokenKind, Use};
+pub use agent::{Agent, Certificate, Hold, Presence, Processes, Versions};
+pub use placement::{ObservedContainer, Placement, Tried};
+pub use rollout::{Attribution, Gate, Member, Restore, Rollout, Stage, Standing};
+pub use workload::{Pin, Stable, Workload};
+
+pub(crate) use catch_up::CatchUp;
+pub(crate) use class::{Class, Tally, Way};
+pub(crate) use index::{Index, Touched};
+
+use crate::{Assignment, Desired};
+
+/// Everything that was committed, in memory.
+///
+/// Serialises as its facts alone; the index that planning lives on is rebuilt
+/// from them when it is read back.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Facts")]
+pub struct World {
+    /// By name: pins and the order of rollouts. Those that were never pinned are absent.
+    pub workloads: BTreeMap<WorkloadName, Workload>,
+    /// Every rollout that ever was.
+    pub rollouts: BTreeMap<RolloutId, Rollout>,
+    /// Every machine that is enrolled, revoked ones too.
+    pub agents: BTreeMap<AgentId, Agent>,
+    /// Tokens, operators and what is denied.
+    pub access: Access,
+    #[serde(skip)]
+    pub(crate) index: Index,
+}
+
+#[derive(Deserialize)]
+struct Facts {
+    workloads: BTreeMap<WorkloadName, Workload>,
+    rollouts: BTreeMap<RolloutId, Rollout>,
+    agents: BTreeMap<AgentId, Agent>,
+    access: Access,
+}
+
+impl From<Facts> for World {
+    fn from(facts: Facts) -> Self {
+        let mut world = Self {
+            workloads: facts.workloads,
+            rollouts: facts.rollouts,
+            agents: facts.agents,
+            access: facts.access,
+            index: Index::default(),
+        };
+        world.rebuild_index();
+        world
+    }
+}
+
+/// How many machines of a stage stand where.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// All of them.
+    pub agents: u32,
+    /// Not assigned, and it can or will be.
+    pub pending: u32,
+    /// Assigned, and neither proven nor terminal.
+    pub in_flight: u32,
+    /// Proven, soaking.
+    pub soaking: u32,
+    /// Proven and soaked.
+    pub settled: u32,
+    /// Pulled and tagged only.
+    pub staged: u32,
+    /// Not as asked.
+    pub failed: u32,
+    /// Gone round: held, revoked, removed, offline by policy, or not reached before the end.
+    pub skipped: u32,
+}
+
+impl World {
+    /// The complete desired state of one agent; generation 0 and nothing, if it is not known.
+    #[must_use]
+    pub fn desired(&self, agent: &AgentId) -> Desired {
+        let Some(agent) = self.agents.get(agent) else {
+            return Desired::default();
+        };
+        let assignments = agent
+            .placements
+            .values()
+            .filter_map(|p| p.assignment.clone());
+        Desired {
+            generation: agent.generation,
+            assignments: assignments.collect(),
+        }
+    }
+
+    /// The rollout of a workload that is not terminal.
+    #[must_use]
+    pub fn active_rollout(&self, workload: &WorkloadName) -> Option<&Rollout> {
+        self.rollouts.get(self.index.active.get(workload)?)
+    }
+
+    /// Every rollout that is not terminal.
+    pub fn active_rollouts(&self) -> impl Iterator<Item = &Rollout> {
+        self.index
+            .active
+            .values()
+            .filter_map(|id| self.rollouts.get(id))
+    }
+
+    /// The digest that a machine runs while no rollout reaches it: that of the
+    /// last completed rollout that was for it.
+    #[must_use]
+    pub fn stable_for(&self, workload: &WorkloadName, agent: &AgentId) -> Option<&Pin> {
+        self.proven_for(workload, agent).map(|(pin, _)| pin)
+    }
+
+    pub(crate) fn proven_for(
+        &self,
+        workload: &WorkloadName,
+        id: &AgentId,
+    ) -> Option<(&Pin, &Rollout)> {
+        let workload = self.workloads.get(workload)?;
+        let agent = self.agents.get(id)?;
+        workload.proven.iter().rev().find_map(|stable| {
+            let rollout = self.rollouts.get(&stable.rollout)?;
+            let meant = rollout.spec.agents.matches(&agent.labels)
+                && rollout.left_out.binary_search(id).is_err();
+            if meant {
+                Some((workload.pin(stable.pin)?, rollout))
+            } else {
+                None
+            }
+        })
+    }
+
+    /// How many machines of a stage stand where; nothing if there is no such stage.
+    #[must_use]
+    pub fn counts(&self, rollout: &RolloutId, stage: usize) -> Counts {
+        let tally = self
+            .index
+            .tallies
+            .get(rollout)
+            .and_then(|stages| stages.get(stage));
+        let offline = self
+            .rollouts
+            .get(rollout)
+            .map(|rollout| rollout.spec.offline);
+        tally
+            .map(|tally| tally.counts(offline.unwrap_or_default()))
+            .unwrap_or_default()
+    }
+
+    /// Machines that are enrolled and not revoked.
+    #[must_use]
+    pub fn fleet_size(&self) -> usize {
+        self.index.fleet
+    }
+
+    pub(crate) fn assignment(
+        &self,
+        agent: &AgentId,
+        workload: &WorkloadName,
+    ) -> Option<&Assignment> {
+        self.agents
+            .get(agent)?
+            .placements
+            .get(workload)?
+            .assignment
+            .as_ref()
+    }
+
+    pub(crate) fn next_generation(&self, agent: &AgentId) -> Generation {
+        let agent = self.agents.get(agent);
+        agent
+            .map(|agent| agent.generation.max(agent.claimed))
+            .unwrap_or_default()
+            .next()
+    }
+
+    /// Where a digest of a workload can be pulled from: its pin's images, else the newest pin's.
+    pub(crate) fn run_of(&self, workload: &WorkloadName, digest: &Digest) -> Option<crate::Run> {
+        let workload = self.workloads.get(workload)?;
+        let pin = workload.pin_of(digest).or_else(|| workload.current())?;
+        Some(crate::Run {
+            digest: digest.clone(),
+            images: pin.images.clone(),
+        })
+    }
+}

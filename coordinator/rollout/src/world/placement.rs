@@ -1,0 +1,95 @@
+use pinion_model::{AgentPhase, Attempt, Digest, Failure, Generation, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::Assignment;
+
+/// One workload on one machine: desired and observed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Placement {
+    /// What the agent must converge to. None: nothing was ever asked.
+    pub assignment: Option<Assignment>,
+    /// The last digest that was asked for and not withdrawn.
+    pub asked: Option<Digest>,
+    /// The generation that the present assignment withdraws: its outcome still counts.
+    pub withdrawn: Option<Generation>,
+    /// How the assignment fares. None until it was reported.
+    pub phase: Option<AgentPhase>,
+    /// Since when it is in that phase.
+    pub since: Timestamp,
+    /// Why it waits, in the agent's words.
+    pub waiting_for: String,
+    /// Of the assignment.
+    pub failure: Option<Failure>,
+    /// The digest that is wanted after the agent's last outcome.
+    pub running: Option<Digest>,
+    /// The last digest that settled here, or that an agent restored.
+    pub proven: Option<Digest>,
+    /// What failed here last: not tried again until an operator asks.
+    pub tried: Option<Tried>,
+    /// What its containers were last seen to run.
+    pub containers: Vec<ObservedContainer>,
+    /// When the agent last said anything about it.
+    pub reported_at: Option<Timestamp>,
+    /// It settled, and a container no longer runs that digest.
+    pub drifted: bool,
+}
+
+impl Placement {
+    /// The generation of its assignment; 0 without one.
+    #[must_use]
+    pub fn generation(&self) -> Generation {
+        self.assignment
+            .as_ref()
+            .map(|assignment| assignment.generation)
+            .unwrap_or_default()
+    }
+
+    /// Something was asked, and no outcome that ends it or proves it has come.
+    #[must_use]
+    pub fn is_in_flight(&self) -> bool {
+        let asked = self
+            .assignment
+            .as_ref()
+            .is_some_and(|assignment| assignment.run.is_some());
+        (asked || self.withdrawn.is_some())
+            && self.failure.is_none()
+            && !self
+                .phase
+                .is_some_and(|phase| phase.is_terminal() || phase.is_proven())
+    }
+
+    /// The digest that all of its running containers run; none if there are
+    /// none, if they differ, or if one is unknown.
+    #[must_use]
+    pub fn observed_digest(&self) -> Option<&Digest> {
+        let mut running = self.containers.iter().filter(|container| container.running);
+        let first = running.next()?.digest.as_ref()?;
+        running
+            .all(|container| container.digest.as_ref() == Some(first))
+            .then_some(first)
+    }
+}
+
+/// A digest that failed on a machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tried {
+    /// Which.
+    pub digest: Digest,
+    /// The attempt that failed.
+    pub attempt: Attempt,
+}
+
+/// One container as an agent saw it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObservedContainer {
+    /// Its name.
+    pub name: String,
+    /// Its id.
+    pub id: String,
+    /// Digest of its image; none if the image was not pulled by digest.
+    pub digest: Option<Digest>,
+    /// Whether it runs.
+    pub running: bool,
+    /// `healthy`, `unhealthy`, `starting` or `none`.
+    pub health: String,
+}

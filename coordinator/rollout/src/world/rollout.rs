@@ -1,0 +1,277 @@
+use std::collections::BTreeMap;
+
+use pinion_model::{
+    Actor, AgentId, AgentPhase, Attempt, Digest, Failure, Generation, PinNumber, RolloutId,
+    RolloutPhase, StageName, Timestamp, WorkloadName,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{Run, Spec, StageRules};
+
+/// Who, when and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attribution {
+    /// Who.
+    pub actor: Actor,
+    /// When.
+    pub at: Timestamp,
+    /// In their words; may be empty.
+    pub reason: String,
+}
+
+/// Taking one pin to a frozen set of agents, stage by stage.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rollout {
+    /// `<workload>-<pin number>-<n>`.
+    pub id: RolloutId,
+    /// Which workload.
+    pub workload: WorkloadName,
+    /// Which pin.
+    pub pin: PinNumber,
+    /// Its digest and images.
+    pub run: Run,
+    /// Its local tag.
+    pub local_tag: String,
+    /// What it was started with.
+    pub spec: Spec,
+    /// Where it is.
+    pub phase: RolloutPhase,
+    /// Why it is there: who paused it, which gate halted it. Empty while it runs.
+    pub reason: String,
+    /// Since when it is there.
+    pub since: Timestamp,
+    /// The gate that halted it.
+    pub halted_by: Option<Gate>,
+    /// 0-based; the number of stages once the last has passed.
+    pub open_stage: usize,
+    /// At least one.
+    pub stages: Vec<Stage>,
+    /// Every machine of every stage.
+    pub members: BTreeMap<AgentId, Member>,
+    /// Machines that were selected, but that no stage took.
+    pub left_out: Vec<AgentId>,
+    /// Its machines are (or were) taken back to their baselines.
+    pub rolled_back: bool,
+    /// Who started it, and why.
+    pub started: Attribution,
+    /// When it became terminal.
+    pub ended_at: Option<Timestamp>,
+    /// The rollout whose place this one took.
+    pub replaces: Option<RolloutId>,
+    /// The rollout that took this one's place.
+    pub superseded_by: Option<RolloutId>,
+}
+
+impl Rollout {
+    /// The stage that is open; none once the last has passed.
+    #[must_use]
+    pub fn open(&self) -> Option<&Stage> {
+        self.stages.get(self.open_stage)
+    }
+
+    /// The stage of this name, and its place.
+    #[must_use]
+    pub fn stage(&self, name: &StageName) -> Option<(usize, &Stage)> {
+        self.stages
+            .iter()
+            .enumerate()
+            .find(|(_, stage)| stage.rules.name == *name)
+    }
+
+    /// The digest that it takes to its machines.
+    #[must_use]
+    pub fn digest(&self) -> &Digest {
+        &self.run.digest
+    }
+
+    /// Whether this stage takes machines now.
+    #[must_use]
+    pub fn is_open(&self, stage: usize) -> bool {
+        stage == self.open_stage
+            && self
+                .stages
+                .get(stage)
+                .is_some_and(|stage| stage.opened_at.is_some())
+            && !self.phase.is_terminal()
+    }
+}
+
+/// A gate, by the word that stands in reasons.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Gate {
+    /// More machines failed than the stage may lose.
+    FailureBudget,
+    /// An old container did not come back: a person must look.
+    RollbackFailed,
+    /// No machine, or too few, proved the digest.
+    MinProven,
+}
+
+impl Gate {
+    /// The stable word.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::FailureBudget => "failure_budget",
+            Self::RollbackFailed => "rollback_failed",
+            Self::MinProven => "min_proven",
+        }
+    }
+}
+
+/// A cohort, frozen when the rollout began.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stage {
+    /// Its rules.
+    pub rules: StageRules,
+    /// Its machines, in the order in which they are assigned.
+    pub order: Vec<AgentId>,
+    /// How many at once, after rounding; at least 1.
+    pub max_in_flight: u32,
+    /// How many may fail, after rounding.
+    pub failure_budget: u32,
+    /// When it first took machines.
+    pub opened_at: Option<Timestamp>,
+    /// When it had passed; none again when a retry reopened it.
+    pub passed_at: Option<Timestamp>,
+    /// Who approved it.
+    pub approved: Option<Attribution>,
+    /// When a machine of it last changed its phase.
+    pub progressed_at: Timestamp,
+    /// When a machine of it last settled.
+    pub settled_at: Option<Timestamp>,
+    /// An operator resumed although too few machines had proved the digest.
+    pub accepted_unproven: bool,
+    /// What is remarkable about how it passed; empty if nothing.
+    pub note: String,
+}
+
+/// One agent in a rollout.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// 0-based stage.
+    pub stage: u32,
+    /// Its place in the stage's order.
+    pub place: u32,
+    /// It had containers of the workload when the rollout began.
+    pub has_containers: bool,
+    /// Of its assignment; 0 until it was assigned.
+    pub generation: Generation,
+    /// Of its assignment, or of the one to come.
+    pub attempt: Attempt,
+    /// None until its assignment was reported.
+    pub phase: Option<AgentPhase>,
+    /// Its assignment was withdrawn; the agent has not said yet what became of it.
+    pub withdrawing: bool,
+    /// Another assignment took its place before there was an outcome.
+    pub taken_over: bool,
+    /// Why it failed.
+    pub failure: Option<Failure>,
+    /// An operator resumed in knowledge of this failure.
+    pub acknowledged: bool,
+    /// Why it waits, in the agent's words.
+    pub waiting_for: String,
+    /// Since when it is where it is.
+    pub since: Timestamp,
+    /// What it ran, proven, when it was assigned.
+    pub baseline: Option<Digest>,
+    /// What it was last said to run.
+    pub running: Option<Digest>,
+    /// Going back, when the rollout is taken back.
+    pub restore: Option<Restore>,
+}
+
+/// One agent's way back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restore {
+    /// Of the assignment that takes it back.
+    pub generation: Generation,
+    /// To which digest; none: there was nothing to go back to.
+    pub digest: Option<Digest>,
+    /// None until it was reported.
+    pub phase: Option<AgentPhase>,
+    /// Why it did not get back.
+    pub failure: Option<Failure>,
+}
+
+/// Where a member stands, in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// Not assigned, or withdrawn before it cut over.
+    Pending,
+    /// Assigned, and neither proven nor terminal.
+    InFlight,
+    /// Proven; the old container is kept until the soak ends.
+    Soaking,
+    /// Proven and soaked.
+    Settled,
+    /// Pulled and tagged; no container ran it.
+    Staged,
+    /// Not as asked.
+    Failed,
+}
+
+impl Member {
+    /// A member that was not assigned yet.
+    #[must_use]
+    pub fn pending(
+        stage: u32,
+        place: u32,
+        has_containers: bool,
+        attempt: Attempt,
+        at: Timestamp,
+    ) -> Self {
+        Self {
+            stage,
+            place,
+            has_containers,
+            generation: Generation::default(),
+            attempt,
+            phase: None,
+            withdrawing: false,
+            taken_over: false,
+            failure: None,
+            acknowledged: false,
+            waiting_for: String::new(),
+            since: at,
+            baseline: None,
+            running: None,
+            restore: None,
+        }
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        if self.failure.is_some() {
+            return Standing::Failed;
+        }
+        match self.phase {
+            Some(AgentPhase::Settled) => Standing::Settled,
+            Some(AgentPhase::Staged) => Standing::Staged,
+            Some(phase) if phase.is_failure() => Standing::Failed,
+            Some(AgentPhase::Withdrawn) => Standing::Pending,
+            _ if self.taken_over || self.generation == Generation::default() => Standing::Pending,
+            Some(AgentPhase::Soaking) => Standing::Soaking,
+            _ => Standing::InFlight,
+        }
+    }
+
+    /// Its old container may have been stopped: a withdrawal comes too late.
+    #[must_use]
+    pub fn has_cut_over(&self) -> bool {
+        self.phase.is_some_and(AgentPhase::has_cut_over)
+    }
+
+    /// Something of the rollout is, or may be, on the machine: a roll-back of
+    /// the rollout must take it back.
+    #[must_use]
+    pub fn was_changed(&self) -> bool {
+        use AgentPhase::{Refused, RolledBack, Withdrawn};
+        self.generation != Generation::default()
+            && !self.taken_over
+            && !matches!(self.phase, Some(RolledBack | Refused | Withdrawn))
+    }
+}
