@@ -12,7 +12,23 @@
 //!                 report ◀─────────────────┘  └─ journal (on disk, before each step)
 //! ```
 
+pub mod clock;
 pub mod config;
+pub mod convert;
 pub mod credentials;
+pub mod disk;
 pub mod driver;
+pub mod enroll;
+pub mod identity;
+pub mod journal;
+pub mod logging;
+pub mod machine;
 pub mod policy;
+pub mod reconcile;
+pub mod renew;
+pub mod report;
+pub mod session;
+pub mod socket;
+pub mod status;
+pub mod status_table;
+pub mod tls;

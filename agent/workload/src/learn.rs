@@ -8,7 +8,7 @@ use std::time::Duration;
 use pinion_model::{Failure, FailureKind, ImageRef, Timestamp};
 
 use crate::next::taken_back;
-use crate::{Answer, Call, Observed, Operation, Record, Stage};
+use crate::{Answer, Call, ContainerId, Observed, Operation, Record, Stage};
 
 /// A port or an address may need a moment to become free.
 const START_PAUSE: Duration = Duration::from_secs(2);
@@ -38,6 +38,7 @@ pub fn learn(
         (Call::Start(id), _) if operation.stage == Stage::RollBack => {
             started_again(operation, &id.0, answer, now)
         }
+        (Call::Create { old, .. }, Answer::Done) => made(operation, old),
         (_, Answer::Done | Answer::Words(_)) => succeeded(operation)?,
         (Call::Pull(image), Answer::Refused(failure) | Answer::Failed(failure)) => {
             pull_failed(observed, operation, image, failure, now)
@@ -57,6 +58,14 @@ fn succeeded(operation: &Operation) -> Option<Operation> {
         candidate: 0,
         ..operation.clone()
     })
+}
+
+/// The next one is whole.
+fn made(operation: &Operation, old: &ContainerId) -> Operation {
+    let mut operation = Operation { tries: 0, retry_at: None, ..operation.clone() };
+    let units = operation.units.iter_mut().filter(|unit| unit.old.id == *old);
+    units.for_each(|unit| unit.made = true);
+    operation
 }
 
 /// Whatever came of it, going back does not wait for it.

@@ -291,6 +291,9 @@ pub struct Unit {
     pub name: String,
     /// What is replaced.
     pub old: Old,
+    /// The next one was created whole, its networks connected.
+    #[serde(default)]
+    pub made: bool,
     /// When it was first seen to have been started.
     pub began: Option<Timestamp>,
     /// Since when it is healthy without a break.
@@ -333,6 +336,7 @@ impl Unit {
                 image_id: container.image_id.clone(),
                 digest,
             },
+            made: false,
             began: None,
             healthy: None,
             proven: false,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::names::{OLD_POLICY_LABEL, OLD_STATE_LABEL, Part, WORKLOAD_LABEL, part_name};
+use crate::names::{OLD_POLICY_LABEL, OLD_STATE_LABEL, Part, WORKLOAD_LABEL, part_name, split_part};
 use crate::recreate::{OPERATION_LABEL, REPLACES_LABEL};
 use crate::{Call, ContainerState, Operation, Stage, Step, Unit};
 
@@ -24,14 +24,26 @@ pub(super) fn next(view: View<'_>) -> Step {
     if let Some(orphan) = orphan(view) {
         return orphan;
     }
-    let missing = view
-        .operation
-        .units
-        .iter()
-        .find(|unit| view.machine.next_of(view.operation, &unit.old.id).is_none());
-    match missing {
-        Some(unit) => create(view, unit),
+    match view.operation.units.iter().find(|unit| !unit.made) {
+        Some(unit) => make(view, unit),
         None => gate_in(view),
+    }
+}
+
+/// One that is there, and of which nobody knows that it was finished, may
+/// lack a network: it is made anew.
+fn make(view: View<'_>, unit: &Unit) -> Step {
+    let half_made = view
+        .machine
+        .next_of(view.operation, &unit.old.id)
+        .filter(|next| split_part(&next.name).is_some());
+    match half_made {
+        Some(next) if next.is_up() => Step::Call(Call::Stop {
+            id: next.id.clone(),
+            grace: next.stop_timeout,
+        }),
+        Some(next) => Step::Call(Call::Remove(next.id.clone())),
+        None => create(view, unit),
     }
 }
 
@@ -68,7 +80,7 @@ fn orphan(view: View<'_>) -> Option<Step> {
             && c.labels.get(OPERATION_LABEL).map(String::as_str) == Some(view.operation.id.as_str())
             && c.labels.get(WORKLOAD_LABEL).map(String::as_str)
                 == Some(view.observed.workload.as_str())
-            && crate::names::split_part(&c.name).is_some()
+            && split_part(&c.name).is_some()
             && !c.labels.get(REPLACES_LABEL).is_some_and(wanted)
     })?;
     view.unless_skipped(Call::Remove(orphan.id.clone()))

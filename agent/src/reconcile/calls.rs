@@ -1,0 +1,89 @@
+//! Calls that are being made: one per workload at most, so that a slow pull
+//! of one never delays going back with another.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+
+use pinion_model::{Generation, WorkloadName};
+use pinion_workload::{Answer, Call};
+use tokio::task::{AbortHandle, JoinSet};
+
+/// A call that has ended.
+pub(super) struct Finished {
+    pub(super) workload: WorkloadName,
+    pub(super) call: Call,
+    pub(super) answer: Answer,
+}
+
+#[derive(Default)]
+pub(super) struct Calls {
+    running: JoinSet<(u64, WorkloadName, Answer)>,
+    by_workload: BTreeMap<WorkloadName, Running>,
+    count: u64,
+}
+
+struct Running {
+    number: u64,
+    call: Call,
+    generation: Option<Generation>,
+    abort: AbortHandle,
+}
+
+impl Calls {
+    /// Whether a call is being made for a workload.
+    pub(super) fn is_busy(&self, workload: &WorkloadName) -> bool {
+        self.by_workload.contains_key(workload)
+    }
+
+    /// Makes a call for an assignment's generation.
+    pub(super) fn begin(
+        &mut self,
+        workload: &WorkloadName,
+        call: Call,
+        generation: Option<Generation>,
+        made: impl Future<Output = Answer> + Send + 'static,
+    ) {
+        self.count += 1;
+        let (number, name) = (self.count, workload.clone());
+        let abort = self.running.spawn(async move { (number, name, made.await) });
+        self.by_workload.insert(workload.clone(), Running { number, call, generation, abort });
+    }
+
+    /// Ends pulls for assignments that `is_wanted` no longer knows: nothing
+    /// else may be ended halfway.
+    pub(super) fn end_pulls(&mut self, is_wanted: impl Fn(&WorkloadName, Generation) -> bool) {
+        self.by_workload.retain(|workload, running| {
+            let stale = matches!(running.call, Call::Pull(_))
+                && running.generation.is_some_and(|generation| !is_wanted(workload, generation));
+            if stale {
+                running.abort.abort();
+            }
+            !stale
+        });
+    }
+
+    /// The next call that ends; never, while none is made.
+    pub(super) async fn finished(&mut self) -> Finished {
+        loop {
+            match self.running.join_next().await {
+                Some(Ok((number, workload, answer))) => match self.by_workload.remove(&workload) {
+                    Some(running) if running.number == number => {
+                        return Finished { workload, call: running.call, answer };
+                    }
+                    Some(newer) => drop(self.by_workload.insert(workload, newer)),
+                    None => {}
+                },
+                Some(Err(error)) => self.forget_ended(&error),
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// A call that panicked is over too: what it did is observed.
+    fn forget_ended(&mut self, error: &tokio::task::JoinError) {
+        if error.is_panic() {
+            tracing::error!(%error, "a call to the engine ended in a defect");
+        }
+        self.by_workload.retain(|_, running| running.abort.id() != error.id());
+    }
+}

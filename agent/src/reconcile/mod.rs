@@ -1,0 +1,176 @@
+//! The loop: observe, ask the planner, write the journal, make one call, repeat.
+//!
+//! Owns when that happens and in which order, nothing of what is decided.
+//! Needs neither a coordinator nor a network: what was accepted is in the
+//! journal, so it runs, and recovers, before anything is fetched.
+//!
+//! ```text
+//!   wake (desired, engine event, instant, end of a call, 60 s)
+//!     ─▶ observe ─▶ next ─▶ Write ─▶ journal ─▶ report ─┐
+//!                    ▲        Call ─▶ driver ─▶ learn ──┤
+//!                    └──────────────────────────────────┘
+//! ```
+
+mod calls;
+mod handle;
+mod observe;
+mod perform;
+mod refresh;
+#[cfg(test)]
+mod tests;
+mod turn;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use pinion_model::{AgentPhase, Attempt, Generation, Timestamp, WorkloadName};
+use pinion_workload::{OpId, Report, Stage};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::credentials::Resolve;
+use crate::driver::Driver;
+use crate::journal::Journal;
+use crate::policy::Policy;
+use crate::status::Views;
+use calls::Calls;
+use observe::Platform;
+use refresh::{Ask, Pending};
+
+pub use handle::Handle;
+pub use refresh::RefreshOutcome;
+
+/// Without any event, everything is looked at again after this.
+const NET: Duration = Duration::from_secs(60);
+/// While a container is watched, an event that was lost costs this much.
+const WATCH_PAUSE: Duration = Duration::from_secs(1);
+/// While an old container is kept.
+const SOAK_PAUSE: Duration = Duration::from_secs(5);
+/// Asks that wait their turn.
+const ASK_LIMIT: usize = 16;
+
+/// What of a report makes another one news.
+type News = (Generation, Attempt, AgentPhase, String);
+
+/// Converges one machine.
+pub struct Reconciler<D, R> {
+    driver: Arc<D>,
+    resolver: Arc<R>,
+    policy: Policy,
+    journal: Arc<Journal>,
+    reports: mpsc::UnboundedSender<Report>,
+    handle: Handle,
+    asks: mpsc::Receiver<Ask>,
+    asked: Vec<Ask>,
+    pending: Vec<Pending>,
+    views: watch::Sender<Views>,
+    calls: Calls,
+    platform: Platform,
+    emitted: BTreeMap<WorkloadName, News>,
+    /// Operations that were found without a journal; none once all are done.
+    recovering: Option<BTreeSet<OpId>>,
+}
+
+impl<D: Driver, R: Resolve> Reconciler<D, R> {
+    /// A loop that is not running yet. Each change of phase goes out through
+    /// `reports` once, and the latest of each workload at start.
+    #[must_use]
+    pub fn new(
+        driver: Arc<D>,
+        journal: Arc<Journal>,
+        resolver: Arc<R>,
+        policy: Policy,
+        reports: mpsc::UnboundedSender<Report>,
+    ) -> Self {
+        let (asks_in, asks) = mpsc::channel(ASK_LIMIT);
+        let (views, views_out) = watch::channel(Views::new());
+        let handle = Handle {
+            journal: Arc::clone(&journal),
+            desired_changed: Arc::new(Notify::new()),
+            asks: asks_in,
+            views: views_out,
+        };
+        Self {
+            driver,
+            resolver,
+            policy,
+            journal,
+            reports,
+            handle,
+            asks,
+            asked: Vec::new(),
+            pending: Vec::new(),
+            views,
+            calls: Calls::default(),
+            platform: Platform::default(),
+            emitted: BTreeMap::new(),
+            recovering: Some(BTreeSet::new()),
+        }
+    }
+
+    /// How the rest of the agent speaks to this loop.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Runs until it is told to stop. Calls that are being made are left as
+    /// they are: the next start finds out what became of them.
+    pub async fn run(mut self, shutdown: CancellationToken) {
+        self.emit_all();
+        let driver = Arc::clone(&self.driver);
+        let desired_changed = Arc::clone(&self.handle.desired_changed);
+        let mut changed = std::pin::pin!(driver.changed());
+        loop {
+            let wake_at = self.turn().await;
+            let pause = wake_at.since(self.now());
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = &mut changed => changed.set(driver.changed()),
+                () = desired_changed.notified() => {}
+                finished = self.calls.finished() => self.learn(finished).await,
+                Some(ask) = self.asks.recv() => self.asked.push(ask),
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.journal.clock().now()
+    }
+
+    /// When to look again although nothing calls for it.
+    fn net(&self, now: Timestamp) -> Timestamp {
+        let pause = |stage: &Stage| match stage {
+            Stage::Cut | Stage::RollBack | Stage::Adopt => WATCH_PAUSE,
+            Stage::Soak => SOAK_PAUSE,
+            _ => NET,
+        };
+        let records = self.journal.records();
+        let stages = records.values().filter_map(|r| r.operation.as_ref()).map(|o| pause(&o.stage));
+        now + stages.min().unwrap_or(NET)
+    }
+
+    fn emit_all(&mut self) {
+        for workload in self.journal.records().into_keys() {
+            self.emit(&workload);
+        }
+    }
+
+    /// Sends a workload's report if it says something new.
+    fn emit(&mut self, workload: &WorkloadName) {
+        let Some(report) = self.journal.record(workload).report(workload, self.now()) else {
+            return;
+        };
+        let news = (report.generation, report.attempt, report.phase, report.waiting_for.clone());
+        if self.emitted.get(workload) == Some(&news) {
+            return;
+        }
+        tracing::info!(%workload, generation = %report.generation, phase = %report.phase, waiting_for = report.waiting_for,
+            failure = report.failure.as_ref().map(tracing::field::display), "phase changed");
+        self.emitted.insert(workload.clone(), news);
+        // Nobody listens any more: the journal holds it for the next start.
+        let _ = self.reports.send(report);
+    }
+}

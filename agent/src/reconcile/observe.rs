@@ -1,0 +1,56 @@
+//! What the engine says, kept for the length of one turn.
+
+use std::collections::BTreeMap;
+
+use pinion_workload::{Container, Lookup};
+
+use crate::driver::{Driver, EngineError, EngineInfo};
+
+/// What was asked of the engine in one turn.
+pub(super) struct Observation {
+    /// Its containers, or why it did not say.
+    pub(super) containers: Result<Vec<Container>, String>,
+    /// Images that were asked about.
+    pub(super) images: BTreeMap<String, Lookup>,
+}
+
+impl Observation {
+    pub(super) async fn make<D: Driver>(driver: &D) -> Self {
+        let containers = driver.containers().await.map_err(|error| error.to_string());
+        Self { containers, images: BTreeMap::new() }
+    }
+
+    /// Asks about those that were not asked about yet.
+    pub(super) async fn look_up<D: Driver>(&mut self, driver: &D, references: Vec<String>) {
+        if self.containers.is_err() {
+            return;
+        }
+        for reference in references {
+            if !self.images.contains_key(&reference) {
+                let found = match driver.image(&reference).await {
+                    Ok(image) => Lookup::Present(image),
+                    Err(EngineError::NotFound(_)) => Lookup::Absent,
+                    Err(_) => Lookup::Unknown,
+                };
+                self.images.insert(reference, found);
+            }
+        }
+    }
+}
+
+/// The engine's platform, asked for until it answers.
+#[derive(Default)]
+pub(super) struct Platform(Option<EngineInfo>);
+
+impl Platform {
+    pub(super) async fn learn<D: Driver>(&mut self, driver: &D) {
+        if self.0.is_none() {
+            self.0 = driver.info().await.ok();
+        }
+    }
+
+    /// Its os and architecture.
+    pub(super) fn words(&self) -> Option<(&str, &str)> {
+        self.0.as_ref().map(|info| (info.os.as_str(), info.architecture.as_str()))
+    }
+}

@@ -1,0 +1,281 @@
+//! One turn of the loop.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use pinion_model::{Failure, ImageRef, Timestamp, WorkloadName};
+use pinion_workload::{
+    Accepted, Assignment, Call, Desired, Lookup, Observed, Record, Step, containers_of, images_of_interest, learn, next,
+    recover,
+};
+
+use super::Reconciler;
+use super::calls::Finished;
+use super::observe::Observation;
+use super::perform::perform;
+use super::refresh::{Ask, Pending, Wait};
+use crate::credentials::Resolve;
+use crate::driver::Driver;
+use crate::status::views;
+
+/// Before a journal that could not be written is tried again.
+const JOURNAL_PAUSE: Duration = Duration::from_secs(5);
+/// Writes of one workload in one turn; a plan that needs more is a defect.
+const WRITE_LIMIT: usize = 64;
+
+impl<D: Driver, R: Resolve> Reconciler<D, R> {
+    /// Observes, and begins or writes all that is due. Returns when to come
+    /// again at the latest.
+    pub(super) async fn turn(&mut self) -> Timestamp {
+        self.platform.learn(&*self.driver).await;
+        let desired = self.journal.desired();
+        self.calls.end_pulls(|workload, generation| {
+            desired.assignments.get(workload).is_some_and(|a| a.generation == generation)
+        });
+        let mut seen = Observation::make(&*self.driver).await;
+        self.recover(&seen);
+        self.open_asks(&desired, &mut seen).await;
+        let mut wake_at = self.net(self.now());
+        let records = self.journal.records();
+        let workloads: BTreeSet<_> = desired.assignments.keys().chain(records.keys()).collect();
+        for workload in workloads {
+            if !self.calls.is_busy(workload) {
+                wake_at = wake_at.min(self.advance(&desired, workload, &mut seen).await);
+            }
+        }
+        self.answer_asks(&desired);
+        self.publish(&desired, &seen);
+        wake_at.min(self.net(self.now()))
+    }
+
+    /// Takes up what names and labels tell and the journal does not.
+    fn recover(&mut self, seen: &Observation) {
+        let (Some(known), Ok(containers)) = (&mut self.recovering, &seen.containers) else {
+            return;
+        };
+        loop {
+            let records = self.journal.records();
+            let found = recover(&records, containers, self.journal.clock().now());
+            let Some((workload, operation)) = found.filter(|(_, o)| known.insert(o.id.clone())) else {
+                if records.values().all(|record| record.operation.is_none()) {
+                    self.recovering = None;
+                }
+                return;
+            };
+            tracing::warn!(%workload, operation = %operation.id, "taking up an operation that the journal does not know");
+            let record = Record { operation: Some(operation), ..self.journal.record(&workload) };
+            if let Err(error) = self.journal.write(&workload, record) {
+                tracing::error!(%workload, error = &error as &dyn std::error::Error, "cannot write the journal");
+                return;
+            }
+        }
+    }
+
+    /// Writes what is to be written, then begins the one call that is due.
+    async fn advance(&mut self, desired: &Desired, workload: &WorkloadName, seen: &mut Observation) -> Timestamp {
+        for _ in 0..WRITE_LIMIT {
+            let record = self.journal.record(workload);
+            seen.look_up(&*self.driver, images_of_interest(&record)).await;
+            let step = self.observed(desired, workload, &record, seen, |observed, now| next(desired, observed, now));
+            match step {
+                Step::Rest { wake_at } => return wake_at.unwrap_or(Timestamp(u64::MAX)),
+                Step::Write(record) => {
+                    if !self.write(workload, *record) {
+                        return self.now() + JOURNAL_PAUSE;
+                    }
+                }
+                Step::Call(call) => {
+                    self.begin(workload, &record, call);
+                    return Timestamp(u64::MAX);
+                }
+            }
+        }
+        tracing::error!(%workload, "the plan does not come to an end");
+        self.now() + JOURNAL_PAUSE
+    }
+
+    fn begin(&mut self, workload: &WorkloadName, record: &Record, call: Call) {
+        tracing::debug!(%workload, call = call.key(), "calling the engine");
+        let generation = record.operation.as_ref().map(|operation| operation.assignment.generation);
+        let (driver, resolver, made) = (Arc::clone(&self.driver), Arc::clone(&self.resolver), call.clone());
+        self.calls.begin(workload, call, generation, async move { perform(&*driver, &*resolver, &made).await });
+    }
+
+    /// Keeps what a call's answer tells beyond what will be observed.
+    pub(super) async fn learn(&mut self, finished: Finished) {
+        let Finished { workload, call, answer } = finished;
+        tracing::debug!(%workload, call = call.key(), ?answer, "the engine answered");
+        if let Call::Pull(_) = call {
+            self.pending.iter_mut().for_each(|pending| pending.pulled(&workload, &answer));
+        }
+        let desired = self.journal.desired();
+        let record = self.journal.record(&workload);
+        let unseen = Observation { containers: Ok(Vec::new()), images: BTreeMap::new() };
+        let learned = self.observed(&desired, &workload, &record, &unseen, |observed, now| {
+            learn(observed, &call, &answer, now)
+        });
+        if let Some(record) = learned {
+            while !self.write(&workload, record.clone()) {
+                tokio::time::sleep(JOURNAL_PAUSE).await;
+            }
+        }
+    }
+
+    fn write(&mut self, workload: &WorkloadName, record: Record) -> bool {
+        match self.journal.write(workload, record) {
+            Ok(()) => {
+                self.emit(workload);
+                true
+            }
+            Err(error) => {
+                tracing::error!(%workload, error = &error as &dyn std::error::Error, "cannot write the journal; nothing is done without it");
+                false
+            }
+        }
+    }
+
+    /// Puts together all that the planner is told.
+    fn observed<T>(
+        &self,
+        desired: &Desired,
+        workload: &WorkloadName,
+        record: &Record,
+        seen: &Observation,
+        ask: impl FnOnce(&Observed<'_>, Timestamp) -> T,
+    ) -> T {
+        let permitted = self.permitted(desired, workload, record);
+        let observed = Observed {
+            workload,
+            containers: seen.containers.as_deref().map_err(String::as_str),
+            record,
+            images: &seen.images,
+            permitted: &permitted,
+            platform: self.platform.words(),
+            jitter: rand::random(),
+        };
+        ask(&observed, self.now())
+    }
+
+    fn permitted(&self, desired: &Desired, workload: &WorkloadName, record: &Record) -> Result<Vec<ImageRef>, Failure> {
+        let carried_out = record.operation.as_ref().map(|operation| &operation.assignment);
+        match carried_out.or(desired.assignments.get(workload)) {
+            Some(assignment) => self.permitted_of(assignment),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn permitted_of(&self, assignment: &Assignment) -> Result<Vec<ImageRef>, Failure> {
+        let images = if assignment.run.is_empty() { &assignment.prefetch } else { &assignment.run };
+        self.policy.permitted(images)
+    }
+
+    /// Tells the local socket and the inventory what stands. What an engine
+    /// that is silent runs is not known, so the last view stays.
+    fn publish(&self, desired: &Desired, seen: &Observation) {
+        let Ok(containers) = &seen.containers else {
+            return;
+        };
+        let now = views(desired, &self.journal.records(), containers);
+        self.views.send_if_modified(|held| {
+            let changed = *held != now;
+            *held = now;
+            changed
+        });
+    }
+
+    async fn open_asks(&mut self, desired: &Desired, seen: &mut Observation) {
+        for Ask { workloads, recreate, reply } in std::mem::take(&mut self.asked) {
+            let mut pending = Pending::new(reply);
+            let all = || desired.assignments.keys().cloned().collect();
+            let named: BTreeSet<_> = if workloads.is_empty() { all() } else { workloads.into_iter().collect() };
+            for workload in named {
+                if let Err(why) = self.open_ask(desired, &workload, recreate, seen, &mut pending).await {
+                    pending.fail(&workload, &why);
+                }
+            }
+            self.pending.push(pending);
+        }
+    }
+
+    async fn open_ask(
+        &mut self,
+        desired: &Desired,
+        workload: &WorkloadName,
+        recreate: bool,
+        seen: &mut Observation,
+        pending: &mut Pending,
+    ) -> Result<(), String> {
+        let containers = seen.containers.as_ref().map_err(|why| format!("the container engine does not answer: {why}"))?;
+        let assignment = desired.assignments.get(workload).filter(|a| !a.run.is_empty());
+        let assignment = assignment.ok_or("no digest is assigned to it on this machine")?;
+        let mine = containers_of(workload, containers, &desired.catalog).map_err(|failure| failure.message)?;
+        let current = |c: &&pinion_workload::Container| c.repo_digests.iter().any(|i| Some(&i.digest) == assignment.digest());
+        let replaces = !mine.iter().all(current);
+        let record = self.journal.record(workload);
+        let outcome = record.outcome_of(assignment);
+        if record.operation.is_some() || outcome.is_none() {
+            pending.waits.insert(workload.clone(), Wait::Operation { replaces });
+            return Ok(());
+        }
+        if let Some(failure) = outcome.and_then(|outcome| outcome.failure.as_ref()) {
+            return Err(format!("{} (it is not tried again until an operator asks with `rollout retry`)", failure.message));
+        }
+        if recreate {
+            let accepted = Some(Accepted { generation: assignment.generation, at: self.now() });
+            let again = Record { outcome: None, runs: record.runs + 1, accepted, ..record };
+            if !self.write(workload, again) {
+                return Err("the agent cannot write its journal; see its log".to_owned());
+            }
+            pending.waits.insert(workload.clone(), Wait::Operation { replaces });
+            return Ok(());
+        }
+        self.pull_only(workload, assignment, seen, pending).await
+    }
+
+    /// Sees that the image is there, and leaves the containers alone.
+    async fn pull_only(
+        &mut self,
+        workload: &WorkloadName,
+        assignment: &Assignment,
+        seen: &mut Observation,
+        pending: &mut Pending,
+    ) -> Result<(), String> {
+        let permitted = self.permitted_of(assignment).map_err(|failure| failure.message)?;
+        seen.look_up(&*self.driver, permitted.iter().map(ToString::to_string).collect()).await;
+        let here = |image: &ImageRef| matches!(seen.images.get(&image.to_string()), Some(Lookup::Present(_)));
+        if permitted.iter().any(here) {
+            pending.outcome.pulled.push(workload.clone());
+            return Ok(());
+        }
+        if self.calls.is_busy(workload) {
+            return Err("it is busy; ask again".to_owned());
+        }
+        let image = permitted.first().ok_or("no image is assigned to it on this machine")?.clone();
+        let record = self.journal.record(workload);
+        self.begin(workload, &record, Call::Pull(image));
+        pending.waits.insert(workload.clone(), Wait::Pull);
+        Ok(())
+    }
+
+    fn answer_asks(&mut self, desired: &Desired) {
+        for pending in &mut self.pending {
+            let waits: Vec<_> = pending.waits.iter().map(|(name, wait)| (name.clone(), *wait)).collect();
+            for (workload, _) in waits.iter().filter(|(_, wait)| *wait != Wait::Pull) {
+                let record = self.journal.record(workload);
+                let assignment = desired.assignments.get(workload);
+                match (record.operation.is_some(), assignment.map(|a| record.outcome_of(a))) {
+                    (false, Some(Some(outcome))) => pending.ended(workload, outcome),
+                    (_, None) => pending.fail(workload, "the assignment was withdrawn meanwhile"),
+                    _ => {}
+                }
+            }
+        }
+        let (done, open) = std::mem::take(&mut self.pending).into_iter().partition(|p: &Pending| p.waits.is_empty());
+        self.pending = open;
+        for Pending { outcome, reply, .. } in done {
+            // Who asked may have gone away meanwhile.
+            let _ = reply.send(outcome);
+        }
+    }
+}
