@@ -1,0 +1,185 @@
+//! Keeps the certificate from ending.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pinion_model::Timestamp;
+use pinion_proto::v1::enrollment_service_client::EnrollmentServiceClient;
+use pinion_proto::v1::{RenewCertificateRequest, RenewCertificateResponse};
+use rustls_pki_types::CertificateDer;
+use tokio::sync::watch;
+use zeroize::Zeroizing;
+
+use crate::identity::{Identity, IdentityDir, IdentityError, new_key, signing_request};
+use crate::machine::wall_clock;
+use crate::session::Backoff;
+use crate::tls::{self, ConnectError};
+
+/// Longest sleep without looking at the wall clock: it may have been set.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+/// Shortest time between tries that failed.
+const RETRY_AT_LEAST: Duration = Duration::from_secs(1);
+/// Longest time between tries that failed.
+const RETRY_LIMIT: Duration = Duration::from_secs(5 * 60);
+
+/// Why there is no new certificate yet.
+#[derive(Debug, thiserror::Error)]
+pub enum RenewError {
+    /// No connection to that address.
+    #[error("no connection")]
+    Connect(#[from] ConnectError),
+    /// The coordinator said no.
+    #[error("the coordinator refused")]
+    Refused(#[source] Box<tonic::Status>),
+    /// The new certificate cannot be used or kept.
+    #[error("the new certificate cannot be kept")]
+    Identity(#[from] IdentityError),
+}
+
+/// The current identity, shared with the sessions.
+pub type Current = watch::Sender<Arc<Identity>>;
+
+/// Renews for ever: at a random 50 to 80 % of each certificate's life, at once
+/// if it has ended. Returns only when dropped.
+pub async fn keep_fresh(kept: IdentityDir, current: Current) {
+    loop {
+        let identity = Arc::clone(&current.borrow());
+        wait_until(due(&identity, rand::random())).await;
+        let renewed = renew_until_done(&kept, &identity).await;
+        tracing::info!(not_after = %renewed.not_after, "the certificate was renewed");
+        current.send_replace(Arc::new(renewed));
+    }
+}
+
+async fn renew_until_done(kept: &IdentityDir, identity: &Identity) -> Identity {
+    let mut backoff = Backoff::new(RETRY_LIMIT);
+    loop {
+        let error = match renew(kept, identity).await {
+            Ok(renewed) => return renewed,
+            Err(error) => tls::chain(&error),
+        };
+        let hint = hint(identity, wall_clock());
+        tracing::warn!(error, not_after = %identity.not_after, hint, "the certificate was not renewed");
+        tokio::time::sleep(backoff.next_delay(rand::random()).max(RETRY_AT_LEAST)).await;
+    }
+}
+
+/// When to renew: `random` is 0 to 1.
+#[must_use]
+pub fn due(identity: &Identity, random: f64) -> Timestamp {
+    let life = identity.not_after.since(identity.not_before);
+    identity.not_before + life.mul_f64(0.5 + 0.3 * random.clamp(0.0, 1.0))
+}
+
+fn hint(identity: &Identity, now: Timestamp) -> &'static str {
+    if now.since(identity.not_after) > Duration::from_secs(30 * 86_400) {
+        "it ended more than 30 days ago: enrol this machine again with `pinion-agent enroll --force`"
+    } else {
+        "it is tried again"
+    }
+}
+
+async fn wait_until(at: Timestamp) {
+    loop {
+        let now = wall_clock();
+        if now >= at {
+            return;
+        }
+        tokio::time::sleep(at.since(now).min(LOOK_AGAIN)).await;
+    }
+}
+
+/// Asks each address in turn, with a new key, and keeps the answer.
+async fn renew(kept: &IdentityDir, identity: &Identity) -> Result<Identity, RenewError> {
+    let key = new_key();
+    let config = tls::session_config(identity)?;
+    let mut last = None;
+    for address in &identity.addresses {
+        let answer = match tls::connect(address, Arc::clone(&config)).await {
+            Ok(channel) => ask(channel, signing_request(&key)).await,
+            Err(error) => Err(error.into()),
+        };
+        match answer {
+            Ok(answer) => return keep(kept, identity, Zeroizing::new(key.serialize_pem()), answer),
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(last.unwrap_or_else(|| ConnectError::Address(String::new()).into()))
+}
+
+async fn ask(
+    channel: tonic::transport::Channel,
+    csr: Vec<u8>,
+) -> Result<RenewCertificateResponse, RenewError> {
+    let answer = EnrollmentServiceClient::new(channel)
+        .renew_certificate(RenewCertificateRequest { csr })
+        .await;
+    answer
+        .map(tonic::Response::into_inner)
+        .map_err(|status| RenewError::Refused(Box::new(status)))
+}
+
+fn keep(
+    kept: &IdentityDir,
+    old: &Identity,
+    key_pem: Zeroizing<String>,
+    answer: RenewCertificateResponse,
+) -> Result<Identity, RenewError> {
+    let authorities = match answer.authorities.is_empty() {
+        true => old.authorities.clone(),
+        false => answer
+            .authorities
+            .into_iter()
+            .map(CertificateDer::from)
+            .collect(),
+    };
+    let identity = Identity::new(
+        old.agent.clone(),
+        old.trust_domain.clone(),
+        old.addresses.clone(),
+        key_pem,
+        CertificateDer::from(answer.certificate),
+        authorities,
+    )?;
+    // A certificate that does not fit the key must not take the old one's place.
+    tls::session_config(&identity)?;
+    kept.save(&identity)?;
+    Ok(identity)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn renewal_is_due_between_half_and_four_fifths_of_the_life() {
+        let key = new_key();
+        let certificate = rcgen::CertificateParams::default()
+            .self_signed(&key)
+            .expect("signed")
+            .der()
+            .clone();
+        let mut identity = Identity::new(
+            "m1".parse().expect("name"),
+            String::new(),
+            Vec::new(),
+            Zeroizing::new(String::new()),
+            certificate,
+            Vec::new(),
+        )
+        .expect("identity");
+        (identity.not_before, identity.not_after) = (Timestamp(1_000_000), Timestamp(2_000_000));
+        for (random, at) in [(0.0, 1_500_000), (0.5, 1_650_000), (1.0, 1_800_000)] {
+            assert_eq!(due(&identity, random), Timestamp(at));
+        }
+        let month = Duration::from_secs(30 * 86_400);
+        assert!(hint(&identity, identity.not_after + month).contains("again"));
+        assert!(
+            hint(
+                &identity,
+                identity.not_after + month + Duration::from_secs(1)
+            )
+            .contains("--force")
+        );
+    }
+}

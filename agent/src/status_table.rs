@@ -1,0 +1,150 @@
+//! `pinion-agent status`: asks the running agent through its socket.
+
+use std::path::{Path, PathBuf};
+
+use http_body_util::{BodyExt as _, Empty};
+use hyper::body::Bytes;
+use hyper_util::rt::TokioIo;
+use serde::Deserialize;
+use tokio::net::UnixStream;
+
+use crate::socket::{SOCKET, WorkloadAnswer};
+
+/// Why there is nothing to show.
+#[derive(Debug, thiserror::Error)]
+pub enum StatusError {
+    /// No agent listens.
+    #[error(
+        "no agent answers at {0}: see that `pinion-agent run` runs with this --state-dir, as this user"
+    )]
+    NoAgent(PathBuf, #[source] std::io::Error),
+    /// The conversation broke.
+    #[error("the agent did not answer")]
+    Http(#[from] hyper::Error),
+    /// It answered something else.
+    #[error("the agent's answer cannot be read; is it another version?")]
+    Answer(#[from] serde_json::Error),
+}
+
+#[derive(Deserialize)]
+struct List {
+    workloads: Vec<WorkloadAnswer>,
+}
+
+/// Prints a table, or the socket's own JSON.
+///
+/// # Errors
+///
+/// If no agent runs there, or it does not answer.
+pub async fn print(state_dir: &Path, json: bool) -> Result<(), StatusError> {
+    let body = get(&state_dir.join(SOCKET), "/v1/workloads").await?;
+    if json {
+        println!("{}", String::from_utf8_lossy(&body));
+        return Ok(());
+    }
+    let list: List = serde_json::from_slice(&body)?;
+    for line in table(&list.workloads) {
+        println!("{line}");
+    }
+    Ok(())
+}
+
+async fn get(socket: &Path, path: &str) -> Result<Bytes, StatusError> {
+    let no_agent = |error| StatusError::NoAgent(socket.to_owned(), error);
+    let stream = UnixStream::connect(socket).await.map_err(no_agent)?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let request = http::Request::get(path)
+        .header(http::header::HOST, "agent")
+        .body(Empty::<Bytes>::new())
+        .expect("a constant request is valid");
+    let answer = async {
+        let response = sender.send_request(request).await?;
+        Ok::<_, hyper::Error>(response.into_body().collect().await?.to_bytes())
+    };
+    tokio::select! {
+        answer = answer => Ok(answer?),
+        Err(error) = connection => Err(error.into()),
+    }
+}
+
+/// A head, a line for each workload, and what is wrong below it.
+fn table(views: &[WorkloadAnswer]) -> Vec<String> {
+    let mut rows = vec![[
+        "WORKLOAD".to_owned(),
+        "PHASE".to_owned(),
+        "DIGEST".to_owned(),
+        "IMAGE".to_owned(),
+    ]];
+    rows.extend(views.iter().map(cells));
+    let width = |column: usize| {
+        rows.iter()
+            .map(|row| row[column].chars().count())
+            .max()
+            .unwrap_or(0)
+    };
+    let (first, second, third) = (width(0), width(1), width(2));
+    let mut lines = Vec::new();
+    for (at, [workload, phase, digest, image]) in rows.iter().enumerate() {
+        lines.push(
+            format!("{workload:first$}  {phase:second$}  {digest:third$}  {image}")
+                .trim_end()
+                .to_owned(),
+        );
+        let view = at.checked_sub(1).map(|at| &views[at]);
+        lines.extend(
+            view.and_then(|view| view.failure.as_ref())
+                .map(|failure| format!("  {failure}")),
+        );
+    }
+    lines
+}
+
+fn cells(view: &WorkloadAnswer) -> [String; 4] {
+    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+    let phase = match (view.phase, view.waiting_for.as_str()) {
+        (Some(phase), "") => phase.to_string(),
+        (Some(phase), why) => format!("{phase} ({why})"),
+        (None, _) => "-".to_owned(),
+    };
+    let repository = view
+        .image
+        .as_deref()
+        .and_then(|image| image.split('@').next());
+    [
+        view.workload.to_string(),
+        phase,
+        or_dash(view.digest.as_ref().map(|digest| digest.short().to_owned())),
+        or_dash(repository.map(str::to_owned)),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pinion_model::{AgentPhase, Failure, FailureKind};
+
+    #[test]
+    fn columns_line_up_and_a_failure_stands_below_its_workload() {
+        let view = |name: &str, phase| WorkloadAnswer {
+            workload: name.parse().expect("name"),
+            digest: None,
+            image: None,
+            local_tag_reference: None,
+            phase,
+            waiting_for: String::new(),
+            failure: None,
+        };
+        let mut failed = view("workspace-server", Some(AgentPhase::RolledBack));
+        failed.failure = Some(Failure::new(FailureKind::Health, "it exited"));
+        assert_eq!(
+            table(&[failed, view("codex", None)]),
+            [
+                "WORKLOAD          PHASE        DIGEST  IMAGE",
+                "workspace-server  rolled back  -       -",
+                "  health: it exited",
+                "codex             -            -       -",
+            ]
+        );
+    }
+}
