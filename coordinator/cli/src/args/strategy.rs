@@ -1,0 +1,181 @@
+//! How a rollout goes, as options. What is not given is the strategy's.
+
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use pinion_model::{StrategyName, parse_duration};
+use pinion_proto::v1;
+
+use super::values::{amount, stage};
+
+/// Overrides of the workload's strategy.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Strategy")]
+pub(crate) struct StrategyArgs {
+    /// Strategy of the coordinator's configuration [default: the workload's]
+    #[arg(long, value_name = "NAME")]
+    strategy: Option<StrategyName>,
+    /// A stage: 1, 10%, label=value or rest, with an optional name (canary:1); repeat in order
+    #[arg(long = "stage", value_name = "COHORT", value_parser = stage)]
+    pub(crate) stages: Vec<v1::StageSpec>,
+    /// Machines at once: 3, or a share of the stage such as 10%
+    #[arg(long, value_name = "N|P%", value_parser = amount)]
+    max_in_flight: Option<v1::Amount>,
+    /// Failures that are borne: 1, or a share of the stage such as 2%
+    #[arg(long, value_name = "N|P%", value_parser = amount)]
+    failure_budget: Option<v1::Amount>,
+    /// What to do when more fail
+    #[arg(long, value_enum)]
+    on_failure: Option<OnFailure>,
+    /// How long to watch a machine that is healthy before the old container goes
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    soak: Option<Duration>,
+    /// How long a container must be healthy to count as healthy
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    min_healthy: Option<Duration>,
+    /// How long a machine may take to become healthy
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    healthy_deadline: Option<Duration>,
+    /// How long a stage may go without progress
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    progress_deadline: Option<Duration>,
+    /// How long after its assignment a machine may still begin
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    start_within: Option<Duration>,
+    /// What to do about machines that are offline
+    #[arg(long, value_enum)]
+    offline: Option<Offline>,
+    /// Every stage after the first waits for `pinion rollout approve`
+    #[arg(long)]
+    pub(crate) manual: bool,
+}
+
+/// What a stage does when its failure budget is spent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnFailure {
+    /// Stop, and wait for a person
+    Halt,
+    /// Take every changed machine back
+    Rollback,
+}
+
+/// What a stage does about machines that are offline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Offline {
+    /// Wait until they are back
+    Wait,
+    /// Go on without them
+    Skip,
+    /// Count them as failed
+    Fail,
+}
+
+impl StrategyArgs {
+    /// The overrides; `None` if nothing was given but `--manual`.
+    pub(crate) fn overrides(&self) -> Option<v1::Strategy> {
+        let strategy = v1::Strategy {
+            name: self
+                .strategy
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
+            stages: self.stages.clone(),
+            on_failure: self.on_failure().into(),
+            max_in_flight: self.max_in_flight,
+            failure_budget: self.failure_budget,
+            min_healthy: self.min_healthy.map(wire),
+            healthy_deadline: self.healthy_deadline.map(wire),
+            progress_deadline: self.progress_deadline.map(wire),
+            start_within: self.start_within.map(wire),
+            soak: self.soak.map(wire),
+            offline: self.offline().into(),
+        };
+        (strategy != v1::Strategy::default()).then_some(strategy)
+    }
+
+    fn on_failure(&self) -> v1::FailureAction {
+        match self.on_failure {
+            None => v1::FailureAction::Unspecified,
+            Some(OnFailure::Halt) => v1::FailureAction::Halt,
+            Some(OnFailure::Rollback) => v1::FailureAction::Rollback,
+        }
+    }
+
+    fn offline(&self) -> v1::OfflinePolicy {
+        match self.offline {
+            None => v1::OfflinePolicy::Unspecified,
+            Some(Offline::Wait) => v1::OfflinePolicy::Wait,
+            Some(Offline::Skip) => v1::OfflinePolicy::Skip,
+            Some(Offline::Fail) => v1::OfflinePolicy::Fail,
+        }
+    }
+}
+
+/// A duration as the protocol carries it.
+pub(crate) fn wire(duration: Duration) -> prost_types::Duration {
+    prost_types::Duration::try_from(duration).expect("parse_duration allows at most 366 days")
+}
+
+/// Makes every stage after the first wait for an approval.
+pub(crate) fn approve_by_hand(stages: &mut [v1::StageSpec]) {
+    for stage in stages.iter_mut().skip(1) {
+        stage.approval = v1::Approval::Manual.into();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Debug, Parser)]
+    struct Only {
+        #[command(flatten)]
+        strategy: StrategyArgs,
+    }
+
+    fn parse(args: &[&str]) -> StrategyArgs {
+        let args = std::iter::once("x").chain(args.iter().copied());
+        Only::try_parse_from(args)
+            .expect("valid arguments")
+            .strategy
+    }
+
+    #[test]
+    fn without_options_the_workloads_own_strategy_is_asked_for() {
+        assert_eq!(parse(&[]).overrides(), None);
+        assert_eq!(parse(&["--manual"]).overrides(), None);
+    }
+
+    #[test]
+    fn what_is_given_is_sent_and_nothing_else() {
+        let strategy = parse(&[
+            "--stage",
+            "1",
+            "--stage",
+            "rest",
+            "--soak",
+            "5m",
+            "--on-failure",
+            "rollback",
+        ])
+        .overrides()
+        .expect("overrides");
+        assert_eq!(strategy.stages.len(), 2);
+        assert_eq!(strategy.soak.map(|soak| soak.seconds), Some(300));
+        assert_eq!(strategy.on_failure(), v1::FailureAction::Rollback);
+        assert_eq!(strategy.healthy_deadline, None);
+        assert_eq!(strategy.offline(), v1::OfflinePolicy::Unspecified);
+    }
+
+    #[test]
+    fn approval_by_hand_spares_the_first_stage() {
+        let mut stages = parse(&["--stage", "1", "--stage", "50%", "--stage", "rest"]).stages;
+        approve_by_hand(&mut stages);
+        let manual: Vec<_> = stages
+            .iter()
+            .map(|s| s.approval() == v1::Approval::Manual)
+            .collect();
+        assert_eq!(manual, [false, true, true]);
+    }
+}

@@ -1,0 +1,59 @@
+//! Why machines are not done.
+
+use pinion_proto::v1;
+
+use super::age::Now;
+use super::table::Table;
+use super::text;
+
+/// The whole rollout's reason, then each machine's.
+pub(crate) fn explain(answer: &v1::ExplainRolloutResponse, now: Now) -> String {
+    let mut out = format!("{}\n", text::line(&answer.summary));
+    let mut table = Table::new(["AGENT", "STAGE", "REASON", "SINCE", "DETAIL"]);
+    for one in &answer.agents {
+        table.row([
+            one.agent.clone(),
+            one.stage.clone(),
+            one.reason.clone(),
+            now.age(one.since.as_ref()),
+            text::line(&one.detail),
+        ]);
+    }
+    if table.is_empty() {
+        out.push_str("\nEvery agent of it is done.\n");
+    } else {
+        out.push_str(&format!("\n{}", table.render()));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_machine_has_its_reason() {
+        let one = v1::Explanation {
+            agent: "t2".into(),
+            stage: "rest".into(),
+            reason: "stage_not_open".into(),
+            detail: "waits for stage canary".into(),
+            ..Default::default()
+        };
+        let answer = v1::ExplainRolloutResponse {
+            summary: "halted: 1 failed".into(),
+            agents: vec![one],
+        };
+        let text = explain(&answer, Now(0));
+        for part in [
+            "halted: 1 failed",
+            "t2",
+            "rest",
+            "stage_not_open",
+            "waits for stage canary",
+        ] {
+            assert!(text.contains(part), "{part} is not in:\n{text}");
+        }
+        assert!(explain(&v1::ExplainRolloutResponse::default(), Now(0)).contains("is done"));
+    }
+}

@@ -1,0 +1,460 @@
+//! A rollout as lines, each written only when it says something new.
+
+use std::collections::BTreeMap;
+
+use pinion_proto::v1::{AgentPhase, Failure, Member, Rollout, RolloutPhase, Stage};
+
+use crate::output::rollouts::{next_command, totals};
+use crate::output::{text, words};
+
+/// A line, and what it is about.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Line {
+    /// What it is about.
+    pub(crate) about: About,
+    /// What it says.
+    pub(crate) text: String,
+}
+
+/// What a line is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum About {
+    /// The rollout as a whole.
+    Rollout,
+    /// A stage opened or passed.
+    Stage,
+    /// How far a stage is.
+    Count,
+    /// What a stage waits for.
+    Wait,
+    /// A machine went on.
+    Agent,
+    /// A machine failed.
+    Failure,
+}
+
+/// What was said so far.
+#[derive(Debug, Default)]
+pub(crate) struct Lines {
+    /// Whether anything was.
+    begun: bool,
+    phase: String,
+    stages: BTreeMap<String, SeenStage>,
+    members: BTreeMap<String, SeenMember>,
+}
+
+#[derive(Debug, Default)]
+struct SeenStage {
+    open: bool,
+    passed: bool,
+    counts: String,
+    waits: String,
+}
+
+#[derive(Debug, Default, PartialEq)]
+struct SeenMember {
+    phase: i32,
+    attempt: u32,
+    failure: Option<Failure>,
+}
+
+impl Lines {
+    /// The lines that `rollout` adds to what was said.
+    pub(crate) fn observe(&mut self, rollout: &Rollout) -> Vec<Line> {
+        let mut lines = Vec::new();
+        if !self.begun {
+            lines.push(Line {
+                about: About::Rollout,
+                text: headline(rollout),
+            });
+        }
+        for stage in &rollout.stages {
+            self.opening(stage, &mut lines);
+            for member in &stage.members {
+                self.member(member, &mut lines);
+            }
+            self.stage(stage, &mut lines);
+        }
+        self.phase(rollout, &mut lines);
+        self.begun = true;
+        lines
+    }
+
+    fn opening(&mut self, stage: &Stage, lines: &mut Vec<Line>) {
+        let seen = self.stages.entry(stage.name.clone()).or_default();
+        if stage.open && !stage.passed && !seen.open {
+            let machines = text::count(stage.agents, "agent");
+            lines.push(Line {
+                about: About::Stage,
+                text: format!(
+                    "stage {} open: {machines}, {} at once",
+                    stage.name, stage.max_in_flight
+                ),
+            });
+        }
+        seen.open = stage.open;
+    }
+
+    fn member(&mut self, member: &Member, lines: &mut Vec<Line>) {
+        let now = SeenMember {
+            phase: member.phase,
+            attempt: member.attempt,
+            failure: member.failure.clone(),
+        };
+        let before = self.members.get(&member.agent);
+        // A watch that begins late does not list all that is done.
+        let old_news = !self.begun && member.phase() == AgentPhase::Settled;
+        let unassigned = member.phase == 0 && member.failure.is_none();
+        if before != Some(&now) && !old_news && !unassigned {
+            let about = if member.failure.is_some() {
+                About::Failure
+            } else {
+                About::Agent
+            };
+            lines.push(Line {
+                about,
+                text: member_line(member),
+            });
+        }
+        self.members.insert(member.agent.clone(), now);
+    }
+
+    fn stage(&mut self, stage: &Stage, lines: &mut Vec<Line>) {
+        let seen = self.stages.entry(stage.name.clone()).or_default();
+        let counts = counts(stage);
+        let done = stage.settled + stage.staged + stage.failed + stage.skipped > 0;
+        if done && counts != seen.counts {
+            lines.push(Line {
+                about: About::Count,
+                text: format!("stage {} {counts}", stage.name),
+            });
+        }
+        if stage.passed && !seen.passed {
+            lines.push(Line {
+                about: About::Stage,
+                text: format!("stage {} passed", stage.name),
+            });
+        }
+        let waits = stage
+            .waiting_for
+            .iter()
+            .map(|reason| text::line(reason))
+            .collect::<Vec<_>>()
+            .join("; ");
+        let key = without_numbers(&waits);
+        if !waits.is_empty() && key != seen.waits {
+            lines.push(Line {
+                about: About::Wait,
+                text: format!("stage {} waits for {waits}", stage.name),
+            });
+        }
+        seen.counts = counts;
+        seen.passed = stage.passed;
+        seen.waits = key;
+    }
+
+    fn phase(&mut self, rollout: &Rollout, lines: &mut Vec<Line>) {
+        let line = phase_line(rollout);
+        let starts = !self.begun && rollout.phase() == RolloutPhase::Running;
+        if line != self.phase && !starts {
+            lines.push(Line {
+                about: About::Rollout,
+                text: line.clone(),
+            });
+            if let Some(next) = next_command(rollout) {
+                lines.push(Line {
+                    about: About::Rollout,
+                    text: next,
+                });
+            }
+        }
+        self.phase = line;
+    }
+}
+
+/// What the rollout is.
+pub(crate) fn headline(rollout: &Rollout) -> String {
+    format!(
+        "rollout {}: {} pin {} ({}) to {} in {}",
+        rollout.id,
+        rollout.workload,
+        rollout.pin,
+        words::digest(&rollout.digest),
+        text::count(totals(rollout).agents, "agent"),
+        text::count(rollout.stages.len() as u64, "stage"),
+    )
+}
+
+/// `3/4 settled, 1 failed`.
+pub(crate) fn counts(stage: &Stage) -> String {
+    let mut out = format!("{}/{} settled", stage.settled, stage.agents);
+    for (number, word) in [
+        (stage.staged, "staged"),
+        (stage.failed, "failed"),
+        (stage.skipped, "skipped"),
+    ] {
+        if number > 0 {
+            out.push_str(&format!(", {number} {word}"));
+        }
+    }
+    out
+}
+
+fn member_line(member: &Member) -> String {
+    let mut out = format!(
+        "agent {} {}",
+        member.agent,
+        words::agent_phase(member.phase)
+    );
+    if member.attempt > 1 {
+        out.push_str(&format!(" (attempt {})", member.attempt));
+    }
+    if let Some(failure) = &member.failure {
+        out.push_str(&format!(": {}", words::failure(failure)));
+    }
+    out
+}
+
+fn phase_line(rollout: &Rollout) -> String {
+    let mut out = format!("rollout {}", words::rollout_phase(rollout.phase));
+    let total = totals(rollout);
+    match rollout.phase() {
+        RolloutPhase::Completed => {
+            out.push_str(&format!(": {}/{} settled", total.settled, total.agents))
+        }
+        RolloutPhase::AwaitingApproval => {
+            if let Some(stage) = rollout.stages.get(rollout.open_stage as usize) {
+                out.push_str(&format!(" of stage {}", stage.name));
+            }
+        }
+        RolloutPhase::Superseded if !rollout.superseded_by.is_empty() => {
+            out.push_str(&format!(" by {}", rollout.superseded_by));
+        }
+        _ => {}
+    }
+    if !rollout.reason.is_empty() {
+        out.push_str(&format!(": {}", text::line(&rollout.reason)));
+    }
+    out
+}
+
+/// So that a countdown is one line and not one a second.
+fn without_numbers(text: &str) -> String {
+    text.chars().filter(|c| !c.is_ascii_digit()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pinion_proto::v1::FailureKind;
+
+    fn member(agent: &str, phase: AgentPhase) -> Member {
+        Member {
+            agent: agent.into(),
+            phase: phase.into(),
+            attempt: 1,
+            ..Member::default()
+        }
+    }
+
+    fn rollout(stages: Vec<Stage>) -> Rollout {
+        Rollout {
+            id: "codex-7-1".into(),
+            workload: "codex".into(),
+            pin: 7,
+            phase: RolloutPhase::Running.into(),
+            stages,
+            ..Rollout::default()
+        }
+    }
+
+    fn canary(phase: AgentPhase) -> Stage {
+        let settled = u32::from(phase == AgentPhase::Settled);
+        Stage {
+            name: "canary".into(),
+            open: true,
+            agents: 1,
+            settled,
+            in_flight: 1 - settled,
+            max_in_flight: 1,
+            members: vec![member("t1", phase)],
+            ..Stage::default()
+        }
+    }
+
+    fn rest() -> Stage {
+        Stage {
+            name: "rest".into(),
+            agents: 3,
+            members: vec![member("t2", AgentPhase::Unspecified)],
+            ..Stage::default()
+        }
+    }
+
+    fn texts(lines: &mut Lines, rollout: &Rollout) -> Vec<String> {
+        lines
+            .observe(rollout)
+            .into_iter()
+            .map(|line| line.text)
+            .collect()
+    }
+
+    #[test]
+    fn a_good_stage_is_told_step_by_step_and_each_step_once() {
+        let mut lines = Lines::default();
+        let first = texts(
+            &mut lines,
+            &rollout(vec![canary(AgentPhase::Pulling), rest()]),
+        );
+        assert_eq!(
+            first,
+            [
+                "rollout codex-7-1: codex pin 7 (-) to 4 agents in 2 stages",
+                "stage canary open: 1 agent, 1 at once",
+                "agent t1 pulling",
+            ]
+        );
+        assert!(
+            texts(
+                &mut lines,
+                &rollout(vec![canary(AgentPhase::Pulling), rest()])
+            )
+            .is_empty()
+        );
+        let verifying = texts(
+            &mut lines,
+            &rollout(vec![canary(AgentPhase::Verifying), rest()]),
+        );
+        assert_eq!(verifying, ["agent t1 verifying"]);
+        let settled = texts(
+            &mut lines,
+            &rollout(vec![canary(AgentPhase::Settled), rest()]),
+        );
+        assert_eq!(settled, ["agent t1 settled", "stage canary 1/1 settled"]);
+        let passed = Stage {
+            passed: true,
+            ..canary(AgentPhase::Settled)
+        };
+        assert_eq!(
+            texts(&mut lines, &rollout(vec![passed, rest()])),
+            ["stage canary passed"]
+        );
+    }
+
+    #[test]
+    fn a_failure_comes_with_its_kind_and_a_halt_with_its_reason_and_next_command() {
+        let mut lines = Lines::default();
+        let _ = lines.observe(&rollout(vec![canary(AgentPhase::Verifying), rest()]));
+        let mut failed = canary(AgentPhase::RolledBack);
+        failed.failed = 1;
+        failed.members[0].failure = Some(Failure {
+            kind: FailureKind::Health.into(),
+            message: "exited with 1\nat start".into(),
+            ..Failure::default()
+        });
+        let mut halted = rollout(vec![failed, rest()]);
+        halted.phase = RolloutPhase::Halted.into();
+        halted.reason = "1 of 1 failed in canary".into();
+        assert_eq!(
+            texts(&mut lines, &halted),
+            [
+                "agent t1 rolled back: health: exited with 1 at start",
+                "stage canary 0/1 settled, 1 failed",
+                "rollout halted: 1 of 1 failed in canary",
+                "Why: pinion rollout explain codex-7-1. To go on in spite of it: pinion rollout resume codex-7-1; to take it back: pinion rollout rollback codex-7-1",
+            ]
+        );
+        assert!(texts(&mut lines, &halted).is_empty());
+    }
+
+    #[test]
+    fn waiting_is_told_once_and_a_countdown_does_not_repeat_it() {
+        let waiting = |reason: &str| {
+            let mut stage = canary(AgentPhase::Soaking);
+            stage.waiting_for = vec![reason.into()];
+            rollout(vec![stage, rest()])
+        };
+        let mut lines = Lines::default();
+        let first = texts(&mut lines, &waiting("soak of 1 agent, 12 s left"));
+        assert_eq!(
+            first.last().map(String::as_str),
+            Some("stage canary waits for soak of 1 agent, 12 s left")
+        );
+        assert!(texts(&mut lines, &waiting("soak of 1 agent, 9 s left")).is_empty());
+        assert_eq!(
+            texts(&mut lines, &waiting("approval")),
+            ["stage canary waits for approval"]
+        );
+    }
+
+    #[test]
+    fn an_approval_says_which_stage_and_how() {
+        let mut waiting = rollout(vec![
+            Stage {
+                passed: true,
+                ..canary(AgentPhase::Settled)
+            },
+            rest(),
+        ]);
+        waiting.phase = RolloutPhase::AwaitingApproval.into();
+        waiting.open_stage = 1;
+        let said = texts(&mut Lines::default(), &waiting);
+        assert!(
+            said.contains(&"rollout awaiting approval of stage rest".to_owned()),
+            "{said:?}"
+        );
+        assert!(
+            said.contains(&"To go on: pinion rollout approve codex-7-1".to_owned()),
+            "{said:?}"
+        );
+    }
+
+    #[test]
+    fn a_watch_that_begins_late_does_not_list_what_is_done() {
+        let said = texts(
+            &mut Lines::default(),
+            &rollout(vec![canary(AgentPhase::Settled), rest()]),
+        );
+        assert!(
+            !said.iter().any(|line| line.starts_with("agent t1")),
+            "{said:?}"
+        );
+        assert!(
+            said.contains(&"stage canary 1/1 settled".to_owned()),
+            "{said:?}"
+        );
+    }
+
+    #[test]
+    fn another_attempt_is_told_as_one() {
+        let mut lines = Lines::default();
+        let _ = lines.observe(&rollout(vec![canary(AgentPhase::RolledBack), rest()]));
+        let mut again = canary(AgentPhase::Pulling);
+        again.members[0].attempt = 2;
+        assert_eq!(
+            texts(&mut lines, &rollout(vec![again, rest()])),
+            ["agent t1 pulling (attempt 2)"]
+        );
+    }
+
+    #[test]
+    fn the_ends_say_what_came_of_it() {
+        let end = |phase: RolloutPhase| {
+            let mut lines = Lines::default();
+            let _ = lines.observe(&rollout(vec![canary(AgentPhase::Settled)]));
+            let mut rollout = rollout(vec![canary(AgentPhase::Settled)]);
+            rollout.phase = phase.into();
+            rollout.superseded_by = "codex-8-1".into();
+            texts(&mut lines, &rollout)
+        };
+        assert_eq!(
+            end(RolloutPhase::Completed),
+            ["rollout completed: 1/1 settled"]
+        );
+        assert_eq!(
+            end(RolloutPhase::Superseded),
+            ["rollout superseded by codex-8-1"]
+        );
+        assert_eq!(end(RolloutPhase::RolledBack), ["rollout rolled back"]);
+    }
+}
