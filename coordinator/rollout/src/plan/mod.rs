@@ -19,3 +19,14 @@ pub struct Plan {
 pub fn plan(_world: &World, _now: Timestamp) -> Plan {
     Plan::default()
 }
+
+/// The assignment that brings a machine to its stable digest; none if it has none.
+pub(crate) fn stable_assignment(
+    _world: &World,
+    _agent: &pinion_model::AgentId,
+    _workload: &pinion_model::WorkloadName,
+    _generation: pinion_model::Generation,
+    _again: bool,
+) -> Option<crate::Assignment> {
+    None
+}

@@ -1,0 +1,119 @@
+use pinion_model::{
+    Actor, Digest, Image, LabelSelector, PinNumber, RolloutId, SourceSha, Timestamp, WorkloadName,
+};
+
+use super::start::begin;
+use super::{check_text, decided};
+use crate::{Act, Outcome, Pin, Refusal, Strategy, Workload, World};
+
+/// A digest to become a workload's pin. The catalog's part of it (images, tag,
+/// whether a rollout follows) is the caller's to fill in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Promote {
+    /// Of the catalog.
+    pub workload: WorkloadName,
+    /// What to run.
+    pub digest: Digest,
+    /// What it was built from.
+    pub source_sha: Option<SourceSha>,
+    /// At most 4 KiB.
+    pub notes: String,
+    /// Where it can be pulled from, in the catalog's order; at least one.
+    pub images: Vec<Image>,
+    /// Tag that agents keep on the digest.
+    pub local_tag: String,
+    /// For workloads with `rollout = "auto"`: how the rollout goes that follows.
+    pub auto: Option<Strategy>,
+}
+
+/// What a promotion came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Promoted {
+    /// The current pin.
+    pub pin: Pin,
+    /// False if this digest was the current pin already.
+    pub changed: bool,
+    /// The rollout that this started.
+    pub rollout: Option<RolloutId>,
+}
+
+/// Makes a digest the workload's pin, and starts its rollout if that is the
+/// workload's setting.
+///
+/// # Errors
+///
+/// `Invalid` if the notes are too long, there are no images, or the strategy
+/// contradicts itself.
+pub fn promote(
+    world: &World,
+    request: Promote,
+    by: &Actor,
+    now: Timestamp,
+) -> Result<Outcome<Promoted>, Refusal> {
+    check_text("notes", &request.notes)?;
+    if request.images.is_empty() {
+        return Err(Refusal::invalid(
+            "workload",
+            "has no image in the catalog; name a registry for it in the configuration",
+        ));
+    }
+    let workload = world.workloads.get(&request.workload);
+    if let Some(current) = workload
+        .and_then(Workload::current)
+        .filter(|pin| pin.digest == request.digest)
+    {
+        return Ok(Outcome::unchanged(Promoted {
+            pin: current.clone(),
+            changed: false,
+            rollout: None,
+        }));
+    }
+    let pin = Pin {
+        number: PinNumber(workload.map_or(0, |workload| workload.pins.len() as u64) + 1),
+        digest: request.digest,
+        source_sha: request.source_sha,
+        notes: request.notes,
+        images: request.images,
+        local_tag: request.local_tag,
+        promoted_by: by.clone(),
+        at: now,
+    };
+    let mut changes = vec![decided(
+        by,
+        now,
+        Act::PinPromoted {
+            workload: request.workload.clone(),
+            pin: pin.clone(),
+        },
+    )];
+    let mut started = None;
+    if let Some(strategy) = &request.auto {
+        let reason = format!("pin {} was promoted", pin.number);
+        let rollout = begin(
+            world,
+            &request.workload,
+            &pin,
+            strategy,
+            LabelSelector::default(),
+            &reason,
+            by,
+            now,
+        )?;
+        started = Some(rollout.id.clone());
+        changes.push(decided(
+            by,
+            now,
+            Act::RolloutStarted {
+                rollout: Box::new(rollout),
+            },
+        ));
+    }
+    Ok(Outcome {
+        changes,
+        value: Promoted {
+            pin,
+            changed: true,
+            rollout: started,
+        },
+    })
+}

@@ -1,0 +1,186 @@
+use pinion_model::{AgentId, Digest, PinNumber, RolloutId, Timestamp, WorkloadName};
+
+use super::StartRollout;
+use super::start::{begin, pin_of};
+use crate::{Agent, Approval, Presence, Refusal, Rollout, Spec, World};
+
+/// What `StartRollout` would do now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedRollout {
+    /// Which workload.
+    pub workload: WorkloadName,
+    /// Which pin.
+    pub pin: PinNumber,
+    /// Its digest.
+    pub digest: Digest,
+    /// In order.
+    pub stages: Vec<PlannedStage>,
+    /// What would keep it from starting or finishing, in words.
+    pub blockers: Vec<String>,
+    /// The rollout that it would supersede.
+    pub supersedes: Option<RolloutId>,
+    /// With every default filled in.
+    pub spec: Spec,
+}
+
+/// One stage of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedStage {
+    /// Its name.
+    pub name: pinion_model::StageName,
+    /// In the order in which they would be assigned.
+    pub agents: Vec<PlannedAgent>,
+    /// Whether a person opens it.
+    pub approval: Approval,
+    /// In machines, after rounding.
+    pub max_in_flight: u32,
+    /// In machines, after rounding.
+    pub failure_budget: u32,
+}
+
+/// One machine of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedAgent {
+    /// Which.
+    pub agent: AgentId,
+    /// What its containers run now; empty if unknown or none.
+    pub running: Vec<Digest>,
+    /// What would block it now, or empty.
+    pub blocker: String,
+}
+
+/// Says stage by stage what starting a rollout would do now. Changes nothing,
+/// so it answers alone.
+///
+/// # Errors
+///
+/// Those of `start_rollout`, but for a selector that matches nobody: that is a blocker here.
+pub fn plan_rollout(
+    world: &World,
+    request: &StartRollout,
+    now: Timestamp,
+) -> Result<PlannedRollout, Refusal> {
+    let pin = pin_of(world, request)?;
+    let StartRollout {
+        workload,
+        strategy,
+        agents,
+        reason,
+        ..
+    } = request;
+    let system = pinion_model::Actor::System;
+    let rollout = begin(
+        world,
+        workload,
+        pin,
+        strategy,
+        agents.clone(),
+        reason,
+        &system,
+        now,
+    )?;
+    let stages: Vec<_> = rollout
+        .stages
+        .iter()
+        .map(|stage| planned(world, &rollout, stage))
+        .collect();
+    Ok(PlannedRollout {
+        workload: rollout.workload.clone(),
+        pin: rollout.pin,
+        digest: rollout.digest().clone(),
+        blockers: blockers(&rollout, &stages),
+        stages,
+        supersedes: rollout.replaces,
+        spec: rollout.spec,
+    })
+}
+
+fn planned(world: &World, rollout: &Rollout, stage: &crate::Stage) -> PlannedStage {
+    let agents = stage.order.iter().map(|id| {
+        let agent = world.agents.get(id);
+        PlannedAgent {
+            agent: id.clone(),
+            running: agent
+                .map(|agent| running(agent, &rollout.workload))
+                .unwrap_or_default(),
+            blocker: agent.map(blocker).unwrap_or_default(),
+        }
+    });
+    PlannedStage {
+        name: stage.rules.name.clone(),
+        agents: agents.collect(),
+        approval: stage.rules.approval,
+        max_in_flight: stage.max_in_flight,
+        failure_budget: stage.failure_budget,
+    }
+}
+
+fn running(agent: &Agent, workload: &WorkloadName) -> Vec<Digest> {
+    let containers = agent
+        .placements
+        .get(workload)
+        .map(|placement| placement.containers.as_slice());
+    let running = containers
+        .unwrap_or_default()
+        .iter()
+        .filter(|container| container.running);
+    let mut digests: Vec<_> = running
+        .filter_map(|container| container.digest.clone())
+        .collect();
+    digests.sort();
+    digests.dedup();
+    digests
+}
+
+fn blocker(agent: &Agent) -> String {
+    if agent.identity_conflict.is_some() {
+        return "two machines use its identity; remove it and enrol both anew".to_owned();
+    }
+    if let Some(hold) = &agent.hold {
+        return format!("held by {}: {}", hold.by.actor, hold.by.reason);
+    }
+    match agent.presence {
+        Presence::Online => String::new(),
+        Presence::Offline => format!("offline since {}", agent.presence_since),
+        Presence::Unknown => "not seen since the coordinator started".to_owned(),
+    }
+}
+
+fn blockers(rollout: &Rollout, stages: &[PlannedStage]) -> Vec<String> {
+    let mut blockers = Vec::new();
+    if rollout.members.is_empty() {
+        blockers.push("no machine is in it: none is enrolled, selected and in a stage".to_owned());
+    }
+    if !rollout.left_out.is_empty() {
+        blockers.push(format!(
+            "{} selected machine(s) are in no stage; add one with rest = true to reach them",
+            rollout.left_out.len()
+        ));
+    }
+    for (planned, stage) in stages.iter().zip(&rollout.stages) {
+        if planned.approval == Approval::Manual {
+            blockers.push(format!("stage {} waits for approval", planned.name));
+        }
+        let blocked = planned
+            .agents
+            .iter()
+            .filter(|agent| !agent.blocker.is_empty())
+            .count();
+        if blocked > 0 {
+            blockers.push(format!(
+                "stage {}: {blocked} of {} machines cannot be assigned now",
+                planned.name,
+                planned.agents.len()
+            ));
+        }
+        let mut members = stage
+            .order
+            .iter()
+            .filter_map(|agent| rollout.members.get(agent));
+        let unproven = !stage.order.is_empty() && !members.any(|member| member.has_containers);
+        if unproven && stage.rules.min_proven > 0 {
+            blockers.push(format!("stage {}: no machine of it runs the workload, so none can prove the digest; it would halt as inconclusive (min_proven = 0 lets it pass)", planned.name));
+        }
+    }
+    blockers
+}

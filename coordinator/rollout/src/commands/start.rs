@@ -1,0 +1,164 @@
+use pinion_model::{
+    Actor, LabelSelector, PinNumber, RolloutId, RolloutPhase, Timestamp, WorkloadName,
+};
+
+use super::{check_text, decided};
+use crate::spec::{fill, freeze};
+use crate::{Act, Attribution, Outcome, Pin, Refusal, Rollout, Run, Strategy, Workload, World};
+
+/// A rollout to start, or to try on paper.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StartRollout {
+    /// Which workload.
+    pub workload: WorkloadName,
+    /// None: the current pin.
+    pub pin: Option<PinNumber>,
+    /// How it goes.
+    pub strategy: Strategy,
+    /// Empty: the whole fleet.
+    pub agents: LabelSelector,
+    /// Why; may be empty.
+    pub reason: String,
+}
+
+/// Starts taking a pin to the fleet. An active rollout of the workload is superseded.
+///
+/// # Errors
+///
+/// `NotFound` for a workload without pins or an unknown pin, `Invalid` for a
+/// strategy that contradicts itself or a selector that matches no machine,
+/// `Precondition` if that pin is being rolled out already.
+pub fn start_rollout(
+    world: &World,
+    request: StartRollout,
+    by: &Actor,
+    now: Timestamp,
+) -> Result<Outcome<Rollout>, Refusal> {
+    check_text("reason", &request.reason)?;
+    let pin = pin_of(world, &request)?;
+    let StartRollout {
+        workload,
+        strategy,
+        agents,
+        reason,
+        ..
+    } = &request;
+    let rollout = begin(
+        world,
+        workload,
+        pin,
+        strategy,
+        agents.clone(),
+        reason,
+        by,
+        now,
+    )?;
+    if rollout.members.is_empty() {
+        return Err(Refusal::invalid("agents", nobody(&rollout)));
+    }
+    let act = Act::RolloutStarted {
+        rollout: Box::new(rollout.clone()),
+    };
+    Ok(Outcome {
+        changes: vec![decided(by, now, act)],
+        value: rollout,
+    })
+}
+
+fn nobody(rollout: &Rollout) -> String {
+    if !rollout.left_out.is_empty() {
+        return format!(
+            "none of the {} selected machines is in a stage; add a stage with rest = true",
+            rollout.left_out.len()
+        );
+    }
+    if rollout.spec.agents.0.is_empty() {
+        return "no machine is enrolled; enrol one with `pinion token create` and `pinion-agent enroll`".to_owned();
+    }
+    format!("no enrolled machine has the labels {}", rollout.spec.agents)
+}
+
+pub(super) fn pin_of<'a>(world: &'a World, request: &StartRollout) -> Result<&'a Pin, Refusal> {
+    let workload = world.workloads.get(&request.workload);
+    let Some(current) = workload.and_then(Workload::current) else {
+        return Err(Refusal::not_found("pin of workload", &request.workload));
+    };
+    match request.pin {
+        None => Ok(current),
+        Some(number) => workload
+            .and_then(|workload| workload.pin(number))
+            .ok_or_else(|| {
+                Refusal::not_found("pin", format!("{} of {}", number, request.workload))
+            }),
+    }
+}
+
+/// A rollout as it begins. It may have no machine: a promotion on an empty
+/// fleet is right, and its rollout then waits for a person.
+#[allow(
+    clippy::too_many_arguments,
+    reason = "each is a part of what a rollout is started with"
+)]
+pub(super) fn begin(
+    world: &World,
+    workload: &WorkloadName,
+    pin: &Pin,
+    strategy: &Strategy,
+    agents: LabelSelector,
+    reason: &str,
+    by: &Actor,
+    now: Timestamp,
+) -> Result<Rollout, Refusal> {
+    let spec = fill(strategy, agents)?;
+    let active = world.active_rollout(workload);
+    if let Some(same) =
+        active.filter(|active| active.run.digest == pin.digest && !active.rolled_back)
+    {
+        let message = format!(
+            "{} takes this digest to the fleet already, and is {}; resume it, or abort it first",
+            same.id, same.phase
+        );
+        return Err(Refusal::precondition(message));
+    }
+    let before = world.workloads.get(workload).map_or(0, |workload| {
+        workload
+            .rollouts
+            .iter()
+            .filter(|id| world.rollouts.get(id).is_some_and(|r| r.pin == pin.number))
+            .count()
+    });
+    let id = RolloutId::new(
+        workload,
+        pin.number,
+        u32::try_from(before + 1).unwrap_or(u32::MAX),
+    );
+    let frozen = freeze(world, &spec, &id, workload, &pin.digest, now);
+    Ok(Rollout {
+        id,
+        workload: workload.clone(),
+        pin: pin.number,
+        run: Run {
+            digest: pin.digest.clone(),
+            images: pin.images.clone(),
+        },
+        local_tag: pin.local_tag.clone(),
+        spec,
+        phase: RolloutPhase::Running,
+        reason: String::new(),
+        since: now,
+        halted_by: None,
+        open_stage: 0,
+        stages: frozen.stages,
+        members: frozen.members,
+        left_out: frozen.left_out,
+        rolled_back: false,
+        started: Attribution {
+            actor: by.clone(),
+            at: now,
+            reason: reason.to_owned(),
+        },
+        ended_at: None,
+        replaces: active.map(|active| active.id.clone()),
+        superseded_by: None,
+    })
+}

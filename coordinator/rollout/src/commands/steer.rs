@@ -1,0 +1,262 @@
+use pinion_model::{Actor, PinNumber, RolloutId, RolloutPhase, StageName, Timestamp};
+
+use super::{check_text, decided, rollout_of};
+use crate::{Act, Approval, Change, Outcome, Pin, Refusal, Rollout, World};
+
+/// A rollout and why something is done to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Steer {
+    /// Which.
+    pub rollout: RolloutId,
+    /// Why; may be empty.
+    pub reason: String,
+}
+
+/// A stage to open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Approve {
+    /// Of which rollout.
+    pub rollout: RolloutId,
+    /// None: the one that waits.
+    pub stage: Option<StageName>,
+    /// Why; may be empty.
+    pub reason: String,
+}
+
+/// Lets a stage open that waits, or will wait, for a person.
+///
+/// # Errors
+///
+/// `NotFound` for an unknown rollout or stage, `Precondition` if none waits,
+/// the stage needs no approval, or the rollout is over.
+pub fn approve(
+    world: &World,
+    request: Approve,
+    by: &Actor,
+    now: Timestamp,
+) -> Result<Outcome<RolloutId>, Refusal> {
+    check_text("reason", &request.reason)?;
+    let rollout = live(world, &request.rollout, "approve")?;
+    let stage = match &request.stage {
+        Some(name) => rollout
+            .stage(name)
+            .map(|(_, stage)| stage)
+            .ok_or_else(|| Refusal::not_found("stage", name))?,
+        None => rollout
+            .open()
+            .filter(|stage| stage.opened_at.is_none())
+            .ok_or_else(|| {
+                Refusal::precondition(format!("no stage of {} waits for approval", rollout.id))
+            })?,
+    };
+    let name = stage.rules.name.clone();
+    if stage.rules.approval == Approval::Automatic {
+        return Err(Refusal::precondition(format!(
+            "stage {name} of {} needs no approval",
+            rollout.id
+        )));
+    }
+    if stage.approved.is_some() {
+        return Ok(Outcome::unchanged(request.rollout));
+    }
+    let act = Act::StageApproved {
+        rollout: rollout.id.clone(),
+        stage: name,
+        reason: request.reason,
+    };
+    Ok(Outcome {
+        changes: vec![decided(by, now, act)],
+        value: request.rollout,
+    })
+}
+
+/// Assigns nothing more and withdraws what has not cut over. Pausing what is
+/// paused changes nothing.
+///
+/// # Errors
+///
+/// `NotFound` for an unknown rollout, `Precondition` unless it runs or waits for approval.
+pub fn pause(
+    world: &World,
+    request: Steer,
+    by: &Actor,
+    now: Timestamp,
+) -> Result<Outcome<RolloutId>, Refusal> {
+    check_text("reason", &request.reason)?;
+    let rollout = live(world, &request.rollout, "pause")?;
+    match rollout.phase {
+        RolloutPhase::Paused => return Ok(Outcome::unchanged(request.rollout)),
+        RolloutPhase::Running | RolloutPhase::AwaitingApproval => {}
+        phase => {
+            let message = format!(
+                "{} is {phase}; only a rollout that runs or awaits approval can be paused",
+                rollout.id
+            );
+            return Err(Refusal::precondition(message));
+        }
+    }
+    let act = Act::RolloutPaused {
+        rollout: rollout.id.clone(),
+        reason: request.reason,
+    };
+    Ok(Outcome {
+        changes: vec![decided(by, now, act)],
+        value: request.rollout,
+    })
+}
+
+/// Goes on after a pause or a halt. The failures known now do not trip it again; new ones do.
+///
+/// # Errors
+///
+/// `NotFound` for an unknown rollout, `Precondition` unless it is paused or halted.
+pub fn resume(
+    world: &World,
+    request: Steer,
+    by: &Actor,
+    now: Timestamp,
+) -> Result<Outcome<RolloutId>, Refusal> {
+    check_text("reason", &request.reason)?;
+    let rollout = live(world, &request.rollout, "resume")?;
+    if !matches!(rollout.phase, RolloutPhase::Paused | RolloutPhase::Halted) {
+        let message = format!(
+            "{} is {}; only a rollout that is paused or halted can be resumed",
+            rollout.id, rollout.phase
+        );
+        return Err(Refusal::precondition(message));
+    }
+    let act = Act::RolloutResumed {
+        rollout: rollout.id.clone(),
+        reason: request.reason,
+    };
+    Ok(Outcome {
+        changes: vec![decided(by, now, act)],
+        value: request.rollout,
+    })
+}
+
+/// Ends it: what is done stays done, what has not cut over is withdrawn.
+/// The pin stays the current one; the stable one stays as it was.
+///
+/// # Errors
+///
+/// `NotFound` for an unknown rollout, `Precondition` if it is over or is being rolled back.
+pub fn abort(
+    world: &World,
+    request: Steer,
+    by: &Actor,
+    now: Timestamp,
+) -> Result<Outcome<RolloutId>, Refusal> {
+    check_text("reason", &request.reason)?;
+    let rollout = live(world, &request.rollout, "abort")?;
+    match rollout.phase {
+        RolloutPhase::Aborting => return Ok(Outcome::unchanged(request.rollout)),
+        RolloutPhase::RollingBack => {
+            let message = format!(
+                "{} is rolling back, which cannot be aborted half-way; it can be superseded by a new rollout",
+                rollout.id
+            );
+            return Err(Refusal::precondition(message));
+        }
+        _ => {}
+    }
+    let act = Act::RolloutAborted {
+        rollout: rollout.id.clone(),
+        reason: request.reason,
+    };
+    Ok(Outcome {
+        changes: vec![decided(by, now, act)],
+        value: request.rollout,
+    })
+}
+
+/// Takes every machine that it changed back to what that machine ran before.
+///
+/// # Errors
+///
+/// `NotFound` for an unknown rollout, `Precondition` if it was aborted,
+/// superseded or rolled back, or completed and is not the workload's newest.
+pub fn roll_back(
+    world: &World,
+    request: Steer,
+    by: &Actor,
+    now: Timestamp,
+) -> Result<Outcome<RolloutId>, Refusal> {
+    check_text("reason", &request.reason)?;
+    let rollout = rollout_of(world, &request.rollout)?;
+    let newest = world
+        .workloads
+        .get(&rollout.workload)
+        .and_then(|workload| workload.rollouts.last());
+    match rollout.phase {
+        RolloutPhase::RollingBack => return Ok(Outcome::unchanged(request.rollout)),
+        RolloutPhase::Completed | RolloutPhase::Aborted if newest == Some(&rollout.id) => {}
+        RolloutPhase::Completed
+        | RolloutPhase::Aborted
+        | RolloutPhase::Superseded
+        | RolloutPhase::RolledBack => {
+            let message = format!(
+                "{} is {} and {} came after it; roll that one back, or promote the digest that should run",
+                rollout.id,
+                rollout.phase,
+                newest
+                    .filter(|newest| **newest != rollout.id)
+                    .map_or("nothing", RolloutId::as_str)
+            );
+            return Err(Refusal::precondition(message));
+        }
+        _ => {}
+    }
+    let said = if request.reason.is_empty() {
+        String::new()
+    } else {
+        format!(": {}", request.reason)
+    };
+    let act = Act::RollbackStarted {
+        rollout: rollout.id.clone(),
+        reason: format!("rolled back by {by}{said}"),
+    };
+    let mut changes = vec![decided(by, now, act)];
+    changes.extend(taken_back(world, rollout, now));
+    Ok(Outcome {
+        changes,
+        value: request.rollout,
+    })
+}
+
+/// The pin that a roll-back appends to the history: the digest that was there before.
+/// None if the current pin is another already, or nothing was there before.
+pub(crate) fn taken_back(world: &World, rollout: &Rollout, now: Timestamp) -> Option<Change> {
+    let workload = world.workloads.get(&rollout.workload)?;
+    let current = workload
+        .current()
+        .filter(|pin| pin.digest == *rollout.digest())?;
+    let before = workload.before(rollout.digest())?;
+    let pin = Pin {
+        number: PinNumber(workload.pins.len() as u64 + 1),
+        notes: format!(
+            "roll-back of {} (pin {}): pin {} again",
+            rollout.id, current.number, before.number
+        ),
+        promoted_by: Actor::System,
+        at: now,
+        ..before.clone()
+    };
+    Some(decided(
+        &Actor::System,
+        now,
+        Act::PinPromoted {
+            workload: rollout.workload.clone(),
+            pin,
+        },
+    ))
+}
+
+fn live<'a>(world: &'a World, id: &RolloutId, what: &str) -> Result<&'a Rollout, Refusal> {
+    let rollout = rollout_of(world, id)?;
+    if rollout.phase.is_terminal() {
+        let message = format!("{id} is {}: there is nothing left to {what}", rollout.phase);
+        return Err(Refusal::precondition(message));
+    }
+    Ok(rollout)
+}
