@@ -7,7 +7,7 @@ TOOLS := target/tools
 OUT := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build programs demo demo-down test check fmt tools
+.PHONY: help setup build programs demo demo-down test check fmt bench tools
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,10 @@ check: tools ## Format, lints, dependencies, protocol, purity
 	$(TOOLS)/bin/cargo-deny --log-level error check bans licenses sources
 	$(TOOLS)/node_modules/.bin/buf lint
 	deploy/ci/purity.sh
+
+bench: setup ## Measure rollout, recreate and memory against the bare engine, optimised (minutes)
+	@$(CARGO) build --locked --release --bins
+	@$(OUT)/release/pinion-bench
 
 fmt: ## Format all code
 	$(CARGO) fmt --all

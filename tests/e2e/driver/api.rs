@@ -15,12 +15,17 @@ use pinion_workload::{ContainerId, CreateSpec, Image};
 use serde_json::{Value, json};
 
 /// The driver of a machine, with the limits that the agent has.
-pub async fn driver(tenant: &Tenant) -> anyhow::Result<Docker> {
+pub(crate) async fn driver(tenant: &Tenant) -> anyhow::Result<Docker> {
     Ok(Docker::connect(&tenant.docker_host(), Limits::default()).await?)
 }
 
 /// Asks the engine; what it refuses is an error with its words.
-pub fn ask(tenant: &Tenant, method: &str, path: &str, body: &Value) -> anyhow::Result<Value> {
+pub(crate) fn ask(
+    tenant: &Tenant,
+    method: &str,
+    path: &str,
+    body: &Value,
+) -> anyhow::Result<Value> {
     let mut curl = command("curl");
     curl.args(["-sS", "-w", "\n%{http_code}", "-X", method, "--unix-socket"])
         .arg(tenant.docker_host().trim_start_matches("unix://"))
@@ -30,7 +35,7 @@ pub fn ask(tenant: &Tenant, method: &str, path: &str, body: &Value) -> anyhow::R
     let printed = run_command(&mut curl)?;
     let (answer, status) = printed.rsplit_once('\n').context("curl prints a status")?;
     ensure!(
-        status.starts_with('2'),
+        status.starts_with('2') || status == "304",
         "{method} {path}: {status} {answer}"
     );
     if answer.trim().is_empty() {
@@ -40,7 +45,7 @@ pub fn ask(tenant: &Tenant, method: &str, path: &str, body: &Value) -> anyhow::R
 }
 
 /// Creates a container as a user would, and returns its id.
-pub fn create(tenant: &Tenant, name: &str, body: &Value) -> anyhow::Result<ContainerId> {
+pub(crate) fn create(tenant: &Tenant, name: &str, body: &Value) -> anyhow::Result<ContainerId> {
     let created = ask(
         tenant,
         "POST",
@@ -53,11 +58,11 @@ pub fn create(tenant: &Tenant, name: &str, body: &Value) -> anyhow::Result<Conta
 }
 
 /// What every registry of the harness accepts.
-pub fn credential(host: &str) -> Credential {
+pub(crate) fn credential(host: &str) -> Credential {
     credential_of(host, USER, PASSWORD)
 }
 
-pub fn credential_of(host: &str, user: &str, password: &str) -> Credential {
+pub(crate) fn credential_of(host: &str, user: &str, password: &str) -> Credential {
     Credential {
         server_address: host.to_owned(),
         secret: Secret::Password {
@@ -67,12 +72,12 @@ pub fn credential_of(host: &str, user: &str, password: &str) -> Credential {
     }
 }
 
-pub fn image_of(pushed: &Pushed) -> anyhow::Result<ImageRef> {
+pub(crate) fn image_of(pushed: &Pushed) -> anyhow::Result<ImageRef> {
     Ok(pushed.reference().parse()?)
 }
 
 /// What the agent makes of a container to have it run `new` as `reference`.
-pub async fn respecified(
+pub(crate) async fn respecified(
     driver: &Docker,
     old: &ContainerId,
     new: &Image,
@@ -99,7 +104,7 @@ pub async fn respecified(
 
 /// What a container's inspect says but for what every container has of its
 /// own: its id, what the engine derives from it, and when it ran.
-pub fn settings(inspect: &Value) -> Value {
+pub(crate) fn settings(inspect: &Value) -> Value {
     let mut config = inspect["Config"].clone();
     let id = inspect["Id"].as_str().unwrap_or_default();
     let short_id = id.get(..12).unwrap_or_default();
@@ -164,7 +169,7 @@ fn sort(list: &mut Value) {
 }
 
 /// Every leaf that differs, as `path: old -> new`.
-pub fn differences(old: &Value, new: &Value) -> Vec<String> {
+pub(crate) fn differences(old: &Value, new: &Value) -> Vec<String> {
     let mut found = Vec::new();
     compare("", old, new, &mut found);
     found

@@ -112,13 +112,7 @@ fn a_refusal_is_told_from_a_conflict_and_leaves_nothing_behind() {
         );
 
         let bad = driver
-            .create(
-                "bad",
-                &spec(
-                    &image,
-                    &json!({ "NetworkMode": "host", "Links": ["web:x"] }),
-                ),
-            )
+            .create("bad", &spec(&image, &json!({ "Memory": 1 })))
             .await;
         ensure!(matches!(bad, Err(EngineError::Refused { .. })), "{bad:?}");
         let mut nowhere = spec(&image, &json!({}));
@@ -183,17 +177,24 @@ fn containers_are_seen_with_their_digests_health_and_policies() {
         })
         .await?;
         let repository = format!("{}/{REPOSITORY}", registry.host());
+        let (kept, other) = (
+            format!("{repository}:current"),
+            format!("{repository}:other"),
+        );
         driver
             .tag(&image.to_string(), &repository, "current")
             .await?;
-        let tagged = driver.image(&format!("{repository}:current")).await?;
-        ensure!(tagged.repo_digests.contains(&image), "{tagged:?}");
-        driver.untag(&format!("{repository}:current")).await?;
-        let untagged = driver.image(&format!("{repository}:current")).await;
+        let only = driver.untag(&kept).await;
         ensure!(
-            matches!(untagged, Err(EngineError::NotFound(_))),
-            "{untagged:?}"
+            matches!(only, Err(EngineError::Conflict { .. })),
+            "the last tag of an image in use: {only:?}"
         );
+        driver.tag(&image.to_string(), &repository, "other").await?;
+        driver.untag(&other).await?;
+        let gone = driver.image(&other).await;
+        ensure!(matches!(gone, Err(EngineError::NotFound(_))), "{gone:?}");
+        let tagged = driver.image(&kept).await?;
+        ensure!(tagged.repo_digests.contains(&image), "{tagged:?}");
         let info = driver.info().await?;
         ensure!(
             info.os == "linux" && info.api_version == driver.api_version(),

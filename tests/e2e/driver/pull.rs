@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use anyhow::ensure;
-use harness::command::{command, run_command};
 use harness::fault::{Fault, Proxy, Rule};
 use harness::fleet::REPOSITORY;
 use harness::registry::{PASSWORD, TRICKY_PASSWORD, TRICKY_USER, USER};
@@ -11,9 +10,8 @@ use harness::{App, Auth, Registry, Tenant, World, scenario};
 use pinion_agent::driver::Driver as _;
 use pinion_agent::driver::docker::{Docker, Limits};
 use pinion_model::{Failure, FailureKind, ImageRef};
-use serde_json::json;
 
-use crate::api::{ask, credential, credential_of, driver, image_of};
+use crate::api::{credential, credential_of, driver, image_of};
 
 #[test]
 fn any_password_arrives_at_a_registry_that_asks_for_it() {
@@ -181,49 +179,12 @@ fn an_image_for_another_platform_is_refused_before_a_container_is_made() {
         let registry = Registry::start(world, "registry", Auth::None).await?;
         let tenant = Tenant::start(world, 1).await?;
         let driver = driver(&tenant).await?;
-        let image = push_foreign(world, &registry, &tenant)?;
+        let foreign = App::new("v1").built_for("s390x");
+        let image = image_of(&registry.push(world, REPOSITORY, &foreign)?)?;
         let failure = fails(driver.pull(&image, None).await, FailureKind::Platform)?;
         ensure!(failure.message.contains("s390x"), "{failure}");
         Ok(())
     });
-}
-
-/// Imports a file system as an image for another architecture and pushes it.
-fn push_foreign(world: &World, registry: &Registry, tenant: &Tenant) -> anyhow::Result<ImageRef> {
-    let directory = world.subdirectory("foreign")?;
-    std::fs::write(directory.join("empty"), "")?;
-    let repository = format!("{}/{REPOSITORY}", registry.host());
-    let socket = tenant
-        .docker_host()
-        .trim_start_matches("unix://")
-        .to_owned();
-    let import = format!(
-        "tar -C {} -c empty | curl -sSf -X POST --unix-socket {socket} --data-binary @- \
-         'http://engine/images/create?fromSrc=-&repo={repository}&tag=foreign&platform=linux/s390x'",
-        directory.display()
-    );
-    run_command(command("sh").arg("-c").arg(import))?;
-    let push = format!(
-        "curl -sSf -X POST -H 'X-Registry-Auth: e30=' --unix-socket {socket} 'http://engine/images/{repository}/push?tag=foreign'"
-    );
-    run_command(command("sh").arg("-c").arg(push))?;
-    let inspect = ask(
-        tenant,
-        "GET",
-        &format!("/images/{repository}:foreign/json"),
-        &json!({}),
-    )?;
-    let digest = inspect["RepoDigests"][0]
-        .as_str()
-        .unwrap_or_default()
-        .to_owned();
-    ask(
-        tenant,
-        "DELETE",
-        &format!("/images/{repository}:foreign"),
-        &json!({}),
-    )?;
-    Ok(digest.parse()?)
 }
 
 /// The failure, if it is one of that kind, with no secret in it.

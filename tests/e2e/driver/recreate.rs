@@ -163,7 +163,10 @@ fn write_into_volume(machine: &Machine, id: &ContainerId) -> anyhow::Result<Stri
 
 /// Anonymous volumes are named in the settings from the first recreation on.
 fn without_named_volumes(differences: Vec<String>) -> Vec<String> {
-    let naming = |difference: &String| difference.starts_with("/HostConfig/Mounts");
+    let naming = |difference: &String| {
+        let of_mounts = difference.starts_with("/HostConfig/Mounts");
+        of_mounts || difference.starts_with("/HostConfig/Binds/2: \"/bare\"")
+    };
     differences
         .into_iter()
         .filter(|difference| !naming(difference))

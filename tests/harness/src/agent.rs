@@ -1,6 +1,7 @@
 //! The real agent as a process on a tenant machine.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -30,7 +31,7 @@ pub struct Setup {
     pub allow: Vec<String>,
     /// `(registry host, user, password)` for Docker's `config.json`.
     pub credentials: Vec<(String, String, String)>,
-    /// `agent.toml`, if the machine has one beside what `enroll` writes.
+    /// A whole `agent.toml`, instead of the one that `enroll --allow` writes.
     pub config: Option<String>,
 }
 
@@ -71,7 +72,10 @@ impl Agent {
         enrol
             .args(["enroll", "--token", token, "--state-dir"])
             .arg(agent.state());
-        enrol.args(setup.allow.iter().flat_map(|prefix| ["--allow", prefix]));
+        match agent.config_file().exists() {
+            true => enrol.arg("--config").arg(agent.config_file()),
+            false => enrol.args(setup.allow.iter().flat_map(|prefix| ["--allow", prefix])),
+        };
         run_command(&mut enrol).with_context(|| format!("enrol {}", agent.name))?;
         Ok(agent)
     }
@@ -114,7 +118,9 @@ impl Agent {
     /// If it was not built.
     pub fn command(&self, tenant: &Tenant) -> anyhow::Result<Command> {
         let mut command = tenant.command(program("pinion-agent")?);
+        let path = std::env::var("PATH").unwrap_or_default();
         command
+            .env("PATH", format!("{}:{path}", self.programs().display()))
             .env("DOCKER_CONFIG", self.directory.join("docker"))
             .env("HOME", &self.directory)
             .env("NO_COLOR", "1");
@@ -181,6 +187,25 @@ impl Agent {
     #[must_use]
     pub fn directory(&self) -> &Path {
         &self.directory
+    }
+
+    /// Where its machine's credential helpers are.
+    #[must_use]
+    pub fn programs(&self) -> PathBuf {
+        self.directory.join("bin")
+    }
+
+    /// Installs `docker-credential-NAME`, a shell script, on its machine.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written.
+    pub fn install_helper(&self, name: &str, script: &str) -> anyhow::Result<()> {
+        let path = self.programs().join(format!("docker-credential-{name}"));
+        fs::create_dir_all(self.programs())?;
+        fs::write(&path, format!("#!/bin/sh\n{script}\n"))?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
+        Ok(())
     }
 
     /// Docker's `config.json` of its machine.

@@ -56,6 +56,10 @@ pub struct FleetSpec {
     pub through: Option<String>,
     /// Whether every machine runs a container of v1 from the beginning.
     pub containers: bool,
+    /// User and password of the machines at the registry; none: their `config.json` is empty.
+    pub credentials: Option<(String, String)>,
+    /// A whole `agent.toml` for every machine; `{host}` in it is the registry's address.
+    pub agent_config: Option<String>,
 }
 
 impl Default for FleetSpec {
@@ -66,6 +70,33 @@ impl Default for FleetSpec {
             configuration: CONFIGURATION.to_owned(),
             through: None,
             containers: true,
+            credentials: Some((USER.into(), PASSWORD.into())),
+            agent_config: None,
+        }
+    }
+}
+
+impl FleetSpec {
+    /// A fleet of so many machines.
+    #[must_use]
+    pub fn of(tenants: u8) -> Self {
+        Self {
+            tenants,
+            ..Self::default()
+        }
+    }
+
+    fn setup(&self, host: &str) -> Setup {
+        let credentials = self.credentials.iter();
+        Setup {
+            credentials: credentials
+                .map(|(user, password)| (host.to_owned(), user.clone(), password.clone()))
+                .collect(),
+            config: self
+                .agent_config
+                .as_ref()
+                .map(|config| config.replace("{host}", host)),
+            ..setup(host)
         }
     }
 }
@@ -189,7 +220,8 @@ impl Fleet {
             if spec.containers {
                 run_by_hand(&tenant, &v1_reference).await?;
             }
-            let agent = fleet.enrol(&tenant, &host).await?;
+            let token = fleet.cli.enrolment_token(tenant.name(), &[])?;
+            let agent = Agent::start(&tenant, &token, &spec.setup(&host)).await?;
             fleet.machines.push(Machine { agent, tenant });
         }
         fleet.all_online().await?;
@@ -285,6 +317,29 @@ impl Fleet {
             match rollout["phase"] == phase {
                 true => Ok(rollout),
                 false => bail!("{rollout:#}"),
+            }
+        })
+        .await
+    }
+
+    /// Waits until the rollout's member `agent` is in `phase`, and returns it.
+    ///
+    /// # Errors
+    ///
+    /// After `deadline`, with the member as it was last.
+    pub async fn member_is(
+        &self,
+        rollout: &str,
+        agent: &str,
+        phase: &str,
+        deadline: Duration,
+    ) -> anyhow::Result<Value> {
+        let what = format!("{agent} is {phase} in {rollout}");
+        eventually(&what, deadline, async || {
+            let member = self.member(rollout, agent)?;
+            match member["phase"] == phase {
+                true => Ok(member),
+                false => bail!("{member}"),
             }
         })
         .await

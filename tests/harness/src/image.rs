@@ -53,6 +53,7 @@ pub struct App {
     version: String,
     behaviour: Behaviour,
     ballast: usize,
+    architecture: &'static str,
 }
 
 impl App {
@@ -63,6 +64,7 @@ impl App {
             version: version.to_owned(),
             behaviour: Behaviour::Good,
             ballast: 0,
+            architecture: architecture(),
         }
     }
 
@@ -77,6 +79,13 @@ impl App {
     #[must_use]
     pub fn with_ballast(mut self, bytes: usize) -> Self {
         self.ballast = bytes;
+        self
+    }
+
+    /// The same, said to be for another architecture, such as `s390x`.
+    #[must_use]
+    pub fn built_for(mut self, architecture: &'static str) -> Self {
+        self.architecture = architecture;
         self
     }
 
@@ -137,7 +146,7 @@ impl App {
             .map(|layer| Ok(format!("sha256:{}", hex(&Sha256::digest(fs::read(layer)?)))))
             .collect::<anyhow::Result<Vec<_>>>()?;
         Ok(json!({
-            "architecture": architecture(),
+            "architecture": self.architecture,
             "os": "linux",
             "created": "2026-01-01T00:00:00Z",
             "config": {

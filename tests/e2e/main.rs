@@ -1,0 +1,14 @@
+//! The whole product on real engines, registries and networks. A file an idea; every test has a
+//! world of its own.
+
+mod bad_image;
+mod bad_input;
+mod credentials;
+mod enroll;
+mod grpcurl;
+mod harness_itself;
+mod kill;
+mod main_path;
+mod offline;
+mod pulls;
+mod support;

@@ -1,0 +1,84 @@
+//! Machines that are away, come back, or come late.
+
+use anyhow::ensure;
+use harness::fleet::{Machine, run_by_hand, setup};
+use harness::{Agent, App, Fleet, FleetSpec, Tenant, scenario};
+
+use crate::support::SOON;
+
+#[test]
+fn a_rollout_waits_for_a_machine_that_is_cut_off_and_says_so() {
+    scenario(async |world| {
+        let fleet = Fleet::start(world, &FleetSpec::of(2)).await?;
+        let away = &fleet.machines[1];
+        away.tenant.cut()?;
+        fleet.presence("t2", "PRESENCE_OFFLINE").await?;
+        let (v2, rollout) = fleet.release(world, &App::new("v2"))?;
+        fleet.machines[0].runs(&v2.digest, SOON).await?;
+
+        harness::eventually(
+            "explain names the machine and that it is offline",
+            SOON,
+            async || {
+                let why = fleet
+                    .cli
+                    .json(&["rollout", "explain", &rollout])?
+                    .to_string();
+                ensure!(why.contains("t2") && why.contains("offline"), "{why}");
+                Ok(())
+            },
+        )
+        .await?;
+        let running = fleet.cli.rollout(&rollout)?;
+        ensure!(running["phase"] == "ROLLOUT_PHASE_RUNNING", "{running:#}");
+        ensure!(
+            away.container().await?.runs(&fleet.v1.digest),
+            "being cut off changed something"
+        );
+
+        away.tenant.heal()?;
+        fleet.presence("t2", "PRESENCE_ONLINE").await?;
+        away.runs(&v2.digest, SOON).await?;
+        fleet
+            .rollout_is(&rollout, "ROLLOUT_PHASE_COMPLETED", SOON)
+            .await
+            .map(drop)
+    });
+}
+
+#[test]
+fn a_machine_that_joins_late_gets_the_stable_digest() {
+    scenario(async |world| {
+        let mut fleet = Fleet::start(world, &FleetSpec::of(1)).await?;
+        let (v2, rollout) = fleet.release(world, &App::new("v2"))?;
+        fleet
+            .rollout_is(&rollout, "ROLLOUT_PHASE_COMPLETED", SOON)
+            .await?;
+
+        let tenant = Tenant::start(world, 2).await?;
+        run_by_hand(&tenant, &fleet.v1.reference()).await?;
+        let token = fleet.cli.enrolment_token("t2", &[])?;
+        let agent = Agent::start(&tenant, &token, &setup(&fleet.registry.host())).await?;
+        fleet.machines.push(Machine { agent, tenant });
+        fleet.machines[1].runs(&v2.digest, SOON).await.map(drop)
+    });
+}
+
+#[test]
+fn a_coordinator_that_is_away_changes_nothing_on_the_machines() {
+    scenario(async |world| {
+        let mut fleet = Fleet::start(world, &FleetSpec::of(2)).await?;
+        let before = crate::support::containers(&fleet).await?;
+        fleet.coordinator.stop().await?;
+        for machine in &mut fleet.machines {
+            machine.agent.kill()?;
+            machine.agent.launch(&machine.tenant)?;
+        }
+        fleet.coordinator.start_again().await?;
+        fleet.all_online().await?;
+        for (machine, before) in fleet.machines.iter().zip(&before) {
+            crate::support::ensure_untouched(before, &machine.container().await?)?;
+        }
+        Ok(())
+    });
+}
