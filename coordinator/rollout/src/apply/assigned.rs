@@ -52,13 +52,18 @@ fn place(placement: &mut Placement, assignment: &Assignment, at: Timestamp) -> O
             placement.failure = None;
             placement.since = at;
             placement.waiting_for.clear();
+            placement.running = None;
             placement.drifted = false;
         }
         None if in_flight => {
             let old = old.as_ref().map(|old| old.generation);
             placement.withdrawn = placement.withdrawn.or(old);
         }
-        None => {}
+        None => {
+            placement.asked = None;
+            placement.phase = None;
+            placement.failure = None;
+        }
     }
     old.as_ref().and_then(|old| old.rollout().cloned())
 }

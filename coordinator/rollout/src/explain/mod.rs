@@ -1,58 +1,27 @@
-//! Why a machine, a stage or a rollout is not done.
+//! Why a machine, a stage or a rollout is not done. Reads only, and is asked
+//! for one machine at a time.
 
-use pinion_model::{AgentId, RolloutId, StageName, Timestamp};
+mod agent;
+mod summary;
 
-use crate::World;
+use pinion_model::{StageName, Timestamp};
+
+pub use agent::{explain, explain_all};
+pub use summary::{summary, waiting_for};
 
 /// Why one agent is not done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reason {
     /// Its stage; none if it is not a member.
     pub stage: Option<StageName>,
-    /// A stable word for scripts, such as `stage_not_open` or `offline`.
+    /// A stable word for scripts: `stage_not_open`, `awaiting_approval`,
+    /// `limit_in_flight`, `offline`, `unknown`, `held`, `identity_conflict`,
+    /// `revoked`, `removed`, `in_flight`, `withdrawing`, `soaking`, `staged`,
+    /// `failed`, `drifted`, `paused`, `halted`, `aborting`, `rolling_back`,
+    /// `over` or `not_a_member`.
     pub word: &'static str,
     /// For people: what it waits for, and what would unblock it.
     pub detail: String,
     /// Since when.
     pub since: Timestamp,
-}
-
-/// Why an agent is not done in a rollout. None: it is, or there is no such
-/// rollout or agent.
-#[must_use]
-pub fn explain(
-    _world: &World,
-    _rollout: &RolloutId,
-    _agent: &AgentId,
-    _now: Timestamp,
-) -> Option<Reason> {
-    None
-}
-
-/// The same for every agent of the rollout that is not done, in the order of
-/// the stages, then those that are not members.
-#[must_use]
-pub fn explain_all(
-    _world: &World,
-    _rollout: &RolloutId,
-    _now: Timestamp,
-) -> Vec<(AgentId, Reason)> {
-    Vec::new()
-}
-
-/// Why the rollout as a whole is where it is, in one sentence or two.
-#[must_use]
-pub fn summary(_world: &World, _rollout: &RolloutId, _now: Timestamp) -> String {
-    String::new()
-}
-
-/// What a stage's next step waits for, in words; empty if nothing.
-#[must_use]
-pub fn waiting_for(
-    _world: &World,
-    _rollout: &RolloutId,
-    _stage: usize,
-    _now: Timestamp,
-) -> Vec<String> {
-    Vec::new()
 }

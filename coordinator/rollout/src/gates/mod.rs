@@ -1,1 +1,119 @@
-//! The checks that must pass before the next step.
+//! The checks that must pass before the next step of a rollout, one file each.
+//!
+//! A gate looks at one stage and answers what holds it: nothing, something to
+//! wait for, machines that failed by the coordinator's own judgement, or a
+//! reason to stop the rollout. It changes nothing.
+
+pub(crate) mod approval;
+pub(crate) mod bake;
+pub(crate) mod budget;
+pub(crate) mod in_flight;
+pub(crate) mod min_proven;
+pub(crate) mod presence;
+pub(crate) mod progress;
+
+use pinion_model::{AgentId, Failure, Timestamp};
+
+use crate::world::{Class, EMPTY, Tally};
+use crate::{Gate, Member, Rollout, Stage, World};
+
+/// One stage at one instant: what a gate looks at.
+#[derive(Clone, Copy)]
+pub(crate) struct View<'a> {
+    pub(crate) world: &'a World,
+    pub(crate) rollout: &'a Rollout,
+    pub(crate) stage: &'a Stage,
+    /// 0-based place of the stage.
+    pub(crate) number: usize,
+    pub(crate) tally: &'a Tally,
+    pub(crate) now: Timestamp,
+}
+
+/// What a gate answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Nothing holds the stage here.
+    Pass,
+    /// The stage waits.
+    Wait(Wait),
+    /// These machines failed.
+    Fail(Vec<(AgentId, Failure)>),
+    /// The rollout must not go on by itself.
+    Stop(Stop),
+}
+
+/// What a stage waits for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Wait {
+    /// In words.
+    pub(crate) detail: String,
+    /// It ends then by itself. None: something must happen.
+    pub(crate) until: Option<Timestamp>,
+}
+
+/// Why a rollout must stop.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stop {
+    pub(crate) gate: Gate,
+    pub(crate) reason: String,
+}
+
+impl Verdict {
+    pub(crate) fn wait(detail: impl Into<String>, until: Option<Timestamp>) -> Self {
+        Self::Wait(Wait {
+            detail: detail.into(),
+            until,
+        })
+    }
+
+    pub(crate) fn stop(gate: Gate, reason: impl Into<String>) -> Self {
+        Self::Stop(Stop {
+            gate,
+            reason: reason.into(),
+        })
+    }
+}
+
+impl<'a> View<'a> {
+    /// Every stage of a rollout, in order.
+    pub(crate) fn all(
+        world: &'a World,
+        rollout: &'a Rollout,
+        now: Timestamp,
+    ) -> impl Iterator<Item = Self> {
+        let tallies = world
+            .index
+            .tallies
+            .get(&rollout.id)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        let stages = rollout.stages.iter().enumerate();
+        stages.map(move |(number, stage)| {
+            let tally = tallies.get(number).unwrap_or(&EMPTY);
+            Self {
+                world,
+                rollout,
+                stage,
+                number,
+                tally,
+                now,
+            }
+        })
+    }
+
+    /// The machines of a class, in the stage's order.
+    pub(crate) fn members(self, class: Class) -> impl Iterator<Item = (&'a AgentId, &'a Member)> {
+        self.at(self.tally.places(class))
+    }
+
+    /// The machines at these places.
+    pub(crate) fn at(
+        self,
+        places: impl Iterator<Item = usize>,
+    ) -> impl Iterator<Item = (&'a AgentId, &'a Member)> {
+        places.filter_map(move |place| {
+            let agent = self.stage.order.get(place)?;
+            Some((agent, self.rollout.members.get(agent)?))
+        })
+    }
+}

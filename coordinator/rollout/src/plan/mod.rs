@@ -1,8 +1,26 @@
 //! What to do next.
+//!
+//! ```text
+//!   sessions  holds that expire, agents that stay away, restored backups
+//!   adopt     what agents have rolled back by themselves
+//!   drain     what superseded rollouts have left to withdraw or take back
+//!   advance   every active rollout: judge, open, assign, pass, end
+//!   catch_up  machines outside any rollout, to the stable digest
+//! ```
 
-use pinion_model::Timestamp;
+mod advance;
+mod assign;
+mod catch_up;
+mod sessions;
+mod take_back;
+mod withdraw;
 
-use crate::{Change, World};
+use pinion_model::{RolloutPhase, Timestamp};
+
+use crate::gates::{Verdict, View, bake, progress};
+use crate::{Change, World, apply};
+
+pub(crate) use assign::stable_assignment;
 
 /// The planner's answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -13,20 +31,71 @@ pub struct Plan {
     pub wake_at: Option<Timestamp>,
 }
 
+/// Each depends on what those before it have changed, so only the first that
+/// has something to do is asked in one round.
+const STEPS: [fn(&World, Timestamp) -> Vec<Change>; 5] = [
+    sessions::plan,
+    take_back::adopt,
+    advance::drain,
+    advance::plan,
+    catch_up::plan,
+];
+
 /// What to do now, given all that is known. Applying its changes and planning
 /// again at the same instant gives no changes.
 #[must_use]
-pub fn plan(_world: &World, _now: Timestamp) -> Plan {
-    Plan::default()
+pub fn plan(world: &World, now: Timestamp) -> Plan {
+    let mut changes = step(world, now);
+    if changes.is_empty() {
+        return Plan {
+            changes,
+            wake_at: wake_at(world, now),
+        };
+    }
+    // One thing leads to another (a stage passes, the next opens, machines are
+    // assigned): followed on a sketch until nothing is left to do.
+    let mut sketch = world.clone();
+    let mut done = 0;
+    while done < changes.len() {
+        for change in &changes[done..] {
+            apply(&mut sketch, change);
+        }
+        done = changes.len();
+        changes.extend(step(&sketch, now));
+    }
+    Plan {
+        changes,
+        wake_at: wake_at(&sketch, now),
+    }
 }
 
-/// The assignment that brings a machine to its stable digest; none if it has none.
-pub(crate) fn stable_assignment(
-    _world: &World,
-    _agent: &pinion_model::AgentId,
-    _workload: &pinion_model::WorkloadName,
-    _generation: pinion_model::Generation,
-    _again: bool,
-) -> Option<crate::Assignment> {
-    None
+fn step(world: &World, now: Timestamp) -> Vec<Change> {
+    STEPS
+        .iter()
+        .map(|step| step(world, now))
+        .find(|changes| !changes.is_empty())
+        .unwrap_or_default()
+}
+
+/// The earliest instant at which something is due by itself.
+fn wake_at(world: &World, now: Timestamp) -> Option<Timestamp> {
+    let agents = [world.index.holds.next(), world.index.unknown.next()];
+    let running = world
+        .active_rollouts()
+        .filter(|rollout| rollout.phase == RolloutPhase::Running);
+    let stages = running.flat_map(|rollout| View::all(world, rollout, now));
+    let stages = stages.filter(|view| view.stage.opened_at.is_some());
+    let due = stages.flat_map(|view| {
+        let bake = match bake::check(view) {
+            Verdict::Wait(wait) if view.stage.passed_at.is_none() => wait.until,
+            _ => None,
+        };
+        [progress::due(view), bake]
+    });
+    agents
+        .into_iter()
+        .chain(due)
+        .flatten()
+        .filter(|at| *at > now)
+        .min()
 }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use amount::Amount;
 pub(crate) use fill::fill;
-pub(crate) use freeze::{Frozen, freeze};
+pub(crate) use freeze::freeze;
 
 /// Who is in a stage. A machine is in the first stage that takes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -145,6 +145,13 @@ pub(crate) struct Tally {
     members: BTreeMap<u32, (Class, Option<Way>)>,
 }
 
+/// Of a stage without machines.
+pub(crate) static EMPTY: Tally = Tally {
+    classes: BTreeMap::new(),
+    ways: BTreeMap::new(),
+    members: BTreeMap::new(),
+};
+
 impl Tally {
     /// Puts a place where it belongs now.
     pub(crate) fn put(&mut self, place: u32, class: Class, way: Option<Way>) {

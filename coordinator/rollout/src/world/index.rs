@@ -4,7 +4,8 @@ use std::time::Duration;
 use pinion_model::{AgentId, AgentPhase, RolloutId, WorkloadName};
 
 use super::due::Due;
-use super::{CatchUp, Class, Presence, Tally, Way, World};
+use super::{CatchUp, Class, Placement, Presence, Tally, Way, World};
+use crate::Purpose;
 
 /// How long an agent that has not come since the coordinator began is unknown, not offline.
 pub(crate) const UNKNOWN_FOR: Duration = Duration::from_secs(90);
@@ -193,13 +194,23 @@ impl World {
             .agents
             .get(id)
             .and_then(|agent| agent.placements.get(workload));
-        let rolled_back = placement.is_some_and(|p| p.phase == Some(AgentPhase::RolledBack));
+        let rolled_back = placement.is_some_and(to_be_adopted);
         keep(
             &mut self.index.rolled_back,
             &(id.clone(), workload.clone()),
             rolled_back,
         );
     }
+}
+
+/// The agent went back by itself: what it restored becomes what is desired.
+fn to_be_adopted(placement: &Placement) -> bool {
+    let purpose = placement
+        .assignment
+        .as_ref()
+        .map(|assignment| &assignment.purpose);
+    placement.phase == Some(AgentPhase::RolledBack)
+        && !matches!(purpose, Some(Purpose::Adopt { .. }))
 }
 
 fn keep<K: Ord + Clone>(set: &mut BTreeSet<K>, key: &K, wanted: bool) {

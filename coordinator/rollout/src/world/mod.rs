@@ -22,7 +22,7 @@ pub use rollout::{Attribution, Gate, Member, Restore, Rollout, Stage, Standing};
 pub use workload::{Pin, Stable, Workload};
 
 pub(crate) use catch_up::CatchUp;
-pub(crate) use class::{Class, Tally, Way};
+pub(crate) use class::{Class, EMPTY, Tally, Way};
 pub(crate) use index::{Index, Touched};
 
 use crate::{Assignment, Desired};

@@ -1,0 +1,298 @@
+use pinion_model::{AgentId, AgentPhase, RolloutId, RolloutPhase, Timestamp};
+
+use super::Reason;
+use crate::world::{Class, Way};
+use crate::{Agent, Member, Rollout, Stage, World};
+
+/// What holds a member: a word, what about it, and since when.
+type Found = (&'static str, String, Timestamp);
+
+/// Why an agent is not done in a rollout. None: it is, or there is no such
+/// rollout or agent.
+#[must_use]
+pub fn explain(
+    world: &World,
+    rollout: &RolloutId,
+    agent: &AgentId,
+    _now: Timestamp,
+) -> Option<Reason> {
+    let rollout = world.rollouts.get(rollout)?;
+    let known = world.agents.get(agent);
+    let Some(member) = rollout.members.get(agent) else {
+        return known
+            .filter(|agent| agent.revoked.is_none())
+            .map(|known| outside(rollout, agent, known));
+    };
+    let stage = rollout.stages.get(member.stage as usize)?;
+    let (word, detail, since) = found(rollout, stage, member, agent, known)?;
+    Some(Reason {
+        stage: Some(stage.rules.name.clone()),
+        word,
+        detail,
+        since,
+    })
+}
+
+/// The same for every agent of the rollout that is not done, in the order of
+/// the stages, then those that are not members.
+#[must_use]
+pub fn explain_all(world: &World, rollout: &RolloutId, now: Timestamp) -> Vec<(AgentId, Reason)> {
+    let Some(known) = world.rollouts.get(rollout) else {
+        return Vec::new();
+    };
+    let members = known.stages.iter().flat_map(|stage| &stage.order);
+    let others = world
+        .agents
+        .keys()
+        .filter(|agent| !known.members.contains_key(*agent));
+    let reasons = members
+        .chain(others)
+        .filter_map(|agent| Some((agent.clone(), explain(world, rollout, agent, now)?)));
+    reasons.collect()
+}
+
+fn outside(rollout: &Rollout, id: &AgentId, agent: &Agent) -> Reason {
+    let detail = if rollout.left_out.binary_search(id).is_ok() {
+        "no stage of the rollout took it; add a stage with rest = true to the next".to_owned()
+    } else if agent.enrolled_at > rollout.started.at {
+        "it joined after the rollout began; it gets the stable digest, and this one once the rollout has completed".to_owned()
+    } else {
+        format!("the rollout is for machines with {}", rollout.spec.agents)
+    };
+    Reason {
+        stage: None,
+        word: "not_a_member",
+        detail,
+        since: rollout.started.at.max(agent.enrolled_at),
+    }
+}
+
+fn found(
+    rollout: &Rollout,
+    stage: &Stage,
+    member: &Member,
+    id: &AgentId,
+    agent: Option<&Agent>,
+) -> Option<Found> {
+    if rollout.rolled_back
+        && let Some(way) = Way::of(rollout, member, agent)
+    {
+        return way_back(way, member, agent);
+    }
+    let class = Class::of(rollout, member, agent);
+    match class {
+        Class::Settled => drifted(rollout, member, agent),
+        Class::Staged => Some(("staged", "the image is pulled and tagged, but no container of it runs there, so nothing is proven; the machine's next container starts from it".to_owned(), member.since)),
+        Class::Failed | Class::Acknowledged => Some(("failed", failed(rollout, member, id), member.since)),
+        Class::Passed => Some(("over", over(rollout), rollout.since)),
+        Class::Gone => Some(gone(member, agent)),
+        Class::Soaking => Some(("soaking", "the new container is healthy; the old one is kept until the soak ends".to_owned(), member.since)),
+        Class::Held => held(agent),
+        Class::Ready | Class::Offline | Class::Unknown => Some(pending(rollout, stage, member, class, agent)),
+        _ => Some(in_flight(class, member, agent)),
+    }
+}
+
+fn way_back(way: Way, member: &Member, agent: Option<&Agent>) -> Option<Found> {
+    let phase = member.restore.as_ref().and_then(|restore| restore.phase);
+    match way {
+        Way::Away => Some(offline(agent, "it is taken back when it is online again")),
+        Way::Todo => Some((
+            "rolling_back",
+            "it is about to be taken back".to_owned(),
+            member.since,
+        )),
+        Way::Going => {
+            let phase = phase.map_or("not reported yet", AgentPhase::word);
+            Some((
+                "rolling_back",
+                format!("on its way back to what it ran before: {phase}"),
+                member.since,
+            ))
+        }
+        Way::Back => {
+            let failure = member.restore.as_ref()?.failure.as_ref()?;
+            Some((
+                "failed",
+                format!("it did not get back to what it ran before: {failure}"),
+                member.since,
+            ))
+        }
+    }
+}
+
+fn drifted(rollout: &Rollout, member: &Member, agent: Option<&Agent>) -> Option<Found> {
+    let placement = agent?.placements.get(&rollout.workload)?;
+    let detail = "it settled, but a container no longer runs the digest; `pinion agent refresh` brings the stable one back";
+    placement
+        .drifted
+        .then(|| ("drifted", detail.to_owned(), member.since))
+}
+
+fn failed(rollout: &Rollout, member: &Member, id: &AgentId) -> String {
+    let failure = member
+        .failure
+        .as_ref()
+        .map_or_else(|| "no reason was given".to_owned(), ToString::to_string);
+    let now = match member.phase {
+        Some(AgentPhase::RolledBack) => "; its old container is back and healthy",
+        Some(AgentPhase::RollbackFailed) => "; its old container did not come back",
+        Some(AgentPhase::Refused) => "; nothing was touched",
+        _ => "",
+    };
+    if rollout.phase.is_terminal() {
+        return format!(
+            "{failure}{now}; `pinion agent refresh {id}` tries the stable digest once more"
+        );
+    }
+    format!(
+        "{failure}{now}; `pinion rollout retry {} --agent {id}` tries once more",
+        rollout.id
+    )
+}
+
+fn over(rollout: &Rollout) -> String {
+    match &rollout.superseded_by {
+        Some(newer) => format!("the rollout was superseded by {newer} before its turn"),
+        None => format!(
+            "the rollout is {} and went without it; it catches up with the stable digest",
+            rollout.phase
+        ),
+    }
+}
+
+fn gone(member: &Member, agent: Option<&Agent>) -> Found {
+    match agent.and_then(|agent| agent.revoked.as_ref()) {
+        Some(by) => (
+            "revoked",
+            format!("revoked by {}: {}", by.actor, by.reason),
+            by.at,
+        ),
+        None => (
+            "removed",
+            "the machine was removed from the fleet".to_owned(),
+            member.since,
+        ),
+    }
+}
+
+fn held(agent: Option<&Agent>) -> Option<Found> {
+    let agent = agent?;
+    if let Some(at) = agent.identity_conflict {
+        return Some((
+            "identity_conflict",
+            "two machines use its identity; remove it and enrol both anew".to_owned(),
+            at,
+        ));
+    }
+    let hold = agent.hold.as_ref()?;
+    let end = hold
+        .expires_at
+        .map_or_else(|| "until released".to_owned(), |end| format!("until {end}"));
+    Some((
+        "held",
+        format!("held by {} {end}: {}", hold.by.actor, hold.by.reason),
+        hold.by.at,
+    ))
+}
+
+fn offline(agent: Option<&Agent>, then: &str) -> Found {
+    let since = agent.map(|agent| agent.presence_since).unwrap_or_default();
+    ("offline", format!("offline since {since}; {then}"), since)
+}
+
+fn pending(
+    rollout: &Rollout,
+    stage: &Stage,
+    member: &Member,
+    class: Class,
+    agent: Option<&Agent>,
+) -> Found {
+    let number = member.stage as usize;
+    match rollout.phase {
+        RolloutPhase::Paused => return ("paused", resume("paused", rollout), rollout.since),
+        RolloutPhase::Halted => return ("halted", resume("halted", rollout), rollout.since),
+        RolloutPhase::Aborting => {
+            return (
+                "aborting",
+                format!("the rollout is ending: {}", rollout.reason),
+                rollout.since,
+            );
+        }
+        RolloutPhase::RollingBack => {
+            return (
+                "rolling_back",
+                "the rollout is taken back; this machine was not reached".to_owned(),
+                rollout.since,
+            );
+        }
+        RolloutPhase::AwaitingApproval if number == rollout.open_stage => {
+            let detail = format!(
+                "stage {} waits for `pinion rollout approve {}`",
+                stage.rules.name, rollout.id
+            );
+            return ("awaiting_approval", detail, rollout.since);
+        }
+        _ => {}
+    }
+    if number > rollout.open_stage || stage.opened_at.is_none() {
+        let open = rollout
+            .open()
+            .map(|open| open.rules.name.to_string())
+            .unwrap_or_default();
+        let detail = format!(
+            "stage {} opens when stage {open} has passed",
+            stage.rules.name
+        );
+        return ("stage_not_open", detail, rollout.started.at);
+    }
+    match class {
+        Class::Offline => offline(
+            agent,
+            "its stage waits, goes round it or fails it, as the strategy says",
+        ),
+        Class::Unknown => (
+            "unknown",
+            "not seen since the coordinator started; known within 90 s".to_owned(),
+            agent.map(|agent| agent.presence_since).unwrap_or_default(),
+        ),
+        _ => (
+            "limit_in_flight",
+            format!(
+                "stage {} takes {} machine(s) at once; it is next when one is proven",
+                stage.rules.name, stage.max_in_flight
+            ),
+            member.since,
+        ),
+    }
+}
+
+fn resume(what: &str, rollout: &Rollout) -> String {
+    format!(
+        "the rollout is {what} ({}); `pinion rollout resume {}` goes on",
+        rollout.reason, rollout.id
+    )
+}
+
+fn in_flight(class: Class, member: &Member, agent: Option<&Agent>) -> Found {
+    let phase = member
+        .phase
+        .map_or("assigned, not reported yet", AgentPhase::word);
+    match class {
+        Class::Withdrawing => (
+            "withdrawing",
+            format!("taken back before its cut-over ({phase}); the agent has not confirmed it yet"),
+            member.since,
+        ),
+        Class::AskedOffline | Class::WithdrawingOffline | Class::CutOverOffline => offline(
+            agent,
+            &format!("it was {phase} when it went; it goes on when it is back"),
+        ),
+        _ if member.waiting_for.is_empty() => ("in_flight", phase.to_owned(), member.since),
+        _ => (
+            "in_flight",
+            format!("{phase}: {}", member.waiting_for),
+            member.since,
+        ),
+    }
+}

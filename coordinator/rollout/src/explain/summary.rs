@@ -1,0 +1,110 @@
+use pinion_model::{RolloutId, RolloutPhase, Timestamp};
+
+use crate::gates::{Verdict, View, approval, bake, in_flight, presence, progress};
+use crate::world::Way;
+use crate::{Rollout, World};
+
+/// What a stage's next step waits for, in words; empty if nothing.
+#[must_use]
+pub fn waiting_for(
+    world: &World,
+    rollout: &RolloutId,
+    stage: usize,
+    now: Timestamp,
+) -> Vec<String> {
+    let Some(rollout) = world.rollouts.get(rollout) else {
+        return Vec::new();
+    };
+    if stage != rollout.open_stage {
+        return Vec::new();
+    }
+    let Some(view) = View::all(world, rollout, now).nth(stage) else {
+        return Vec::new();
+    };
+    match rollout.phase {
+        RolloutPhase::Running | RolloutPhase::AwaitingApproval => waits(view),
+        RolloutPhase::Paused | RolloutPhase::Halted => {
+            vec![format!(
+                "`pinion rollout resume {}` ({})",
+                rollout.id, rollout.reason
+            )]
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn waits(view: View<'_>) -> Vec<String> {
+    let verdicts = if view.stage.opened_at.is_none() || approval::check(view) != Verdict::Pass {
+        vec![approval::check(view)]
+    } else {
+        vec![
+            in_flight::check(view),
+            presence::check(view),
+            bake::check(view),
+            progress::check(view),
+        ]
+    };
+    let waits = verdicts.into_iter().filter_map(|verdict| match verdict {
+        Verdict::Wait(wait) => Some(wait.detail),
+        _ => None,
+    });
+    waits.collect()
+}
+
+/// Why the rollout as a whole is where it is, in one sentence or two. Empty if
+/// there is no such rollout.
+#[must_use]
+pub fn summary(world: &World, rollout: &RolloutId, now: Timestamp) -> String {
+    let Some(rollout) = world.rollouts.get(rollout) else {
+        return String::new();
+    };
+    let place = place(rollout);
+    match rollout.phase {
+        RolloutPhase::Running | RolloutPhase::AwaitingApproval => {
+            let waits = waiting_for(world, &rollout.id, rollout.open_stage, now);
+            let waits = if waits.is_empty() {
+                "nothing".to_owned()
+            } else {
+                waits.join("; ")
+            };
+            format!(
+                "{} is {}, {place}; it waits for {waits}",
+                rollout.id, rollout.phase
+            )
+        }
+        RolloutPhase::Paused | RolloutPhase::Halted => format!(
+            "{} is {}, {place}: {}. `pinion rollout resume`, `abort` or `rollback` {} goes on",
+            rollout.id, rollout.phase, rollout.reason, rollout.id
+        ),
+        RolloutPhase::RollingBack => {
+            let waits = |way| {
+                View::all(world, rollout, now)
+                    .map(|view| view.tally.ways(way))
+                    .sum::<usize>()
+            };
+            format!(
+                "{} is rolling back ({}): {} machine(s) on their way, {} offline",
+                rollout.id,
+                rollout.reason,
+                waits(Way::Todo) + waits(Way::Going),
+                waits(Way::Away)
+            )
+        }
+        phase if rollout.reason.is_empty() => format!("{} is {phase}", rollout.id),
+        phase => format!("{} is {phase}: {}", rollout.id, rollout.reason),
+    }
+}
+
+fn place(rollout: &Rollout) -> String {
+    match rollout.open() {
+        Some(stage) => {
+            format!(
+                "stage {} ({} of {})",
+                stage.rules.name,
+                rollout.open_stage + 1,
+                rollout.stages.len()
+            )
+        }
+        None => "all stages passed".to_owned(),
+    }
+}

@@ -1,0 +1,263 @@
+use pinion_model::{RolloutPhase, Timestamp};
+
+use super::{assign, take_back, withdraw};
+use crate::commands::taken_back;
+use crate::gates::{
+    Stop, Verdict, View, approval, bake, budget, in_flight, min_proven, presence, progress,
+};
+use crate::world::Class;
+use crate::{Act, Change, Decision, FailureAction, Gate, Rollout, World};
+
+/// In flight and not cut over: what a withdrawal still reaches.
+const WITHDRAWABLE: [Class; 2] = [Class::Asked, Class::AskedOffline];
+
+/// The next step of every active rollout.
+pub(super) fn plan(world: &World, now: Timestamp) -> Vec<Change> {
+    world
+        .active_rollouts()
+        .flat_map(|rollout| advance(world, rollout, now))
+        .collect()
+}
+
+/// What superseded rollouts have left to do: withdraw, and go on taking back.
+pub(super) fn drain(world: &World, now: Timestamp) -> Vec<Change> {
+    let draining = world
+        .index
+        .draining
+        .iter()
+        .filter_map(|id| world.rollouts.get(id));
+    let changes = draining.flat_map(|rollout| {
+        let reason = format!("{} is {}", rollout.id, rollout.phase);
+        let withdrawn = View::all(world, rollout, now)
+            .flat_map(move |view| withdraw::plan(view, &WITHDRAWABLE, &reason));
+        let restores = if rollout.rolled_back {
+            take_back::restore(world, rollout, now)
+        } else {
+            Vec::new()
+        };
+        if restores.is_empty() {
+            withdrawn.collect()
+        } else {
+            restores
+        }
+    });
+    changes.collect()
+}
+
+fn advance(world: &World, rollout: &Rollout, now: Timestamp) -> Vec<Change> {
+    match rollout.phase {
+        RolloutPhase::Running | RolloutPhase::AwaitingApproval => run(world, rollout, now),
+        RolloutPhase::RollingBack => take_back::plan(world, rollout, now),
+        RolloutPhase::Aborting => abort(world, rollout, now),
+        _ => withdraw_all(world, rollout, now),
+    }
+}
+
+fn withdraw_all(world: &World, rollout: &Rollout, now: Timestamp) -> Vec<Change> {
+    let reason = format!("{} is {}", rollout.id, rollout.phase);
+    View::all(world, rollout, now)
+        .flat_map(|view| withdraw::plan(view, &WITHDRAWABLE, &reason))
+        .collect()
+}
+
+fn abort(world: &World, rollout: &Rollout, now: Timestamp) -> Vec<Change> {
+    let withdrawn = withdraw_all(world, rollout, now);
+    let flying =
+        |view: View<'_>| view.tally.count_of(&Class::IN_FLIGHT) + view.tally.count(Class::Soaking);
+    let waits = View::all(world, rollout, now).any(|view| flying(view) > 0);
+    if waits || !withdrawn.is_empty() {
+        return withdrawn;
+    }
+    vec![end(
+        rollout,
+        RolloutPhase::Aborted,
+        rollout.reason.clone(),
+        now,
+    )]
+}
+
+/// One step of a rollout that runs: whatever comes first in this order.
+fn run(world: &World, rollout: &Rollout, now: Timestamp) -> Vec<Change> {
+    let opened = || View::all(world, rollout, now).filter(|view| view.stage.opened_at.is_some());
+    let failed: Vec<_> = opened().flat_map(judge).collect();
+    if !failed.is_empty() {
+        return failed;
+    }
+    for view in opened() {
+        if let Verdict::Stop(stop) = budget::check(view) {
+            return halt(world, rollout, stop, now);
+        }
+    }
+    let stranded: Vec<_> = opened()
+        .flat_map(|view| withdraw::plan(view, &[Class::AskedOffline], "the machine went offline"))
+        .collect();
+    if !stranded.is_empty() {
+        return stranded;
+    }
+    match View::all(world, rollout, now).nth(rollout.open_stage) {
+        Some(view)
+            if view.stage.opened_at.is_none()
+                || rollout.phase == RolloutPhase::AwaitingApproval =>
+        {
+            open(view)
+        }
+        Some(view) => work(view),
+        None => vec![end(
+            rollout,
+            RolloutPhase::Completed,
+            done(world, rollout, now),
+            now,
+        )],
+    }
+}
+
+/// Machines that failed by our own judgement: withdrawn, in case they still come.
+fn judge(view: View<'_>) -> Vec<Change> {
+    let open = view.number == view.rollout.open_stage;
+    let mut changes = Vec::new();
+    for verdict in [
+        progress::check(view),
+        if open {
+            presence::check(view)
+        } else {
+            Verdict::Pass
+        },
+    ] {
+        let Verdict::Fail(failed) = verdict else {
+            continue;
+        };
+        for (agent, failure) in failed {
+            let member = view.rollout.members.get(&agent);
+            let recall =
+                member.is_some_and(|m| m.generation.0 > 0 && !m.has_cut_over() && !m.withdrawing);
+            let act = Act::MemberFailed {
+                rollout: view.rollout.id.clone(),
+                agent: agent.clone(),
+                failure,
+            };
+            changes.push(Decision::system(view.now, act).into());
+            if recall {
+                changes.extend(assign::withdraw(
+                    view.world,
+                    &agent,
+                    &view.rollout.workload,
+                    "it failed by a deadline",
+                    view.now,
+                ));
+            }
+        }
+    }
+    changes
+}
+
+fn open(view: View<'_>) -> Vec<Change> {
+    let (rollout, stage) = (view.rollout.id.clone(), view.number);
+    let act = match approval::check(view) {
+        Verdict::Pass => Act::StageOpened { rollout, stage },
+        _ if view.rollout.phase == RolloutPhase::AwaitingApproval => return Vec::new(),
+        _ => Act::ApprovalAwaited { rollout, stage },
+    };
+    vec![Decision::system(view.now, act).into()]
+}
+
+/// Assigns what the limit allows, and passes the stage once nothing holds it.
+fn work(view: View<'_>) -> Vec<Change> {
+    let ready = view.members(Class::Ready).take(in_flight::room(view));
+    let turns: Vec<_> = ready
+        .filter_map(|(agent, member)| {
+            assign::turn(view.world, view.rollout, agent, member, view.now)
+        })
+        .collect();
+    if !turns.is_empty()
+        || in_flight::check(view) != Verdict::Pass
+        || presence::check(view) != Verdict::Pass
+    {
+        return turns;
+    }
+    if let Verdict::Stop(stop) = min_proven::check(view) {
+        return halt(view.world, view.rollout, stop, view.now);
+    }
+    if bake::check(view) != Verdict::Pass {
+        return Vec::new();
+    }
+    let act = Act::StagePassed {
+        rollout: view.rollout.id.clone(),
+        stage: view.number,
+        note: note(view),
+    };
+    vec![Decision::system(view.now, act).into()]
+}
+
+/// What is remarkable about how a stage passed.
+fn note(view: View<'_>) -> String {
+    let counts = view.tally.counts(view.rollout.spec.offline);
+    if counts.agents == 0 {
+        return "no machine is in it".to_owned();
+    }
+    let parts = [
+        (counts.failed, "failed"),
+        (counts.skipped, "skipped"),
+        (counts.staged, "staged only"),
+    ];
+    let parts = parts.iter().filter(|(count, _)| *count > 0);
+    let mut parts: Vec<_> = parts
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+    if view.stage.accepted_unproven {
+        parts.push("resumed although too few machines proved it".to_owned());
+    }
+    parts.join(", ")
+}
+
+fn done(world: &World, rollout: &Rollout, now: Timestamp) -> String {
+    let count = |class| {
+        View::all(world, rollout, now)
+            .map(|view| view.tally.count(class))
+            .sum::<usize>()
+    };
+    let (proven, staged) = (count(Class::Settled), count(Class::Staged));
+    let rest = rollout.members.len() - proven - staged;
+    format!(
+        "{proven} of {} machine(s) proven, {staged} staged only, {rest} failed or skipped",
+        rollout.members.len()
+    )
+}
+
+/// What a tripped gate does. Inconclusive stages and machines that did not
+/// get back need a person in any case.
+fn halt(world: &World, rollout: &Rollout, stop: Stop, now: Timestamp) -> Vec<Change> {
+    let Stop { gate, reason } = stop;
+    if gate == Gate::FailureBudget && rollout.spec.on_failure == FailureAction::Rollback {
+        let act = Act::RollbackStarted {
+            rollout: rollout.id.clone(),
+            reason,
+        };
+        let start = Decision::system(now, act).into();
+        return std::iter::once(start)
+            .chain(taken_back(world, rollout, now))
+            .collect();
+    }
+    vec![
+        Decision::system(
+            now,
+            Act::RolloutHalted {
+                rollout: rollout.id.clone(),
+                gate,
+                reason,
+            },
+        )
+        .into(),
+    ]
+}
+
+fn end(rollout: &Rollout, phase: RolloutPhase, reason: String, now: Timestamp) -> Change {
+    Decision::system(
+        now,
+        Act::RolloutEnded {
+            rollout: rollout.id.clone(),
+            phase,
+            reason,
+        },
+    )
+    .into()
+}

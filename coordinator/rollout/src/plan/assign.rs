@@ -1,0 +1,215 @@
+use std::time::Duration;
+
+use pinion_model::{AgentId, Attempt, Digest, Generation, Timestamp, WorkloadName};
+
+use crate::{
+    Act, Assignment, Change, Decision, Member, Placement, Purpose, Rollout, Run, Timing, World,
+};
+
+/// A restore is to happen whenever the machine gets to it.
+const RESTORE_WITHIN: Duration = Duration::from_secs(7 * 86_400);
+
+/// A machine's turn in a rollout.
+pub(super) fn turn(
+    world: &World,
+    rollout: &Rollout,
+    agent: &AgentId,
+    member: &Member,
+    now: Timestamp,
+) -> Option<Change> {
+    let stage = rollout
+        .stages
+        .get(member.stage as usize)?
+        .rules
+        .name
+        .clone();
+    let assignment = Assignment {
+        workload: rollout.workload.clone(),
+        generation: world.next_generation(agent),
+        attempt: member.attempt,
+        purpose: Purpose::Rollout {
+            rollout: rollout.id.clone(),
+            stage,
+        },
+        run: Some(rollout.run.clone()),
+        timing: rollout.spec.timing,
+        local_tag: rollout.local_tag.clone(),
+    };
+    Some(assigned(agent, assignment, String::new(), now))
+}
+
+/// A machine's way back from a rollout: its baseline, else the digest that the
+/// workload ran before, else nothing.
+pub(super) fn restore(
+    world: &World,
+    rollout: &Rollout,
+    agent: &AgentId,
+    member: &Member,
+    now: Timestamp,
+) -> Change {
+    let before = || {
+        world
+            .workloads
+            .get(&rollout.workload)?
+            .before(rollout.digest())
+    };
+    let baseline = member
+        .baseline
+        .as_ref()
+        .filter(|baseline| *baseline != rollout.digest());
+    let digest = baseline.or_else(|| before().map(|pin| &pin.digest));
+    let run = digest.and_then(|digest| world.run_of(&rollout.workload, digest));
+    let placement = world
+        .agents
+        .get(agent)
+        .and_then(|agent| agent.placements.get(&rollout.workload));
+    let assignment = Assignment {
+        workload: rollout.workload.clone(),
+        generation: world.next_generation(agent),
+        attempt: match &run {
+            Some(run) => attempt(placement, &run.digest, true),
+            None => member.attempt,
+        },
+        purpose: Purpose::Restore {
+            rollout: rollout.id.clone(),
+        },
+        run,
+        timing: Timing {
+            soak: Duration::ZERO,
+            start_within: RESTORE_WITHIN,
+            ..rollout.spec.timing
+        },
+        local_tag: rollout.local_tag.clone(),
+    };
+    assigned(
+        agent,
+        assignment,
+        format!("{} is rolled back", rollout.id),
+        now,
+    )
+}
+
+/// What an agent restored by itself, for it to adopt without a step.
+pub(super) fn adopt(
+    world: &World,
+    agent: &AgentId,
+    placement: &Placement,
+    now: Timestamp,
+) -> Option<Change> {
+    let old = placement.assignment.as_ref()?;
+    let other = |digest: &&Digest| Some(*digest) != placement.asked.as_ref();
+    let member = || {
+        world
+            .rollouts
+            .get(old.rollout()?)?
+            .members
+            .get(agent)?
+            .baseline
+            .as_ref()
+    };
+    let restored = placement.running.as_ref().filter(other);
+    let restored = restored
+        .or_else(|| placement.proven.as_ref().filter(other))
+        .or_else(|| member().filter(other));
+    let assignment = Assignment {
+        workload: old.workload.clone(),
+        generation: world.next_generation(agent),
+        attempt: Attempt(1),
+        purpose: Purpose::Adopt {
+            rollout: old.rollout().cloned(),
+        },
+        run: restored.and_then(|digest| world.run_of(&old.workload, digest)),
+        timing: old.timing,
+        local_tag: old.local_tag.clone(),
+    };
+    Some(assigned(
+        agent,
+        assignment,
+        "the machine rolled back by itself".to_owned(),
+        now,
+    ))
+}
+
+/// What was asked before is taken back, unless it has cut over.
+pub(super) fn withdraw(
+    world: &World,
+    agent: &AgentId,
+    workload: &WorkloadName,
+    reason: &str,
+    now: Timestamp,
+) -> Option<Change> {
+    let old = world.assignment(agent, workload)?;
+    let assignment = Assignment {
+        generation: world.next_generation(agent),
+        purpose: Purpose::Withdraw {
+            rollout: old.rollout().cloned(),
+        },
+        run: None::<Run>,
+        ..old.clone()
+    };
+    Some(assigned(agent, assignment, reason.to_owned(), now))
+}
+
+/// The assignment that brings a machine to its stable digest; none if it has
+/// none. `again` raises the attempt where the same digest was asked for before.
+pub(crate) fn stable_assignment(
+    world: &World,
+    agent: &AgentId,
+    workload: &WorkloadName,
+    generation: Generation,
+    again: bool,
+) -> Option<Assignment> {
+    let (pin, rollout) = world.proven_for(workload, agent)?;
+    let placement = world.agents.get(agent)?.placements.get(workload);
+    Some(Assignment {
+        workload: workload.clone(),
+        generation,
+        attempt: attempt(placement, &pin.digest, again),
+        purpose: Purpose::Stable,
+        run: Some(Run {
+            digest: pin.digest.clone(),
+            images: pin.images.clone(),
+        }),
+        timing: rollout.spec.timing,
+        local_tag: pin.local_tag.clone(),
+    })
+}
+
+fn attempt(placement: Option<&Placement>, digest: &Digest, again: bool) -> Attempt {
+    let Some(placement) = placement else {
+        return Attempt(1);
+    };
+    let tried = placement
+        .tried
+        .as_ref()
+        .filter(|tried| tried.digest == *digest);
+    let asked = placement
+        .assignment
+        .as_ref()
+        .filter(|asked| asked.digest() == Some(digest));
+    match tried
+        .map(|tried| tried.attempt)
+        .max(asked.map(|asked| asked.attempt))
+    {
+        Some(before) if again => before.next(),
+        Some(before) => before,
+        None => Attempt(1),
+    }
+}
+
+pub(super) fn assigned(
+    agent: &AgentId,
+    assignment: Assignment,
+    reason: String,
+    now: Timestamp,
+) -> Change {
+    Decision::system(
+        now,
+        Act::Assigned {
+            agent: agent.clone(),
+            assignment,
+            reason,
+        },
+    )
+    .into()
+}

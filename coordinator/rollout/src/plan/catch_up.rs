@@ -1,0 +1,25 @@
+use pinion_model::Timestamp;
+
+use super::assign;
+use crate::{Amount, Change, World};
+
+/// Share of the fleet that catches up at once, outside any rollout; at least one machine.
+const AT_ONCE: Amount = Amount::Percent(10);
+
+/// Asks newcomers and stragglers for their stable digest, some at a time.
+pub(super) fn plan(world: &World, now: Timestamp) -> Vec<Change> {
+    let limit = AT_ONCE.of(world.fleet_size()) as usize;
+    let room = limit.saturating_sub(world.index.catching_up.len());
+    let behind = world.index.behind.iter().take(room);
+    let assigned = behind.filter_map(|(workload, agent)| {
+        let generation = world.next_generation(agent);
+        let assignment = assign::stable_assignment(world, agent, workload, generation, false)?;
+        Some(assign::assigned(
+            agent,
+            assignment,
+            "catching up with the stable digest".to_owned(),
+            now,
+        ))
+    });
+    assigned.collect()
+}
