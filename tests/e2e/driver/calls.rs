@@ -112,7 +112,10 @@ fn a_refusal_is_told_from_a_conflict_and_leaves_nothing_behind() {
         );
 
         let bad = driver
-            .create("bad", &spec(&image, &json!({ "Memory": 1 })))
+            .create(
+                "bad",
+                &spec(&image, &json!({ "RestartPolicy": { "Name": "sometimes" } })),
+            )
             .await;
         ensure!(matches!(bad, Err(EngineError::Refused { .. })), "{bad:?}");
         let mut nowhere = spec(&image, &json!({}));

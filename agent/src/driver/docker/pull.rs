@@ -67,9 +67,9 @@ fn engine_failure(image: &ImageRef, error: &EngineError) -> Failure {
     Failure::new(FailureKind::Engine, format!("looking for {image}: {error}"))
 }
 
-/// A client that sends the credential, with time for a whole pull: stalls are watched apart.
+/// A client that sends the credential, with more time than a pull may take: that and stalls are watched here.
 fn client(client: &Client, limits: &Limits, credential: Option<&Credential>) -> Client {
-    let client = client.clone().with_timeout(limits.pull);
+    let client = client.clone().with_timeout(limits.pull + limits.call);
     let Some(header) = credential.map(auth::header) else {
         return client;
     };

@@ -89,6 +89,8 @@ const WORDS: [(FailureKind, &[&str]); 7] = [
             "unexpected commit digest",
             "failed size validation",
             "error parsing http",
+            "invalid character",
+            "unexpected end of json",
         ],
     ),
 ];
@@ -246,6 +248,10 @@ mod tests {
                 FailureKind::Registry,
             ),
             ("unexpected EOF", FailureKind::Registry),
+            (
+                "invalid character '(' after object key:value pair",
+                FailureKind::Registry,
+            ),
             (
                 "failed to register layer: Error processing tar file(exit status 1): write /x: no space left on device",
                 FailureKind::Disk,
