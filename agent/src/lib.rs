@@ -12,6 +12,7 @@
 //!                 report ◀─────────────────┘  └─ journal (on disk, before each step)
 //! ```
 
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod convert;
@@ -27,6 +28,7 @@ pub mod policy;
 pub mod reconcile;
 pub mod renew;
 pub mod report;
+pub mod run;
 pub mod session;
 pub mod socket;
 pub mod status;

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use pinion_model::{Failure, WorkloadName};
+use pinion_model::WorkloadName;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -22,7 +22,7 @@ pub struct Refreshed {
     pub failed: Vec<WorkloadName>,
     /// Why, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub failures: BTreeMap<WorkloadName, Failure>,
+    pub failures: BTreeMap<WorkloadName, String>,
 }
 
 /// What was asked for.

@@ -1,0 +1,343 @@
+//! `pinion-agent run`: wires everything together and takes it down again.
+//!
+//! ```text
+//!   lock ─▶ journal ─▶ engine ─▶ reconcile (recovers what was under way)
+//!                                   ├─ configuration or identity of no use: recover, then exit
+//!                                   └─ socket ─▶ ready ─▶ session, renewal, reports
+//! ```
+
+mod adapters;
+mod configuration;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use pinion_model::AgentPhase;
+use pinion_workload::Report;
+use tokio::net::UnixListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::environment;
+use crate::config::{Config, ConfigError};
+use crate::credentials::Resolver;
+use crate::driver::docker::{Docker, Limits};
+use crate::driver::{Driver as _, EngineInfo};
+use crate::identity::{Identity, IdentityDir, IdentityError};
+use crate::journal::{Journal, JournalError};
+use crate::reconcile::{Handle, Reconciler};
+use crate::report::{ReportError, Reports};
+use crate::session::{Backoff, Sessions};
+use crate::socket::SocketError;
+use crate::{disk, machine, renew, socket, tls};
+
+/// Where the engine is unless somebody says otherwise.
+const ENGINE: &str = "unix:///var/run/docker.sock";
+/// Between tries to reach the engine.
+const ENGINE_RETRY: Duration = Duration::from_secs(5);
+/// How long recovery may take when the agent cannot run anyway: a cut-over or
+/// a roll-back ends within its own deadline, 5 minutes unless assigned otherwise.
+const RECOVERY_LIMIT: Duration = Duration::from_secs(10 * 60);
+/// How long it then waits for an engine that does not answer.
+const RECOVERY_ENGINE_LIMIT: Duration = Duration::from_secs(30);
+/// How long everything has to end after SIGTERM.
+const END_LIMIT: Duration = Duration::from_secs(5);
+
+/// What a person asked for.
+#[derive(Debug)]
+pub struct RunOptions {
+    /// Where everything of the agent's is kept.
+    pub state_dir: PathBuf,
+    /// The configuration, if not the usual one.
+    pub config: Option<PathBuf>,
+    /// The engine's socket, if not the configuration's.
+    pub docker_host: Option<String>,
+}
+
+/// Why the agent does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The state directory cannot be used.
+    #[error("cannot use the state directory {path}")]
+    StateDir {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Another agent uses it.
+    #[error("another agent runs with the state directory {0}")]
+    Locked(PathBuf),
+    /// The journal cannot be used.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The configuration is of no use.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The identity is of no use.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The queue of reports cannot be used.
+    #[error(transparent)]
+    Reports(#[from] ReportError),
+    /// The socket cannot be made.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+    /// Signals cannot be waited for.
+    #[error("cannot wait for signals")]
+    Signal(#[source] std::io::Error),
+    /// A part ended by itself: a defect.
+    #[error(
+        "the agent's {0} ended unexpectedly; the containers keep running, start the agent again"
+    )]
+    Ended(&'static str),
+}
+
+/// Runs until SIGTERM or SIGINT. Containers keep running after it.
+///
+/// # Errors
+///
+/// See [`RunError`]; what was under way has then been recovered where that
+/// was possible.
+pub async fn run(options: RunOptions) -> Result<(), RunError> {
+    let _lock = lock(&options.state_dir)?;
+    let journal = Arc::new(Journal::open(&options.state_dir)?);
+    let stop = stop_signal()?;
+    let config = configuration::read(&options);
+    let usable = match &config {
+        Ok(config) => config.clone(),
+        Err(_) => configuration::last_good(&options.state_dir),
+    };
+    let ready = prepare(&options, config).await;
+    let engine = tokio::select! {
+        engine = engine(&options, &usable, ready.is_err()) => engine,
+        () = stop.cancelled() => return Ok(()),
+    };
+    let (reports_in, reports_out) = mpsc::unbounded_channel();
+    let Some((driver, info)) = engine else {
+        return ready.map(|_| ());
+    };
+    let resolver = Resolver::new(usable.credentials.clone(), environment(), own_executable());
+    let reconciler = Reconciler::new(
+        Arc::new(driver),
+        journal,
+        Arc::new(resolver),
+        usable.policy.clone(),
+        reports_in,
+    );
+    let handle = reconciler.handle();
+    let shutdown = CancellationToken::new();
+    let reconcile = tokio::spawn(reconciler.run(shutdown.clone()));
+    match ready {
+        Err(error) => {
+            recovered(&handle, &stop).await;
+            shutdown.cancel();
+            end(vec![reconcile]).await;
+            Err(error)
+        }
+        Ok(ready) => converge(ready, handle, info, reports_out, reconcile, stop, shutdown).await,
+    }
+}
+
+/// All that the agent needs beside the engine.
+struct Ready {
+    config: Config,
+    identity: Identity,
+    identity_dir: IdentityDir,
+    reports: Arc<Reports>,
+    listener: UnixListener,
+}
+
+async fn prepare(
+    options: &RunOptions,
+    config: Result<Config, ConfigError>,
+) -> Result<Ready, RunError> {
+    let config = config?;
+    if config.policy.prefixes().is_empty() {
+        tracing::warn!("this machine's policy allows no repository: every assignment is refused");
+    }
+    let identity_dir = IdentityDir::below(&options.state_dir);
+    let identity = identity_dir.load()?;
+    let reports = Arc::new(Reports::open(&options.state_dir)?);
+    let listener = socket::listen(&options.state_dir).await?;
+    Ok(Ready {
+        config,
+        identity,
+        identity_dir,
+        reports,
+        listener,
+    })
+}
+
+/// The agent's whole life between ready and SIGTERM.
+async fn converge(
+    ready: Ready,
+    handle: Handle,
+    engine: EngineInfo,
+    reports: mpsc::UnboundedReceiver<Report>,
+    mut reconcile: JoinHandle<()>,
+    stop: CancellationToken,
+    shutdown: CancellationToken,
+) -> Result<(), RunError> {
+    let agent = ready.identity.agent.clone();
+    let identity = watch::Sender::new(Arc::new(ready.identity));
+    let sessions = Sessions {
+        converge: handle.clone(),
+        identity: identity.subscribe(),
+        reports: Arc::clone(&ready.reports),
+        inventory: adapters::inventory(handle.status(), shutdown.clone()),
+        order: ready.config.registries,
+        facts: machine::facts(),
+        engine_version: engine.version.clone(),
+        process_id: format!("{:032x}", rand::random::<u128>()),
+    };
+    let renewal = tokio::spawn(renew::keep_fresh(ready.identity_dir, identity));
+    let tasks = vec![
+        tokio::spawn(keep_reports(reports, ready.reports)),
+        tokio::spawn(socket::serve(ready.listener, handle, shutdown.clone())),
+        tokio::spawn(sessions.hold(shutdown.clone())),
+    ];
+    println!("ready agent={agent} engine={}", engine.version);
+    let ended = tokio::select! {
+        () = stop.cancelled() => Ok(()),
+        _ = &mut reconcile => Err(RunError::Ended("reconciler")),
+    };
+    tracing::info!("stopping; the containers keep running");
+    renewal.abort();
+    shutdown.cancel();
+    end(tasks).await;
+    if ended.is_ok() {
+        end(vec![reconcile]).await;
+    }
+    ended
+}
+
+/// Moves reports to the queue until nobody sends any more.
+async fn keep_reports(mut from: mpsc::UnboundedReceiver<Report>, reports: Arc<Reports>) {
+    while let Some(report) = from.recv().await {
+        let queue = Arc::clone(&reports);
+        match tokio::task::spawn_blocking(move || queue.offer(report)).await {
+            Ok(Err(error)) => {
+                tracing::error!(error = tls::chain(&error), "a report is in memory alone")
+            }
+            Err(error) => tracing::error!(%error, "a report was lost"),
+            Ok(Ok(())) => {}
+        }
+    }
+}
+
+/// The engine, as soon as it answers; none if it is only needed to recover and
+/// does not answer soon.
+async fn engine(
+    options: &RunOptions,
+    config: &Config,
+    only_to_recover: bool,
+) -> Option<(Docker, EngineInfo)> {
+    let host = options
+        .docker_host
+        .as_deref()
+        .or(config.engine_host.as_deref())
+        .unwrap_or(ENGINE);
+    let limit = if only_to_recover {
+        RECOVERY_ENGINE_LIMIT
+    } else {
+        Duration::MAX
+    };
+    tokio::time::timeout(limit, reach(host)).await.ok()
+}
+
+async fn reach(host: &str) -> (Docker, EngineInfo) {
+    let mut backoff = Backoff::new(ENGINE_RETRY);
+    loop {
+        let why = match Docker::connect(host, Limits::default()).await {
+            Ok(driver) => match driver.info().await {
+                Ok(info) => return (driver, info),
+                Err(error) => tls::chain(&error),
+            },
+            Err(error) => tls::chain(&error),
+        };
+        tracing::warn!(
+            host,
+            why,
+            "the container engine does not answer; trying again"
+        );
+        tokio::time::sleep(backoff.next_delay(1.0)).await;
+    }
+}
+
+/// Waits until nothing is between an old container and a new one.
+async fn recovered(handle: &Handle, stop: &CancellationToken) {
+    let mut views = handle.status();
+    let is_between = |phase: Option<AgentPhase>| {
+        matches!(
+            phase,
+            Some(AgentPhase::CuttingOver | AgentPhase::Verifying | AgentPhase::RollingBack)
+        )
+    };
+    let calm = async {
+        // The first change is the first look at the engine.
+        while views.changed().await.is_ok() {
+            if !views
+                .borrow_and_update()
+                .values()
+                .any(|view| is_between(view.phase))
+            {
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        () = calm => tracing::info!("what was under way is recovered"),
+        () = tokio::time::sleep(RECOVERY_LIMIT) => tracing::warn!("recovery took too long and is left to the next start"),
+        () = stop.cancelled() => {}
+    }
+}
+
+/// One state directory serves one agent; the lock ends with the process.
+fn lock(state_dir: &Path) -> Result<std::fs::File, RunError> {
+    let fault = |source| RunError::StateDir {
+        path: state_dir.to_owned(),
+        source,
+    };
+    disk::private_dir(state_dir).map_err(fault)?;
+    let file = std::fs::File::create(state_dir.join("lock")).map_err(fault)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(RunError::Locked(state_dir.to_owned())),
+        Err(std::fs::TryLockError::Error(source)) => Err(fault(source)),
+    }
+}
+
+/// Cancelled by SIGTERM or SIGINT.
+fn stop_signal() -> Result<CancellationToken, RunError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Signal)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Signal)?;
+    let stop = CancellationToken::new();
+    let stopped = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        stopped.cancel();
+    });
+    Ok(stop)
+}
+
+async fn end(tasks: Vec<JoinHandle<()>>) {
+    for mut task in tasks {
+        if tokio::time::timeout(END_LIMIT, &mut task).await.is_err() {
+            tracing::warn!("a part of the agent did not end in time");
+            task.abort();
+        }
+    }
+}
+
+/// This program, for the built-in credential helpers.
+fn own_executable() -> PathBuf {
+    std::env::current_exe().unwrap_or_else(|_| "pinion-agent".into())
+}

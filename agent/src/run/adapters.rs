@@ -1,0 +1,143 @@
+//! The reconciler as the session and the socket see it.
+
+use std::collections::BTreeMap;
+
+use pinion_model::{Generation, WorkloadName};
+use pinion_proto::convert::or_empty;
+use pinion_proto::v1;
+use pinion_workload::{ContainerState, Desired, Report};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::journal::AcceptError;
+use crate::reconcile::{Handle, RefreshOutcome};
+use crate::session::Converge;
+use crate::socket::{Refreshed, WorkloadAnswer, Workloads};
+use crate::status::{ObservedContainer, Views, WorkloadView};
+use crate::tls;
+
+impl Converge for Handle {
+    fn generation(&self) -> Generation {
+        self.desired().generation
+    }
+
+    fn reports(&self) -> Vec<Report> {
+        Handle::reports(self)
+    }
+
+    async fn accept(&self, desired: Desired) -> Result<Generation, String> {
+        let handle = self.clone();
+        let accepted = tokio::task::spawn_blocking(move || Handle::accept(&handle, desired)).await;
+        match accepted.map_err(|error| error.to_string())? {
+            Ok(generation) => Ok(generation),
+            Err(AcceptError::Stale { held, .. }) => Ok(held),
+            Err(error @ AcceptError::Journal(_)) => Err(tls::chain(&error)),
+        }
+    }
+}
+
+impl Workloads for Handle {
+    fn workloads(&self) -> Vec<WorkloadAnswer> {
+        self.status()
+            .borrow()
+            .iter()
+            .map(|(name, view)| answer(name, view))
+            .collect()
+    }
+
+    async fn refresh(&self, workloads: Vec<WorkloadName>, recreate: bool) -> Refreshed {
+        refreshed(Handle::refresh(self, workloads, recreate).await)
+    }
+}
+
+fn answer(name: &WorkloadName, view: &WorkloadView) -> WorkloadAnswer {
+    WorkloadAnswer {
+        workload: name.clone(),
+        digest: view.digest.clone(),
+        image: view.image.as_ref().map(ToString::to_string),
+        local_tag_reference: view.local_reference.clone(),
+        phase: view.phase,
+        waiting_for: view.waiting_for.clone(),
+        failure: view.failure.clone(),
+    }
+}
+
+/// "codex: why" becomes a name in one list and its reason beside it.
+fn refreshed(outcome: RefreshOutcome) -> Refreshed {
+    let mut failures = BTreeMap::new();
+    for failed in &outcome.failed {
+        let (name, why) = failed.split_once(": ").unwrap_or((failed, ""));
+        if let Ok(name) = name.parse::<WorkloadName>() {
+            failures.insert(name, why.to_owned());
+        }
+    }
+    let failed = failures.keys().cloned().collect();
+    Refreshed {
+        pulled: outcome.pulled,
+        recreated: outcome.recreated,
+        failed,
+        failures,
+    }
+}
+
+/// What the machine runs, as the coordinator is told: moves only when that
+/// changes, not with every look at the engine.
+pub(super) fn inventory(
+    mut views: watch::Receiver<Views>,
+    shutdown: CancellationToken,
+) -> watch::Receiver<v1::Inventory> {
+    let (sender, receiver) = watch::channel(message(&views.borrow_and_update()));
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                changed = views.changed() => if changed.is_err() { return; },
+                () = shutdown.cancelled() => return,
+            }
+            let next = message(&views.borrow_and_update());
+            sender.send_if_modified(|current| {
+                let changed = *current != next;
+                *current = next;
+                changed
+            });
+        }
+    });
+    receiver
+}
+
+fn message(views: &Views) -> v1::Inventory {
+    let workload = |(name, view): (&WorkloadName, &WorkloadView)| v1::WorkloadInventory {
+        workload: name.to_string(),
+        containers: view.containers.iter().map(container).collect(),
+    };
+    v1::Inventory {
+        workloads: views.iter().map(workload).collect(),
+    }
+}
+
+fn container(observed: &ObservedContainer) -> v1::ObservedContainer {
+    let container = &observed.container;
+    v1::ObservedContainer {
+        name: container.name.clone(),
+        id: container.id.to_string(),
+        digest: or_empty(observed.digest.as_ref()),
+        running: container.state == ContainerState::Running,
+        health: container.health.word().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_refresh_is_named_with_its_reason_beside_it() {
+        let outcome = RefreshOutcome {
+            failed: vec!["codex: cannot pull: no".into()],
+            ..RefreshOutcome::default()
+        };
+        let refreshed = refreshed(outcome);
+        let codex: WorkloadName = "codex".parse().expect("name");
+        assert_eq!(refreshed.failed, std::slice::from_ref(&codex));
+        assert_eq!(refreshed.failures[&codex], "cannot pull: no");
+    }
+}
