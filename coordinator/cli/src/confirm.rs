@@ -15,7 +15,7 @@ pub(crate) fn confirm(yes: bool, question: &str) -> Result<(), Error> {
     }
     if !std::io::stdin().is_terminal() {
         return Err(Error::Usage(format!(
-            "{question} Nobody can be asked, since standard input is not a terminal: give --yes to do it"
+            "nobody can be asked, since standard input is not a terminal; give --yes if this is meant: {question}"
         )));
     }
     eprint!("{question} [y/N] ");

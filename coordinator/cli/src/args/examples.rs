@@ -22,6 +22,21 @@ fn words(line: &str) -> Vec<String> {
     words
 }
 
+/// The examples of a command's help, each on one line: a backslash at the end
+/// of a line goes on in the next.
+fn examples(command: &clap::Command) -> Vec<String> {
+    let help = command
+        .get_after_help()
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    let joined = help.replace("\\\n", " ");
+    joined
+        .lines()
+        .filter(|line| line.starts_with("  pinion "))
+        .map(str::to_owned)
+        .collect()
+}
+
 fn each_command(command: &clap::Command, path: &str, visit: &mut dyn FnMut(&clap::Command, &str)) {
     visit(command, path);
     for inner in command.get_subcommands() {
@@ -42,7 +57,9 @@ fn every_command_has_examples_of_itself() {
             .map(ToString::to_string)
             .unwrap_or_default();
         assert!(help.starts_with("Examples:\n"), "{path} has no examples");
-        let own = help.lines().any(|line| line.trim().starts_with(path));
+        let own = examples(command)
+            .iter()
+            .any(|line| line.trim().starts_with(path));
         assert!(own, "no example of {path} is one of it");
     });
 }
@@ -51,11 +68,7 @@ fn every_command_has_examples_of_itself() {
 fn every_example_in_the_help_can_be_typed() {
     let mut seen = 0;
     each_command(&Cli::command(), "pinion", &mut |command, path| {
-        let help = command
-            .get_after_help()
-            .map(ToString::to_string)
-            .unwrap_or_default();
-        for line in help.lines().filter(|line| line.starts_with("  pinion ")) {
+        for line in examples(command) {
             let parsed = Cli::try_parse_from(words(line.trim()));
             assert!(
                 parsed.is_ok(),
@@ -66,6 +79,19 @@ fn every_example_in_the_help_can_be_typed() {
         }
     });
     assert!(seen > 40, "only {seen} examples were found");
+}
+
+#[test]
+fn an_example_fits_a_narrow_terminal() {
+    each_command(&Cli::command(), "pinion", &mut |command, path| {
+        let help = command
+            .get_after_help()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        for line in help.lines() {
+            assert!(line.chars().count() <= 98, "{path}: {line}");
+        }
+    });
 }
 
 #[test]

@@ -37,7 +37,8 @@ pub(crate) use values::RoleArg;
     arg_required_else_help = true,
     after_help = "\
 Examples:
-  pinion profile set prod --endpoint https://pinion.example:7444 --ca ca.pem --cert me.pem --key me.key
+  pinion profile set prod --endpoint https://pinion.example:7444 \\
+    --ca ca.pem --cert me.pem --key me.key
   pinion pin list
   pinion rollout start codex --watch
   pinion rollout explain codex-7-1

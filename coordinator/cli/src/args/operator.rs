@@ -22,7 +22,8 @@ pub(crate) enum OperatorCommand {
     #[command(after_help = "\
 Examples:
   pinion operator create alice --role operator --out certs
-  pinion operator create bob --role viewer --ttl 30d --out /home/bob/.config/pinion
+  pinion operator create bob --role viewer --ttl 30d \\
+    --out /home/bob/.config/pinion
 
 Writes NAME.key (readable by its owner alone), NAME.pem and ca.pem into the
 directory, and prints the line that makes a profile of them. The key never

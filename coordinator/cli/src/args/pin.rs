@@ -14,8 +14,12 @@ pub(crate) enum PinCommand {
     /// Make a digest the workload's pin
     #[command(after_help = "\
 Examples:
-  pinion pin promote codex sha256:4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945 --sha 3f8a1c9d5b7e2046a8c1d3e5f70912b4c6d8eaf0
-  pinion pin promote codex sha256:4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945 --sha 3f8a1c9d5b7e2046a8c1d3e5f70912b4c6d8eaf0 --notes 'fixes the login'")]
+  pinion pin promote codex \\
+    sha256:4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945 \\
+    --sha 3f8a1c9d5b7e2046a8c1d3e5f70912b4c6d8eaf0
+  pinion pin promote codex \\
+    sha256:4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945 \\
+    --sha 3f8a1c9d5b7e2046a8c1d3e5f70912b4c6d8eaf0 --notes 'fixes the login'")]
     Promote(PromoteArgs),
     /// The current pin of every workload
     #[command(after_help = "\

@@ -4,7 +4,8 @@ use clap::Subcommand;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  pinion profile set prod --endpoint https://pinion.example:7444 --ca ca.pem --cert me.pem --key me.key
+  pinion profile set prod --endpoint https://pinion.example:7444 \\
+    --ca ca.pem --cert me.pem --key me.key
   pinion profile use prod
   pinion profile list";
 
@@ -14,8 +15,10 @@ pub(crate) enum ProfileCommand {
     /// Write a profile from the connection options that are given
     #[command(after_help = "\
 Examples:
-  pinion profile set prod --endpoint https://pinion.example:7444 --ca ca.pem --cert me.pem --key me.key
-  pinion profile set ci --endpoint https://pinion.example:7444 --ca ca.pem --token-file /run/secrets/pinion
+  pinion profile set prod --endpoint https://pinion.example:7444 \\
+    --ca ca.pem --cert me.pem --key me.key
+  pinion profile set ci --endpoint https://pinion.example:7444 \\
+    --ca ca.pem --token-file /run/secrets/pinion
 
 What is not given stays as it was. A first profile becomes the default.")]
     Set {

@@ -30,8 +30,11 @@ Examples:
 Examples:
   pinion rollout start codex --reason 'login fix' --watch
   pinion rollout start codex --stage 1 --stage 50% --stage rest --manual
-  pinion rollout start codex --stage tier=internal --stage rest --soak 2m --failure-budget 1 --on-failure rollback
-  pinion rollout start codex --pin 6 --strategy careful --offline skip --min-healthy 20s --healthy-deadline 3m --progress-deadline 10m --start-within 5m --max-in-flight 2")]
+  pinion rollout start codex --stage tier=internal --stage rest --soak 2m \\
+    --failure-budget 1 --on-failure rollback
+  pinion rollout start codex --pin 6 --strategy careful --offline skip \\
+    --min-healthy 20s --healthy-deadline 3m --progress-deadline 10m \\
+    --start-within 5m --max-in-flight 2")]
     Start(StartArgs),
     /// Show a rollout's progress until it ends or halts
     #[command(after_help = "\
