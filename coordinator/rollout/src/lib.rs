@@ -30,6 +30,8 @@ mod gates;
 mod plan;
 mod refusal;
 mod spec;
+#[cfg(test)]
+mod tests;
 mod world;
 
 pub use apply::apply;

@@ -129,10 +129,7 @@ pub(super) fn apply(world: &mut World, decision: &Decision, touched: &mut Touche
         Act::AgentRevoked { agent, reason } => edit_agent(world, agent, touched, |agent| {
             agent.revoked = Some(by(reason));
         }),
-        Act::AgentRemoved { agent, .. } => {
-            world.agents.remove(agent);
-            touched.agents.insert(agent.clone());
-        }
+        Act::AgentRemoved { agent, .. } => remove(world, agent, touched),
         act => access::apply(world, act, at, touched),
     }
 }
@@ -160,6 +157,29 @@ fn edit_agent(
         edit(agent);
         touched.agents.insert(id.clone());
     }
+}
+
+/// What was asked of the machine ends with it: one of the same name is another.
+fn remove(world: &mut World, id: &AgentId, touched: &mut Touched) {
+    let Some(agent) = world.agents.remove(id) else {
+        return;
+    };
+    for assignment in agent
+        .placements
+        .into_values()
+        .filter_map(|placement| placement.assignment)
+    {
+        let rollout = assignment
+            .rollout()
+            .and_then(|rollout| world.rollouts.get_mut(rollout));
+        let Some(rollout) = rollout else { continue };
+        touched.members.insert((rollout.id.clone(), id.clone()));
+        if let Some(member) = rollout.members.get_mut(id) {
+            member.taken_over = true;
+            member.withdrawing = false;
+        }
+    }
+    touched.agents.insert(id.clone());
 }
 
 fn enter(rollout: &mut Rollout, phase: RolloutPhase, reason: &str, at: Timestamp) {

@@ -1,5 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use pinion_model::RolloutPhase;
+
 use super::{Agent, Counts, Member, Presence, Rollout, Standing};
 use crate::OfflinePolicy;
 
@@ -62,6 +64,9 @@ impl Class {
             Standing::Failed => Self::Failed,
             Standing::Pending if rollout.phase.is_terminal() => Self::Passed,
             Standing::Pending => Self::pending(agent),
+            // What has ended does not follow the fleet any more.
+            Standing::InFlight if rollout.phase.is_terminal() => Self::in_flight(member, None),
+            Standing::Soaking if rollout.phase.is_terminal() => Self::Soaking,
             _ if agent.is_none() => Self::Gone,
             Standing::Soaking => Self::Soaking,
             Standing::InFlight => Self::in_flight(member, agent),
@@ -109,7 +114,8 @@ pub(crate) enum Way {
 impl Way {
     /// None: there is nothing to take back.
     pub(crate) fn of(rollout: &Rollout, member: &Member, agent: Option<&Agent>) -> Option<Self> {
-        if !rollout.rolled_back || !member.was_changed() {
+        let over = rollout.phase == RolloutPhase::RolledBack;
+        if !rollout.rolled_back || over || !member.was_changed() {
             return None;
         }
         let Some(agent) = agent.filter(|agent| agent.revoked.is_none()) else {
@@ -130,7 +136,8 @@ impl Way {
                 Self::Back
             }
             Some(_) => Self::Going,
-            None if agent.is_held() => Self::Back,
+            None if agent.is_held() && !rollout.phase.is_terminal() => Self::Back,
+            None if agent.is_held() => Self::Away,
             None if agent.presence == Presence::Online => Self::Todo,
             None => Self::Away,
         })

@@ -140,7 +140,8 @@ impl World {
         let asked = [Class::Asked, Class::AskedOffline];
         let drains = rollout.phase.is_terminal()
             && tallies.iter().any(|tally| {
-                tally.count_of(&asked) > 0 || tally.ways(Way::Todo) + tally.ways(Way::Away) > 0
+                let ways = [Way::Todo, Way::Away, Way::Going];
+                tally.count_of(&asked) > 0 || ways.iter().any(|way| tally.ways(*way) > 0)
             });
         if drains {
             self.index.draining.insert(id.clone());

@@ -1,0 +1,375 @@
+//! A world, a clock and a fleet to try the engine on.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use pinion_model::{
+    Actor, AgentId, AgentPhase, Digest, FailureKind, Labels, Role, RolloutId, RolloutPhase,
+    SessionEpoch, Timestamp, WorkloadName,
+};
+
+use super::machine::Machine;
+use crate::commands::{self, Claim, CreateToken, NewToken, Promote, Redeem, StartRollout, Steer};
+use crate::{
+    Act, Amount, Certificate, Change, Cohort, Counts, Decision, Observation, Outcome, Plan, Reason,
+    Refusal, Report, Rollout, StageSpec, Strategy, Versions, World, apply, explain, plan,
+};
+
+pub(super) struct Bed {
+    pub(super) world: World,
+    pub(super) now: Timestamp,
+    pub(super) history: Vec<Change>,
+    pub(super) machines: BTreeMap<AgentId, Machine>,
+    pub(super) workload: WorkloadName,
+}
+
+pub(super) fn agent(name: &str) -> AgentId {
+    name.parse().expect("an agent's name")
+}
+
+pub(super) fn digest(n: u8) -> Digest {
+    format!("sha256:{}", format!("{n:02x}").repeat(32))
+        .parse()
+        .expect("a digest")
+}
+
+pub(super) fn alice() -> Actor {
+    Actor::Operator {
+        name: "alice".parse().expect("a name"),
+        role: Role::Operator,
+    }
+}
+
+pub(super) fn image() -> pinion_model::Image {
+    pinion_model::Image {
+        registry: "ghcr".parse().expect("a registry"),
+        repository: "ghcr.io/molecule-ai/app".parse().expect("a repository"),
+    }
+}
+
+pub(super) fn percent(percent: u32) -> StageSpec {
+    StageSpec::of(Cohort::Percent(percent))
+}
+
+pub(super) fn count(count: u32) -> StageSpec {
+    StageSpec::of(Cohort::Count(count))
+}
+
+pub(super) fn rest() -> StageSpec {
+    StageSpec::of(Cohort::Rest)
+}
+
+/// Stages of these cohorts, everybody in flight at once.
+pub(super) fn strategy(stages: Vec<StageSpec>) -> Strategy {
+    Strategy {
+        stages,
+        max_in_flight: Some(Amount::Percent(100)),
+        ..Strategy::default()
+    }
+}
+
+pub(super) fn steer(rollout: &RolloutId) -> Steer {
+    Steer {
+        rollout: rollout.clone(),
+        reason: "because".to_owned(),
+    }
+}
+
+impl Bed {
+    /// That many machines, `m1` and on, online; every one runs digest 1, unpinned.
+    pub(super) fn new(machines: usize) -> Self {
+        let mut bed = Self {
+            world: World::default(),
+            now: Timestamp(1_000_000),
+            history: Vec::new(),
+            machines: BTreeMap::new(),
+            workload: "app".parse().expect("a workload"),
+        };
+        for n in 1..=machines {
+            bed.enrol(&format!("m{n}"), true);
+        }
+        bed
+    }
+
+    pub(super) fn enrol(&mut self, name: &str, has_containers: bool) {
+        self.enrol_with(name, has_containers, Labels::new());
+    }
+
+    pub(super) fn enrol_with(&mut self, name: &str, has_containers: bool, labels: Labels) {
+        let id = agent(name);
+        let mut machine = Machine::default();
+        if has_containers {
+            machine.running.insert(self.workload.clone(), digest(1));
+        }
+        let token = CreateToken {
+            id: format!("t-{name}-{}", self.history.len()),
+            secret_hash: format!("hash-{name}-{}", self.history.len()),
+            kind: NewToken::Enrollment {
+                agent: Some(id.clone()),
+                labels,
+                max_uses: 1,
+            },
+            expires_at: Some(self.now + Duration::from_secs(3600)),
+        };
+        let secret_hash = token.secret_hash.clone();
+        self.decide(|world, now| commands::create_token(world, token.clone(), &alice(), now))
+            .expect("a token");
+        let claim = Claim {
+            secret_hash,
+            key: format!("key-{name}"),
+            wanted: None,
+        };
+        let redeem = Redeem {
+            claim,
+            agent: id.clone(),
+            certificate: certificate(name),
+            encoded: "pem".to_owned(),
+        };
+        self.decide(|world, now| commands::redeem(world, redeem.clone(), now))
+            .expect("an identity");
+        self.machines.insert(id.clone(), machine);
+        self.hello(name);
+    }
+
+    pub(super) fn commit(&mut self, changes: Vec<Change>) {
+        for change in changes {
+            let written = serde_json::to_string(&change).expect("a change is written");
+            let read: Change = serde_json::from_str(&written).expect("a change is read back");
+            assert_eq!(read, change);
+            apply(&mut self.world, &read);
+            self.history.push(change);
+        }
+    }
+
+    pub(super) fn decide<T>(
+        &mut self,
+        command: impl Fn(&World, Timestamp) -> Result<Outcome<T>, Refusal>,
+    ) -> Result<T, Refusal> {
+        let outcome = command(&self.world, self.now)?;
+        self.commit(outcome.changes);
+        Ok(outcome.value)
+    }
+
+    pub(super) fn observe(&mut self, observation: Observation) {
+        self.commit(vec![observation.into()]);
+    }
+
+    /// Plans and commits; planning again at once must find nothing to do.
+    pub(super) fn plan(&mut self) -> Plan {
+        let planned = plan(&self.world, self.now);
+        self.commit(planned.changes.clone());
+        let again = plan(&self.world, self.now);
+        assert_eq!(
+            again.changes,
+            Vec::new(),
+            "planning again at the same instant"
+        );
+        assert_eq!(again.wake_at, planned.wake_at);
+        planned
+    }
+
+    pub(super) fn pass(&mut self, duration: Duration) {
+        self.now = self.now + duration;
+    }
+
+    pub(super) fn hello(&mut self, name: &str) {
+        let id = agent(name);
+        let Some(known) = self.world.agents.get(&id) else {
+            return;
+        };
+        let machine = &self.machines[&id];
+        let (epoch, generation, reports) =
+            (known.epoch.next(), machine.generation, machine.reports());
+        let workloads = machine
+            .running
+            .keys()
+            .map(|name| (name.clone(), machine.containers(name)))
+            .collect();
+        self.observe(Observation::Hello {
+            agent: id.clone(),
+            epoch,
+            generation,
+            process_id: format!("process-{name}"),
+            facts: BTreeMap::new(),
+            versions: Versions::default(),
+            at: self.now,
+        });
+        self.observe(Observation::Inventory {
+            agent: id.clone(),
+            workloads,
+            at: self.now,
+        });
+        for report in reports {
+            self.reported(&id, report);
+        }
+    }
+
+    pub(super) fn offline(&mut self, name: &str) {
+        let id = agent(name);
+        let epoch = self
+            .world
+            .agents
+            .get(&id)
+            .map_or(SessionEpoch(0), |agent| agent.epoch);
+        self.observe(Observation::Offline {
+            agent: id,
+            epoch,
+            at: self.now,
+        });
+    }
+
+    pub(super) fn is_online(&self, id: &AgentId) -> bool {
+        self.world
+            .agents
+            .get(id)
+            .is_some_and(|a| a.presence == crate::Presence::Online && a.revoked.is_none())
+    }
+
+    pub(super) fn reported(&mut self, id: &AgentId, report: Report) {
+        self.observe(Observation::Reported {
+            agent: id.clone(),
+            report,
+            at: self.now,
+        });
+    }
+
+    /// A machine takes its desired state and goes one phase on.
+    pub(super) fn step(&mut self, name: &str) -> bool {
+        let id = agent(name);
+        if !self.is_online(&id) {
+            return false;
+        }
+        let desired = self.world.desired(&id);
+        let machine = self.machines.get_mut(&id).expect("a machine of the bed");
+        let mut reports = machine.accept(&desired);
+        reports.extend(machine.step());
+        let said = !reports.is_empty();
+        for report in reports {
+            self.reported(&id, report);
+        }
+        said
+    }
+
+    /// Plans and lets every machine work until nothing moves any more.
+    pub(super) fn drive(&mut self) {
+        for _ in 0..10_000 {
+            let planned = !self.plan().changes.is_empty();
+            let names: Vec<_> = self.machines.keys().map(ToString::to_string).collect();
+            let worked = names.iter().filter(|name| self.step(name)).count();
+            if !planned && worked == 0 {
+                return;
+            }
+        }
+        panic!("the fleet never comes to rest");
+    }
+
+    pub(super) fn promote(&mut self, n: u8) {
+        let request = Promote {
+            workload: self.workload.clone(),
+            digest: digest(n),
+            source_sha: None,
+            notes: String::new(),
+            images: vec![image()],
+            local_tag: "current".to_owned(),
+            auto: None,
+        };
+        self.decide(|world, now| commands::promote(world, request.clone(), &alice(), now))
+            .expect("a pin");
+    }
+
+    pub(super) fn start(&mut self, strategy: Strategy) -> RolloutId {
+        let request = StartRollout {
+            workload: self.workload.clone(),
+            pin: None,
+            strategy,
+            agents: pinion_model::LabelSelector::default(),
+            reason: String::new(),
+        };
+        self.decide(|world, now| commands::start_rollout(world, request.clone(), &alice(), now))
+            .expect("a rollout")
+            .id
+    }
+
+    /// Promotes a digest and starts its rollout.
+    pub(super) fn roll_out(&mut self, n: u8, strategy: Strategy) -> RolloutId {
+        self.promote(n);
+        self.start(strategy)
+    }
+
+    pub(super) fn rollout(&self, id: &RolloutId) -> &Rollout {
+        &self.world.rollouts[id]
+    }
+
+    pub(super) fn phase(&self, id: &RolloutId) -> RolloutPhase {
+        self.rollout(id).phase
+    }
+
+    pub(super) fn counts(&self, id: &RolloutId, stage: usize) -> Counts {
+        self.world.counts(id, stage)
+    }
+
+    pub(super) fn running(&self, name: &str) -> &Digest {
+        &self.machines[&agent(name)].running[&self.workload]
+    }
+
+    pub(super) fn why(&self, rollout: &RolloutId, name: &str) -> Option<Reason> {
+        explain(&self.world, rollout, &agent(name), self.now)
+    }
+
+    pub(super) fn word(&self, rollout: &RolloutId, name: &str) -> Option<&'static str> {
+        self.why(rollout, name).map(|reason| reason.word)
+    }
+
+    pub(super) fn act(&mut self, act: Act) {
+        self.commit(vec![
+            Decision {
+                at: self.now,
+                actor: alice(),
+                act,
+            }
+            .into(),
+        ]);
+    }
+
+    /// The machine of a place in the rollout's order.
+    pub(super) fn nth(&self, rollout: &RolloutId, stage: usize, place: usize) -> String {
+        self.rollout(rollout).stages[stage].order[place].to_string()
+    }
+
+    /// A report about the machine's present assignment, by hand.
+    pub(super) fn say(&mut self, name: &str, phase: AgentPhase) {
+        let id = agent(name);
+        let assignment = self
+            .world
+            .assignment(&id, &self.workload)
+            .expect("an assignment")
+            .clone();
+        let failure = phase
+            .is_failure()
+            .then(|| pinion_model::Failure::new(FailureKind::Health, "sick"));
+        let running = if phase.is_failure() {
+            Some(digest(1))
+        } else {
+            assignment.digest().cloned()
+        };
+        let report = Report {
+            workload: self.workload.clone(),
+            generation: assignment.generation,
+            attempt: assignment.attempt,
+            phase,
+            waiting_for: String::new(),
+            failure,
+            containers: Vec::new(),
+            running,
+        };
+        self.reported(&id, report);
+    }
+}
+
+pub(super) fn certificate(name: &str) -> Certificate {
+    Certificate {
+        fingerprint: format!("print-{name}"),
+        serial: "01".to_owned(),
+        not_after: Timestamp(u64::MAX),
+    }
+}

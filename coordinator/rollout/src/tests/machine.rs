@@ -1,0 +1,157 @@
+//! A fake agent: it obeys generations, cuts over, fails on bad digests and
+//! goes back by itself, one phase at a time.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pinion_model::{AgentPhase, Attempt, Digest, Failure, FailureKind, Generation, WorkloadName};
+
+use crate::{Assignment, Desired, ObservedContainer, Report};
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct Machine {
+    /// Highest generation that it accepted.
+    pub(super) generation: Generation,
+    /// What its containers run, by workload; absent: it has none.
+    pub(super) running: BTreeMap<WorkloadName, Digest>,
+    /// Digests that crash here.
+    pub(super) bad: BTreeSet<Digest>,
+    work: BTreeMap<WorkloadName, Work>,
+}
+
+#[derive(Debug, Clone)]
+struct Work {
+    doing: Assignment,
+    phase: AgentPhase,
+    before: Option<Digest>,
+}
+
+impl Machine {
+    /// Takes a desired state, unless it knows a newer one.
+    pub(super) fn accept(&mut self, desired: &Desired) -> Vec<Report> {
+        if desired.generation < self.generation {
+            return Vec::new();
+        }
+        self.generation = desired.generation;
+        let mut reports = Vec::new();
+        for wanted in &desired.assignments {
+            let known = self.work.get(&wanted.workload);
+            if known.is_some_and(|work| work.doing.generation >= wanted.generation) {
+                continue;
+            }
+            if known.is_some_and(|work| work.phase.has_cut_over() && !work.phase.is_terminal()) {
+                continue; // Finishes first; asked again with the next desired state.
+            }
+            let phase = if wanted.run.is_none() {
+                AgentPhase::Withdrawn
+            } else {
+                AgentPhase::Pending
+            };
+            let before = self.running.get(&wanted.workload).cloned();
+            let work = Work {
+                doing: wanted.clone(),
+                phase,
+                before,
+            };
+            self.work.insert(wanted.workload.clone(), work);
+            reports.extend(self.report(&wanted.workload));
+        }
+        reports
+    }
+
+    /// One phase further in every workload; what it has to say.
+    pub(super) fn step(&mut self) -> Vec<Report> {
+        let names: Vec<_> = self.work.keys().cloned().collect();
+        names
+            .iter()
+            .filter_map(|name| self.step_one(name))
+            .collect()
+    }
+
+    fn step_one(&mut self, name: &WorkloadName) -> Option<Report> {
+        let work = self
+            .work
+            .get_mut(name)
+            .filter(|work| !work.phase.is_terminal())?;
+        let digest = work.doing.digest()?.clone();
+        let has_containers = self.running.contains_key(name);
+        let there = self.running.get(name) == Some(&digest);
+        work.phase = match work.phase {
+            AgentPhase::Pending if there => AgentPhase::Settled,
+            AgentPhase::Pending => AgentPhase::Pulling,
+            AgentPhase::Pulling if !has_containers => AgentPhase::Staged,
+            AgentPhase::Pulling => AgentPhase::CuttingOver,
+            AgentPhase::CuttingOver => {
+                self.running.insert(name.clone(), digest.clone());
+                AgentPhase::Verifying
+            }
+            AgentPhase::Verifying if self.bad.contains(&digest) => {
+                if let Some(before) = &work.before {
+                    self.running.insert(name.clone(), before.clone());
+                }
+                AgentPhase::RolledBack
+            }
+            AgentPhase::Verifying => AgentPhase::Soaking,
+            _ => AgentPhase::Settled,
+        };
+        self.report(name)
+    }
+
+    /// What it would say now about a workload.
+    pub(super) fn report(&self, name: &WorkloadName) -> Option<Report> {
+        let work = self.work.get(name)?;
+        let failed = work.phase.is_failure();
+        Some(Report {
+            workload: name.clone(),
+            generation: work.doing.generation,
+            attempt: work.doing.attempt,
+            phase: work.phase,
+            waiting_for: String::new(),
+            failure: failed
+                .then(|| Failure::new(FailureKind::Health, "the container exited with code 1")),
+            containers: self.containers(name),
+            running: self.running.get(name).cloned(),
+        })
+    }
+
+    /// All that it has to say, as in a Hello.
+    pub(super) fn reports(&self) -> Vec<Report> {
+        self.work
+            .keys()
+            .filter_map(|name| self.report(name))
+            .collect()
+    }
+
+    /// A soaking container sickens: it goes back.
+    pub(super) fn regress(&mut self, name: &WorkloadName) -> Option<Report> {
+        let work = self
+            .work
+            .get_mut(name)
+            .filter(|work| work.phase == AgentPhase::Soaking)?;
+        work.phase = AgentPhase::RolledBack;
+        if let Some(before) = &work.before {
+            self.running.insert(name.clone(), before.clone());
+        }
+        self.report(name)
+    }
+
+    pub(super) fn containers(&self, name: &WorkloadName) -> Vec<ObservedContainer> {
+        self.running
+            .get(name)
+            .map(|digest| vec![container(name, digest)])
+            .unwrap_or_default()
+    }
+
+    pub(super) fn attempt(&self, name: &WorkloadName) -> Option<Attempt> {
+        self.work.get(name).map(|work| work.doing.attempt)
+    }
+}
+
+pub(super) fn container(name: &WorkloadName, digest: &Digest) -> ObservedContainer {
+    ObservedContainer {
+        name: format!("{name}-1"),
+        id: "c0ffee".to_owned(),
+        digest: Some(digest.clone()),
+        running: true,
+        health: "healthy".to_owned(),
+    }
+}

@@ -1,0 +1,15 @@
+//! The engine against a fake fleet: scenarios, properties, commands.
+
+mod bed;
+mod catch_up;
+mod commands;
+mod enrollment;
+mod gates;
+mod history;
+mod machine;
+mod offline;
+mod properties;
+mod rollback;
+mod scenarios;
+mod sessions;
+mod steering;
