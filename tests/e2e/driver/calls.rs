@@ -122,7 +122,7 @@ fn a_refusal_is_told_from_a_conflict_and_leaves_nothing_behind() {
         nowhere.connect.push(("nowhere".to_owned(), json!({})));
         let unconnected = driver.create("half", &nowhere).await;
         ensure!(
-            matches!(unconnected, Err(EngineError::NotFound(_))),
+            matches!(unconnected, Err(EngineError::Refused { .. })),
             "{unconnected:?}"
         );
         let missing = spec(

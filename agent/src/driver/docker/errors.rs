@@ -11,6 +11,13 @@ const REFUSES_WITH_500: [&str; 3] = ["connect a network", "create", "start"];
 /// The engine answered, and the answer is no.
 pub(super) fn refusal(call: &'static str, what: &str, status: u16, message: String) -> EngineError {
     match status {
+        // Of a network or a device that the container needs: the container itself is there.
+        404 if call == "start" && !message.is_empty() && !message.to_lowercase().contains("no such container") => {
+            EngineError::Refused {
+                call,
+                message: or_status(message, status),
+            }
+        }
         404 if message.is_empty() => EngineError::NotFound(what.to_owned()),
         404 => EngineError::NotFound(format!("{what} ({message})")),
         409 => EngineError::Conflict { call, message },
@@ -77,6 +84,14 @@ mod tests {
     fn only_the_engines_own_404_means_that_it_is_not_there() {
         let refusal =
             |call, status, message: &str| refusal(call, "container x", status, message.to_owned());
+        assert!(matches!(
+            refusal("start", 404, "network front not found"),
+            EngineError::Refused { .. }
+        ));
+        assert!(matches!(
+            refusal("start", 404, "No such container: x"),
+            EngineError::NotFound(_)
+        ));
         assert_eq!(
             refusal("stop", 404, ""),
             EngineError::NotFound("container x".to_owned())

@@ -168,6 +168,29 @@ impl Docker {
         }
     }
 
+    /// Refuses a container whose networks are not there: old engines note the
+    /// name and fail at the start, when the old container is already stopped.
+    async fn require_networks(&self, spec: &CreateSpec) -> Result<(), EngineError> {
+        let endpoints = spec.body.pointer("/NetworkingConfig/EndpointsConfig");
+        let primary = endpoints
+            .and_then(Value::as_object)
+            .into_iter()
+            .flat_map(|all| all.keys());
+        for network in primary.chain(spec.connect.iter().map(|(network, _)| network)) {
+            let path = format!("/networks/{}", raw::encode(network));
+            let found = self.raw.get("inspect a network", network, &path).await;
+            if let Err(EngineError::NotFound(_)) = found {
+                let message = format!("its network {network} is not on this machine");
+                return Err(EngineError::Refused {
+                    call: "create",
+                    message,
+                });
+            }
+            found?;
+        }
+        Ok(())
+    }
+
     async fn connect_networks(&self, id: &str, spec: &CreateSpec) -> Result<(), EngineError> {
         for (network, endpoint) in &spec.connect {
             let path = format!("/networks/{}/connect", raw::encode(network));
@@ -267,6 +290,7 @@ impl Driver for Docker {
     }
 
     async fn create(&self, name: &str, spec: &CreateSpec) -> Result<ContainerId, EngineError> {
+        self.require_networks(spec).await?;
         let path = format!("/containers/create?name={}", raw::encode(name));
         let what = format!("what {name} is made of");
         let answer = self.raw.post("create", &what, &path, &spec.body).await?;

@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::draft::Draft;
+use crate::names::{OLD_POLICY_LABEL, OLD_STATE_LABEL};
 
 /// Names the operation that made a container.
 pub const OPERATION_LABEL: &str = "pinion.op";
@@ -20,8 +21,14 @@ pub(super) fn keep(draft: &mut Draft<'_>, extra: &BTreeMap<String, String>, imag
         Some(Value::Object(labels)) => labels,
         _ => Map::new(),
     };
-    labels.remove(OPERATION_LABEL);
-    labels.remove(REPLACES_LABEL);
+    for label in [
+        OPERATION_LABEL,
+        REPLACES_LABEL,
+        OLD_STATE_LABEL,
+        OLD_POLICY_LABEL,
+    ] {
+        labels.remove(label);
+    }
     if let Some(image) = labels.get_mut(COMPOSE_IMAGE_LABEL) {
         *image = Value::String(image_id.to_owned());
     }

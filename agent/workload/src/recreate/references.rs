@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::draft::{Draft, texts};
 use super::labels::REPLACES_LABEL;
 use crate::Container;
+use crate::names::{Part, split_part};
 
 /// Points every reference at the container that is there now.
 ///
@@ -65,6 +66,10 @@ fn resolve_links(draft: &mut Draft<'_>, directory: &Directory<'_>) -> Result<(),
     Ok(())
 }
 
+fn part(container: &Container) -> Option<Part> {
+    split_part(&container.name).map(|(_, part, _)| part)
+}
+
 struct Directory<'a> {
     owner: String,
     containers: &'a [Container],
@@ -75,7 +80,7 @@ impl<'a> Directory<'a> {
     /// kept for a rollback only, the one that took its place.
     fn current(&self, field: &str, target: &str) -> Result<&'a Container, Failure> {
         let found = self.find(target);
-        if let Some(found) = found.filter(|found| !found.name.contains(".prev.")) {
+        if let Some(found) = found.filter(|found| part(found) != Some(Part::Prev)) {
             return Ok(found);
         }
         let id = found.map_or(target, |found| found.id.0.as_str());
@@ -99,7 +104,7 @@ impl<'a> Directory<'a> {
     }
 
     fn successor(&self, id: &str) -> Option<&'a Container> {
-        let in_place = |c: &&Container| !c.name.contains(".next.") && !c.name.contains(".failed.");
+        let in_place = |c: &&Container| !matches!(part(c), Some(Part::Next | Part::Failed));
         let replaces = |c: &&Container| {
             c.labels
                 .get(REPLACES_LABEL)

@@ -1,3 +1,7 @@
+mod case;
 mod merge;
+mod networks;
 mod properties;
-mod quirks;
+mod references;
+mod settings;
+mod volumes;
