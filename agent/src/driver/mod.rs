@@ -12,6 +12,8 @@ use pinion_workload::{Container, ContainerId, CreateSpec, Image};
 use crate::credentials::Credential;
 
 pub mod docker;
+#[cfg(test)]
+pub(crate) mod fake;
 
 /// A call to the engine that did not do what it should.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -1,0 +1,5 @@
+//! The loop against an engine in memory.
+
+mod convergence;
+mod crashes;
+mod rig;

@@ -1,0 +1,233 @@
+//! An engine in memory, with the real one's rules: names are unique, a bad
+//! image fails where it would, a restart starts what its policy says. It can
+//! die before or after the effect of any call, and it keeps watch over what
+//! must never be: two of one place running, or about to be.
+//!
+//! Its time is tokio's, so a test that pauses that one is exact.
+
+mod machine;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use pinion_model::{Failure, ImageRef};
+use pinion_workload::{Container, ContainerId, CreateSpec, Image};
+use tokio::sync::Notify;
+
+use super::{Driver, EngineError, EngineInfo};
+use crate::credentials::Credential;
+
+pub(crate) use machine::{Behaviour, Machine};
+
+/// Where the agent's process dies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Crash {
+    /// The engine never got the call.
+    Before,
+    /// The engine did it, and the answer was lost.
+    After,
+}
+
+/// The engine.
+pub(crate) struct FakeEngine {
+    machine: Mutex<Machine>,
+    faults: Mutex<Faults>,
+    happened: Notify,
+    died: Notify,
+}
+
+#[derive(Default)]
+struct Faults {
+    /// Calls that change something, so far.
+    calls: usize,
+    crash_at: Option<(usize, Crash)>,
+    dead: bool,
+    silent: bool,
+    log: Vec<String>,
+}
+
+impl FakeEngine {
+    pub(crate) fn new() -> Self {
+        Self {
+            machine: Mutex::new(Machine::new()),
+            faults: Mutex::default(),
+            happened: Notify::new(),
+            died: Notify::new(),
+        }
+    }
+
+    /// The machine itself, to set up and to look at.
+    pub(crate) fn machine(&self) -> MutexGuard<'_, Machine> {
+        let mut machine = self.machine.lock().unwrap_or_else(PoisonError::into_inner);
+        machine.pass_time();
+        machine
+    }
+
+    fn faults(&self) -> MutexGuard<'_, Faults> {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The agent dies at the `index`-th call (from 0) that changes something.
+    pub(crate) fn crash_at(&self, index: usize, crash: Crash) {
+        self.faults().crash_at = Some((index, crash));
+    }
+
+    /// Completes when the agent has died.
+    pub(crate) async fn died(&self) {
+        self.died.notified().await;
+    }
+
+    /// Lets the next agent live.
+    pub(crate) fn revive(&self) {
+        let mut faults = self.faults();
+        faults.dead = false;
+        faults.crash_at = None;
+    }
+
+    /// The engine's process answers nothing, until it is told otherwise.
+    pub(crate) fn silence(&self, silent: bool) {
+        self.faults().silent = silent;
+        self.happened.notify_one();
+    }
+
+    /// The engine's own restart: a power loss, for what ran.
+    pub(crate) fn restart(&self) {
+        self.machine().restart();
+        self.happened.notify_one();
+    }
+
+    /// Calls that changed something, so far.
+    pub(crate) fn calls(&self) -> usize {
+        self.faults().calls
+    }
+
+    /// What was called, in order.
+    pub(crate) fn log(&self) -> Vec<String> {
+        self.faults().log.clone()
+    }
+
+    async fn read<T>(&self, call: &'static str, read: impl FnOnce(&mut Machine) -> Result<T, EngineError>) -> Result<T, EngineError> {
+        self.live(call).await?;
+        read(&mut self.machine())
+    }
+
+    /// A dead agent hears nothing any more; a silent engine answers nothing.
+    async fn live(&self, call: &'static str) -> Result<(), EngineError> {
+        let (dead, silent) = {
+            let faults = self.faults();
+            (faults.dead, faults.silent)
+        };
+        if dead {
+            std::future::pending::<()>().await;
+        }
+        if silent {
+            return Err(EngineError::Unknown { call, message: "connection refused".to_owned() });
+        }
+        Ok(())
+    }
+
+    async fn change<T>(
+        &self,
+        call: &'static str,
+        what: &str,
+        change: impl FnOnce(&mut Machine) -> Result<T, EngineError>,
+    ) -> Result<T, EngineError> {
+        self.live(call).await?;
+        let crash = {
+            let mut faults = self.faults();
+            let index = faults.calls;
+            faults.calls += 1;
+            faults.log.push(format!("{call} {what}"));
+            faults.crash_at.filter(|(at, _)| *at == index).map(|(_, crash)| crash)
+        };
+        if crash == Some(Crash::Before) {
+            self.die().await;
+        }
+        let done = change(&mut self.machine());
+        self.happened.notify_one();
+        if crash == Some(Crash::After) {
+            self.die().await;
+        }
+        done
+    }
+
+    async fn die(&self) {
+        self.faults().dead = true;
+        self.died.notify_one();
+        std::future::pending::<()>().await;
+    }
+}
+
+impl Driver for FakeEngine {
+    async fn info(&self) -> Result<EngineInfo, EngineError> {
+        let info = EngineInfo {
+            version: "20.10.24".to_owned(),
+            api_version: "1.41".to_owned(),
+            os: "linux".to_owned(),
+            architecture: "amd64".to_owned(),
+            root_dir: "/var/lib/docker".to_owned(),
+            host_name: "tenant".to_owned(),
+        };
+        self.read("info", |_| Ok(info)).await
+    }
+
+    async fn containers(&self) -> Result<Vec<Container>, EngineError> {
+        self.read("list containers", |machine| Ok(machine.containers())).await
+    }
+
+    async fn inspect(&self, id: &ContainerId) -> Result<serde_json::Value, EngineError> {
+        self.read("inspect", |machine| machine.inspect(id)).await
+    }
+
+    async fn image(&self, reference: &str) -> Result<Image, EngineError> {
+        self.read("inspect image", |machine| machine.image(reference)).await
+    }
+
+    async fn pull(&self, image: &ImageRef, _: Option<&Credential>) -> Result<Image, Failure> {
+        let reference = image.to_string();
+        let pulled = self.change("pull", &reference, |machine| Ok(machine.pull(image))).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        pulled.unwrap_or_else(|error| Err(Failure::new(pinion_model::FailureKind::Engine, error.to_string())))
+    }
+
+    async fn tag(&self, image: &str, repository: &str, tag: &str) -> Result<(), EngineError> {
+        let name = format!("{repository}:{tag}");
+        self.change("tag", &name, |machine| machine.tag(image, &name)).await
+    }
+
+    async fn untag(&self, reference: &str) -> Result<(), EngineError> {
+        self.change("untag", reference, |machine| machine.untag(reference)).await
+    }
+
+    async fn create(&self, name: &str, spec: &CreateSpec) -> Result<ContainerId, EngineError> {
+        self.change("create", name, |machine| machine.create(name, &spec.body)).await
+    }
+
+    async fn set_restart_policy(&self, id: &ContainerId, policy: &str, retries: i64) -> Result<(), EngineError> {
+        self.change("update", &format!("{id} {policy}"), |machine| machine.set_policy(id, policy, retries)).await
+    }
+
+    async fn stop(&self, id: &ContainerId, _: Duration) -> Result<(), EngineError> {
+        self.change("stop", &id.0, |machine| machine.stop(id)).await
+    }
+
+    async fn start(&self, id: &ContainerId) -> Result<(), EngineError> {
+        self.change("start", &id.0, |machine| machine.start(id)).await
+    }
+
+    async fn rename(&self, id: &ContainerId, name: &str) -> Result<(), EngineError> {
+        self.change("rename", &format!("{id} {name}"), |machine| machine.rename(id, name)).await
+    }
+
+    async fn remove(&self, id: &ContainerId) -> Result<(), EngineError> {
+        self.change("remove", &id.0, |machine| machine.remove(id)).await
+    }
+
+    async fn last_words(&self, id: &ContainerId) -> Result<String, EngineError> {
+        self.change("logs", &id.0, |machine| machine.last_words(id)).await
+    }
+
+    async fn changed(&self) {
+        self.happened.notified().await;
+    }
+}

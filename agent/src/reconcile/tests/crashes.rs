@@ -1,0 +1,135 @@
+//! The agent dies at every call of an update, before the effect and after it,
+//! and the next one goes on from the journal, or without it.
+
+use pinion_model::AgentPhase;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::rig::{Rig, desired, digest, image};
+use crate::driver::fake::{Behaviour, Crash};
+
+/// An update from image 1 to image 2.
+#[derive(Debug, Clone, Copy)]
+struct Scenario {
+    name: &'static str,
+    next: Behaviour,
+    policy: &'static str,
+    /// Name, and whether it runs.
+    containers: &'static [(&'static str, bool)],
+    end: AgentPhase,
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+const SCENARIOS: &[Scenario] = &[
+    Scenario { name: "a good image", next: Behaviour::Healthy(SECOND), policy: "always", containers: &[("web", true)], end: AgentPhase::Settled },
+    Scenario { name: "one without a health check", next: Behaviour::Runs, policy: "unless-stopped", containers: &[("web", true)], end: AgentPhase::Settled },
+    Scenario { name: "one that exits", next: Behaviour::Exits(SECOND), policy: "no", containers: &[("web", true)], end: AgentPhase::RolledBack },
+    Scenario { name: "one that crash-loops", next: Behaviour::Exits(SECOND), policy: "always", containers: &[("web", true)], end: AgentPhase::RolledBack },
+    Scenario { name: "one that is never healthy", next: Behaviour::NeverHealthy, policy: "always", containers: &[("web", true)], end: AgentPhase::RolledBack },
+    Scenario { name: "one that does not start", next: Behaviour::DoesNotStart, policy: "always", containers: &[("web", true)], end: AgentPhase::RolledBack },
+    Scenario { name: "one that sickens within the soak", next: Behaviour::Sickens(Duration::from_secs(15)), policy: "always", containers: &[("web", true)], end: AgentPhase::RolledBack },
+    Scenario { name: "one that cannot be created", next: Behaviour::CannotBeCreated, policy: "always", containers: &[("web", true)], end: AgentPhase::Refused },
+    Scenario { name: "two containers", next: Behaviour::Healthy(SECOND), policy: "always", containers: &[("web", true), ("web-2", true)], end: AgentPhase::Settled },
+    Scenario { name: "two containers, a bad image", next: Behaviour::Sickens(SECOND), policy: "unless-stopped", containers: &[("web", true), ("web-2", true)], end: AgentPhase::RolledBack },
+    Scenario { name: "a stopped one beside a running one", next: Behaviour::Runs, policy: "always", containers: &[("web", true), ("web-2", false)], end: AgentPhase::Settled },
+    Scenario { name: "a stopped one", next: Behaviour::Runs, policy: "no", containers: &[("web", false)], end: AgentPhase::Staged },
+    Scenario { name: "no container", next: Behaviour::Runs, policy: "no", containers: &[], end: AgentPhase::Staged },
+];
+
+/// What else happens while the agent is dead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Meanwhile {
+    Nothing,
+    JournalLost,
+    EngineRestarts,
+}
+
+impl Scenario {
+    fn rig(self) -> Rig {
+        let rig = Rig::new();
+        let mut machine = rig.engine.machine();
+        machine.load(&image(1), Behaviour::Healthy(SECOND));
+        machine.publish(&image(2), Ok(self.next));
+        for (name, running) in self.containers {
+            machine.seed(name, &image(1), self.policy, *running);
+        }
+        drop(machine);
+        rig
+    }
+
+    /// Lets an agent die where the engine was told to, another one take over,
+    /// and looks at what is left.
+    async fn play(self, crash: Option<(usize, Crash, Meanwhile)>) -> usize {
+        let rig = self.rig();
+        if let Some((index, when, meanwhile)) = crash {
+            rig.engine.crash_at(index, when);
+            let agent = rig.agent();
+            agent.accept(&desired(1, 2));
+            rig.engine.died().await;
+            agent.kill().await;
+            rig.engine.revive();
+            match meanwhile {
+                Meanwhile::Nothing => {}
+                Meanwhile::JournalLost => rig.lose_journal(),
+                Meanwhile::EngineRestarts => rig.engine.restart(),
+            }
+        }
+        let agent = rig.agent();
+        agent.accept(&desired(1, 2));
+        let outcome = agent.outcome(1).await;
+        self.check(&rig, outcome.phase, crash);
+        let calls = rig.engine.calls();
+        agent.kill().await;
+        calls
+    }
+
+    fn check(self, rig: &Rig, phase: AgentPhase, crash: Option<(usize, Crash, Meanwhile)>) {
+        let machine = rig.engine.machine();
+        let case = format!("{}, crash {crash:?}: {:#?}", self.name, rig.engine.log());
+        assert_eq!(machine.violations, Vec::<String>::new(), "{case}");
+        assert_eq!(phase, self.end, "{case}");
+        let runs = if matches!(self.end, AgentPhase::Settled | AgentPhase::Staged) { digest(2) } else { digest(1) };
+        let expected: BTreeMap<_, _> =
+            self.containers.iter().map(|(name, running)| ((*name).to_owned(), (runs.clone(), *running))).collect();
+        let mut standing = machine.standing();
+        if crash.is_some_and(|(.., meanwhile)| meanwhile == Meanwhile::EngineRestarts) {
+            // An engine starts by itself what a user stopped, where the policy is "always".
+            let stopped = self.containers.iter().filter(|(_, running)| !running);
+            stopped.for_each(|(name, _)| drop(standing.entry((*name).to_owned()).and_modify(|c| c.1 = false)));
+        }
+        assert_eq!(standing, expected, "one container for each name, running as before, and no other; {case}");
+        for (name, _) in self.containers {
+            let (policy, env) = machine.settings(name).expect("it stands");
+            assert_eq!(policy, self.policy, "the user's restart policy; {case}");
+            assert_eq!(env, serde_json::json!([format!("NAME={name}")]), "the user's settings; {case}");
+        }
+    }
+}
+
+async fn every_crash_ends_well(scenarios: &[Scenario], meanwhile: Meanwhile) {
+    for scenario in scenarios {
+        let calls = scenario.play(None).await;
+        assert!(calls > 0, "an update that calls nothing proves nothing");
+        for index in 0..calls {
+            for when in [Crash::Before, Crash::After] {
+                scenario.play(Some((index, when, meanwhile))).await;
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_that_dies_at_any_call_goes_on_from_its_journal() {
+    every_crash_ends_well(SCENARIOS, Meanwhile::Nothing).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_that_dies_and_loses_its_journal_goes_on_from_names_and_labels() {
+    every_crash_ends_well(SCENARIOS, Meanwhile::JournalLost).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_that_dies_with_its_engine_goes_on() {
+    every_crash_ends_well(SCENARIOS, Meanwhile::EngineRestarts).await;
+}

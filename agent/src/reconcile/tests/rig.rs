@@ -1,0 +1,191 @@
+//! One machine, its journal, and agents that come and go.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pinion_model::{AgentPhase, Attempt, Digest, Failure, Generation, ImageRef, Repository, Timestamp, WorkloadName};
+use pinion_workload::{Assignment, CatalogEntry, Desired, InUsePolicy, Outcome, Report};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::credentials::{Credential, Resolve};
+use crate::driver::fake::FakeEngine;
+use crate::journal::Journal;
+use crate::policy::Policy;
+use crate::reconcile::{Handle, Reconciler};
+
+pub(super) const REPOSITORY: &str = "ghcr.io/acme/web";
+pub(super) const OTHER_REPOSITORY: &str = "registry.fly.io/web";
+
+pub(super) fn image(n: u8) -> ImageRef {
+    image_in(REPOSITORY, n)
+}
+
+pub(super) fn image_in(repository: &str, n: u8) -> ImageRef {
+    ImageRef { repository: repository.parse().expect("a repository"), digest: digest(n) }
+}
+
+pub(super) fn digest(n: u8) -> Digest {
+    format!("sha256:{}", format!("{n:02x}").repeat(32)).parse().expect("a digest")
+}
+
+pub(super) fn web() -> WorkloadName {
+    "web".parse().expect("a name")
+}
+
+/// What the coordinator wants: image `n` from the two registries, in order.
+pub(super) fn desired(generation: u64, n: u8) -> Desired {
+    let run = vec![image(n), image_in(OTHER_REPOSITORY, n)];
+    wanting(generation, run)
+}
+
+pub(super) fn wanting(generation: u64, run: Vec<ImageRef>) -> Desired {
+    let assignment = Assignment {
+        workload: web(),
+        generation: Generation(generation),
+        attempt: Attempt(1),
+        rollout: None,
+        stage: None,
+        run,
+        prefetch: Vec::new(),
+        start_within: Duration::from_secs(600),
+        healthy_deadline: Duration::from_secs(60),
+        min_healthy: Duration::from_secs(5),
+        soak: Duration::from_secs(20),
+        in_use: InUsePolicy::Wait,
+        local_tag: String::new(),
+    };
+    let repositories: Vec<Repository> =
+        [REPOSITORY, OTHER_REPOSITORY].iter().map(|text| text.parse().expect("a repository")).collect();
+    Desired {
+        generation: Generation(generation),
+        assignments: BTreeMap::from([(web(), assignment)]),
+        catalog: BTreeMap::from([(web(), CatalogEntry { repositories, local_tag: "current".to_owned() })]),
+    }
+}
+
+pub(super) fn policy(allow: &[&str]) -> Policy {
+    Policy::new(allow.iter().map(|text| text.parse().expect("a prefix")).collect())
+}
+
+/// Nothing is needed to pull.
+pub(super) struct Anonymous;
+
+impl Resolve for Anonymous {
+    async fn resolve(&self, _: &Repository) -> Result<Option<Credential>, Failure> {
+        Ok(None)
+    }
+
+    fn forget(&self, _: &Repository) {}
+}
+
+/// The machine.
+pub(super) struct Rig {
+    pub(super) engine: Arc<FakeEngine>,
+    pub(super) directory: tempfile::TempDir,
+    pub(super) allow: Policy,
+    epoch: Instant,
+}
+
+/// A process of the agent.
+pub(super) struct Agent {
+    pub(super) handle: Handle,
+    pub(super) journal: Arc<Journal>,
+    reports: mpsc::UnboundedReceiver<Report>,
+    running: tokio::task::JoinHandle<()>,
+}
+
+impl Rig {
+    pub(super) fn new() -> Self {
+        let memory = Path::new("/dev/shm");
+        let place = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+        Self {
+            engine: Arc::new(FakeEngine::new()),
+            directory: tempfile::tempdir_in(place).expect("a directory"),
+            allow: policy(&["ghcr.io/acme", "registry.fly.io/web"]),
+            epoch: Instant::now(),
+        }
+    }
+
+    /// Starts the agent.
+    pub(super) fn agent(&self) -> Agent {
+        let epoch = self.epoch;
+        let clock = Clock::new(move || Timestamp(1_000_000 + u64::try_from(epoch.elapsed().as_millis()).unwrap_or(0)));
+        let journal = Arc::new(Journal::open_with_clock(self.directory.path(), clock).expect("a journal"));
+        let (sender, reports) = mpsc::unbounded_channel();
+        let reconciler = Reconciler::new(
+            Arc::clone(&self.engine),
+            Arc::clone(&journal),
+            Arc::new(Anonymous),
+            self.allow.clone(),
+            sender,
+        );
+        let handle = reconciler.handle();
+        let running = tokio::spawn(reconciler.run(CancellationToken::new()));
+        Agent { handle, journal, reports, running }
+    }
+
+    pub(super) fn lose_journal(&self) {
+        std::fs::remove_dir_all(self.directory.path().join("journal")).expect("removable");
+    }
+}
+
+impl Agent {
+    /// Ends the process as kill -9 does.
+    pub(super) async fn kill(self) {
+        self.running.abort();
+        let _ = self.running.await;
+    }
+
+    pub(super) fn accept(&self, desired: &Desired) {
+        self.handle.accept(desired.clone()).expect("not older");
+    }
+
+    /// Waits for the end of an assignment, and of all that is tidied up after it.
+    pub(super) async fn outcome(&self, generation: u64) -> Outcome {
+        self.until(|journal| {
+            let record = journal.record(&web());
+            let idle = record.operation.is_none() && record.retired.is_empty();
+            record.outcome.filter(|o| idle && o.generation == Generation(generation))
+        })
+        .await
+    }
+
+    /// Waits for a phase.
+    pub(super) async fn phase(&self, generation: u64, phase: AgentPhase) -> Report {
+        self.until(|journal| {
+            let report = journal.record(&web()).report(&web(), Timestamp(0))?;
+            (report.generation == Generation(generation) && report.phase == phase).then_some(report)
+        })
+        .await
+    }
+
+    pub(super) async fn until<T>(&self, found: impl Fn(&Journal) -> Option<T>) -> T {
+        let search = async {
+            loop {
+                if let Some(found) = found(&self.journal) {
+                    return found;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        let limit = Duration::from_secs(3600);
+        match tokio::time::timeout(limit, search).await {
+            Ok(found) => found,
+            Err(_) => panic!("nothing came of it within an hour: {:#?}", self.journal.records()),
+        }
+    }
+
+    /// The phases that were reported so far.
+    pub(super) fn phases(&mut self) -> Vec<AgentPhase> {
+        let mut phases = Vec::new();
+        while let Ok(report) = self.reports.try_recv() {
+            phases.push(report.phase);
+        }
+        phases
+    }
+}
