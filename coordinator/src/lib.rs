@@ -12,5 +12,18 @@
 //!                                 └─▶ sessions ◀── revisions ───────┘
 //! ```
 
+pub mod api;
+pub mod authentication;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod http;
 pub mod identity;
+pub mod ledger;
 pub mod listen;
+pub mod operators;
+pub mod promotion;
+pub mod reconciler;
+pub mod serve;
+pub mod sessions;
+pub mod store;

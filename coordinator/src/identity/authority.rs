@@ -9,7 +9,6 @@ use rcgen::{
 };
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
-use sha2::{Digest as _, Sha256};
 
 use super::certificate::{self, CertificateError, hex};
 use super::files::{self, FileError};
@@ -100,6 +99,8 @@ pub struct Issued {
     pub der: CertificateDer<'static>,
     /// The same as PEM.
     pub pem: String,
+    /// SHA-256 of its DER in lower-case hex.
+    pub fingerprint: String,
     /// Its serial number in lower-case hex.
     pub serial: String,
     /// The last instant at which it is good.
@@ -237,7 +238,7 @@ impl Authority {
     /// SHA-256 of its certificate (DER), 64 hex digits: what enrolment tokens carry.
     #[must_use]
     pub fn fingerprint(&self) -> String {
-        hex(&Sha256::digest(&self.certificate))
+        certificate::fingerprint(&self.certificate)
     }
 
     /// A client certificate that says that the holder of `key` is `subject`.
@@ -290,6 +291,7 @@ impl Authority {
         params.serial_number = Some(serial.clone());
         let signed = params.signed_by(key, &self.issuer)?;
         Ok(Issued {
+            fingerprint: certificate::fingerprint(signed.der()),
             der: signed.der().clone(),
             pem: signed.pem(),
             serial: hex(&serial.to_bytes()),

@@ -1,4 +1,5 @@
 use pinion_model::Timestamp;
+use sha2::{Digest as _, Sha256};
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
@@ -9,6 +10,8 @@ use super::{Subject, TrustDomain};
 pub struct Certificate {
     /// Whom it names.
     pub subject: Subject,
+    /// SHA-256 of its DER in lower-case hex: what the store knows it by.
+    pub fingerprint: String,
     /// Its serial number in lower-case hex.
     pub serial: String,
     /// It is good up to this instant.
@@ -53,6 +56,7 @@ impl Certificate {
         })?;
         Ok(Self {
             subject,
+            fingerprint: fingerprint(der),
             serial: hex(certificate.raw_serial()),
             not_after: not_after(&certificate),
         })
@@ -89,6 +93,11 @@ pub(super) fn uris<'a>(
 pub(super) fn not_after(certificate: &X509Certificate<'_>) -> Timestamp {
     let seconds = u64::try_from(certificate.validity().not_after.timestamp()).unwrap_or(0);
     Timestamp(seconds.saturating_mul(1000))
+}
+
+/// SHA-256 of a certificate's DER in lower-case hex.
+pub(super) fn fingerprint(der: &[u8]) -> String {
+    hex(&Sha256::digest(der))
 }
 
 /// Lower-case hex.

@@ -1,0 +1,21 @@
+//! Between messages and the World's own types. Nothing is decided here.
+
+pub(crate) mod access;
+pub(crate) mod agents;
+pub(crate) mod audit;
+pub(crate) mod pins;
+pub(crate) mod rollouts;
+pub(crate) mod strategy;
+
+use pinion_proto::convert::timestamp;
+use pinion_proto::v1;
+use pinion_rollout::Attribution;
+
+/// Who, when and why.
+pub(crate) fn attribution(attribution: &Attribution) -> v1::Attribution {
+    v1::Attribution {
+        actor: Some((&attribution.actor).into()),
+        at: Some(timestamp(attribution.at)),
+        reason: attribution.reason.clone(),
+    }
+}

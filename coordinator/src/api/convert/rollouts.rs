@@ -1,0 +1,87 @@
+use pinion_model::{AgentId, Timestamp};
+use pinion_proto::convert::{or_empty, timestamp};
+use pinion_proto::v1;
+use pinion_rollout::{Member, Rollout, Stage, World};
+
+use super::{attribution, strategy};
+
+/// A rollout as it stands; `members` leaves every agent's line in or out.
+pub(crate) fn rollout(
+    world: &World,
+    rollout: &Rollout,
+    members: bool,
+    now: Timestamp,
+) -> v1::Rollout {
+    let mut stages: Vec<_> = rollout
+        .stages
+        .iter()
+        .enumerate()
+        .map(|(index, spec)| stage(world, rollout, index, spec, now))
+        .collect();
+    if members {
+        let mut in_order: Vec<_> = rollout.members.iter().collect();
+        in_order.sort_by_key(|(_, member)| member.place);
+        for (agent, of) in in_order {
+            if let Some(stage) = stages.get_mut(of.stage as usize) {
+                stage.members.push(member(agent, of));
+            }
+        }
+    }
+    v1::Rollout {
+        id: rollout.id.to_string(),
+        workload: rollout.workload.to_string(),
+        pin: rollout.pin.0,
+        digest: rollout.digest().to_string(),
+        phase: v1::RolloutPhase::from(rollout.phase).into(),
+        reason: rollout.reason.clone(),
+        open_stage: u32::try_from(rollout.open_stage).unwrap_or(u32::MAX),
+        stages,
+        strategy: Some(strategy::spec(&rollout.spec)),
+        started: Some(attribution(&rollout.started)),
+        ended_at: rollout.ended_at.map(timestamp),
+        superseded_by: or_empty(rollout.superseded_by.as_ref()),
+    }
+}
+
+fn stage(
+    world: &World,
+    rollout: &Rollout,
+    index: usize,
+    stage: &Stage,
+    now: Timestamp,
+) -> v1::Stage {
+    let counts = world.counts(&rollout.id, index);
+    v1::Stage {
+        name: stage.rules.name.to_string(),
+        open: rollout.is_open(index),
+        passed: stage.passed_at.is_some(),
+        approved: stage.approved.is_some(),
+        agents: counts.agents,
+        pending: counts.pending,
+        in_flight: counts.in_flight,
+        soaking: counts.soaking,
+        settled: counts.settled,
+        staged: counts.staged,
+        failed: counts.failed,
+        skipped: counts.skipped,
+        max_in_flight: stage.max_in_flight,
+        failure_budget: stage.failure_budget,
+        waiting_for: pinion_rollout::waiting_for(world, &rollout.id, index, now),
+        members: Vec::new(),
+    }
+}
+
+fn member(agent: &AgentId, member: &Member) -> v1::Member {
+    v1::Member {
+        agent: agent.to_string(),
+        phase: member
+            .phase
+            .map_or(v1::AgentPhase::Unspecified, Into::into)
+            .into(),
+        failure: member.failure.as_ref().map(Into::into),
+        since: Some(timestamp(member.since)),
+        baseline: or_empty(member.baseline.as_ref()),
+        running: or_empty(member.running.as_ref()),
+        attempt: member.attempt.0,
+    }
+}

@@ -1,0 +1,261 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use pinion_model::{AgentId, LabelSelector};
+use pinion_proto::convert::{InvalidField, from_timestamp, optional_text, text};
+use pinion_proto::v1;
+use pinion_proto::v1::fleet_service_server::FleetService;
+use pinion_rollout::commands;
+use tonic::{Request, Response, Status};
+
+use super::convert::{agents::agent, strategy};
+use super::watch::{Look, Watch, follow};
+use super::{CallError, Context, caller, page, refresh};
+
+/// Agents in one message of a watch, so that a large fleet comes in parts.
+const PART: usize = 200;
+
+/// The machines.
+#[derive(Debug, Clone)]
+pub(super) struct FleetApi(pub(super) Arc<Context>);
+
+impl FleetApi {
+    /// An agent as it stands now.
+    fn agent(&self, name: &AgentId) -> Result<Option<v1::Agent>, CallError> {
+        let found = self
+            .0
+            .ledger
+            .read(|world| world.agents.get(name).map(|found| agent(name, found)));
+        found
+            .map(Some)
+            .ok_or_else(|| CallError::not_found("agent", name))
+    }
+}
+
+fn agent_name(name: &str) -> Result<AgentId, CallError> {
+    Ok(text("agent", name)?)
+}
+
+fn labels(labels: BTreeMap<String, String>) -> Result<LabelSelector, InvalidField> {
+    strategy::selector(
+        "match_labels",
+        Some(&v1::LabelSelector {
+            match_labels: labels,
+        }),
+    )
+}
+
+#[tonic::async_trait]
+impl FleetService for FleetApi {
+    async fn list_agents(
+        &self,
+        request: Request<v1::ListAgentsRequest>,
+    ) -> Result<Response<v1::ListAgentsResponse>, Status> {
+        let request = request.into_inner();
+        let size = page::size(request.page_size)?;
+        let after: Option<AgentId> =
+            optional_text("page_token", &request.page_token).map_err(|_| page::invalid_token())?;
+        let labels = labels(request.match_labels).map_err(CallError::from)?;
+        let (agents, more) = self.0.ledger.read(|world| {
+            let from = after
+                .as_ref()
+                .map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
+            let range = world
+                .agents
+                .range::<AgentId, _>((from, std::ops::Bound::Unbounded));
+            let wanted = range.filter(|(_, found)| labels.matches(&found.labels));
+            page::cut(wanted.map(|(name, found)| agent(name, found)), size)
+        });
+        let next = agents
+            .last()
+            .filter(|_| more)
+            .map(|last: &v1::Agent| last.name.clone());
+        Ok(Response::new(v1::ListAgentsResponse {
+            agents,
+            next_page_token: next.unwrap_or_default(),
+        }))
+    }
+
+    async fn get_agent(
+        &self,
+        request: Request<v1::GetAgentRequest>,
+    ) -> Result<Response<v1::GetAgentResponse>, Status> {
+        let name = agent_name(&request.into_inner().agent)?;
+        Ok(Response::new(v1::GetAgentResponse {
+            agent: self.agent(&name)?,
+        }))
+    }
+
+    type WatchAgentsStream = Watch<v1::WatchAgentsResponse>;
+
+    async fn watch_agents(
+        &self,
+        request: Request<v1::WatchAgentsRequest>,
+    ) -> Result<Response<Self::WatchAgentsStream>, Status> {
+        let labels = labels(request.into_inner().match_labels).map_err(CallError::from)?;
+        let mut told = Told {
+            labels,
+            agents: BTreeMap::new(),
+            begun: false,
+        };
+        Ok(Response::new(follow(Arc::clone(&self.0), move |context| {
+            told.look(context)
+        })))
+    }
+
+    async fn set_labels(
+        &self,
+        request: Request<v1::SetLabelsRequest>,
+    ) -> Result<Response<v1::SetLabelsResponse>, Status> {
+        let by = caller(&request);
+        let v1::SetLabelsRequest { agent, labels } = request.into_inner();
+        let set = commands::SetLabels {
+            agent: agent_name(&agent)?,
+            labels,
+        };
+        let ledger = &self.0.ledger;
+        let decided = ledger
+            .decide(|world, now| commands::set_labels(world, set.clone(), &by, now))
+            .await;
+        let name = decided.map_err(CallError::from)?.value;
+        Ok(Response::new(v1::SetLabelsResponse {
+            agent: self.agent(&name)?,
+        }))
+    }
+
+    async fn hold_agent(
+        &self,
+        request: Request<v1::HoldAgentRequest>,
+    ) -> Result<Response<v1::HoldAgentResponse>, Status> {
+        let by = caller(&request);
+        let v1::HoldAgentRequest {
+            agent,
+            reason,
+            expires_at,
+        } = request.into_inner();
+        let expires_at = expires_at.as_ref().map(from_timestamp);
+        let hold = commands::HoldAgent {
+            agent: agent_name(&agent)?,
+            reason,
+            expires_at,
+        };
+        let ledger = &self.0.ledger;
+        let decided = ledger
+            .decide(|world, now| commands::hold(world, hold.clone(), &by, now))
+            .await;
+        let name = decided.map_err(CallError::from)?.value;
+        Ok(Response::new(v1::HoldAgentResponse {
+            agent: self.agent(&name)?,
+        }))
+    }
+
+    async fn release_agent(
+        &self,
+        request: Request<v1::ReleaseAgentRequest>,
+    ) -> Result<Response<v1::ReleaseAgentResponse>, Status> {
+        let by = caller(&request);
+        let v1::ReleaseAgentRequest { agent, reason } = request.into_inner();
+        let name = agent_name(&agent)?;
+        let ledger = &self.0.ledger;
+        let decided = ledger
+            .decide(|world, now| commands::release(world, name.clone(), &reason, &by, now))
+            .await;
+        decided.map_err(CallError::from)?;
+        Ok(Response::new(v1::ReleaseAgentResponse {
+            agent: self.agent(&name)?,
+        }))
+    }
+
+    async fn refresh_agents(
+        &self,
+        request: Request<v1::RefreshAgentsRequest>,
+    ) -> Result<Response<v1::RefreshAgentsResponse>, Status> {
+        let by = caller(&request);
+        let patience = refresh::patience(request.metadata());
+        let answer = refresh::refresh(&self.0, request.into_inner(), &by, patience).await?;
+        Ok(Response::new(answer))
+    }
+
+    async fn revoke_agent(
+        &self,
+        request: Request<v1::RevokeAgentRequest>,
+    ) -> Result<Response<v1::RevokeAgentResponse>, Status> {
+        let by = caller(&request);
+        let v1::RevokeAgentRequest { agent, reason } = request.into_inner();
+        let name = agent_name(&agent)?;
+        let ledger = &self.0.ledger;
+        let decided = ledger
+            .decide(|world, now| commands::revoke_agent(world, name.clone(), &reason, &by, now))
+            .await;
+        decided.map_err(CallError::from)?;
+        self.0
+            .sessions
+            .end(&name, "the agent was revoked: enrol the machine anew");
+        Ok(Response::new(v1::RevokeAgentResponse {
+            agent: self.agent(&name)?,
+        }))
+    }
+
+    async fn remove_agent(
+        &self,
+        request: Request<v1::RemoveAgentRequest>,
+    ) -> Result<Response<v1::RemoveAgentResponse>, Status> {
+        let by = caller(&request);
+        let v1::RemoveAgentRequest { agent, reason } = request.into_inner();
+        let name = agent_name(&agent)?;
+        let ledger = &self.0.ledger;
+        let decided = ledger
+            .decide(|world, now| commands::remove_agent(world, name.clone(), &reason, &by, now))
+            .await;
+        decided.map_err(CallError::from)?;
+        self.0
+            .sessions
+            .end(&name, "the agent was removed: enrol the machine anew");
+        Ok(Response::new(v1::RemoveAgentResponse {}))
+    }
+}
+
+/// What a watch has said already.
+struct Told {
+    labels: LabelSelector,
+    agents: BTreeMap<AgentId, v1::Agent>,
+    begun: bool,
+}
+
+impl Told {
+    /// What is new, at most [`PART`] agents of it.
+    fn look(&mut self, context: &Context) -> Look<v1::WatchAgentsResponse> {
+        let mut news = v1::WatchAgentsResponse::default();
+        context.ledger.read(|world| {
+            let gone = |name: &&AgentId| {
+                world
+                    .agents
+                    .get(*name)
+                    .is_none_or(|found| !self.labels.matches(&found.labels))
+            };
+            let gone: Vec<_> = self.agents.keys().filter(gone).cloned().collect();
+            for name in gone {
+                self.agents.remove(&name);
+                news.removed.push(name.to_string());
+            }
+            for (name, found) in &world.agents {
+                if news.agents.len() == PART {
+                    break;
+                }
+                if self.labels.matches(&found.labels) {
+                    let now = agent(name, found);
+                    if self.agents.get(name) != Some(&now) {
+                        news.agents.push(now.clone());
+                        self.agents.insert(name.clone(), now);
+                    }
+                }
+            }
+        });
+        let first = !std::mem::replace(&mut self.begun, true);
+        match news.agents.len() {
+            PART => Look::More(news),
+            0 if news.removed.is_empty() && !first => Look::Same,
+            _ => Look::Say(news),
+        }
+    }
+}

@@ -1,0 +1,395 @@
+use std::sync::Arc;
+
+use pinion_model::{Actor, AgentId, PinNumber, RolloutId, Timestamp, WorkloadName};
+use pinion_proto::convert::{optional_text, or_empty, text, timestamp};
+use pinion_proto::v1;
+use pinion_proto::v1::rollout_service_server::RolloutService;
+use pinion_rollout::commands::{self, PlannedRollout, StartRollout, Steer};
+use pinion_rollout::{Outcome, Reason, Refusal, Strategy, World};
+use tonic::{Request, Response, Status};
+
+use super::convert::{rollouts, strategy};
+use super::watch::{Look, Watch, follow};
+use super::{CallError, Context, caller, page};
+
+/// Taking one pin to a set of agents, stage by stage.
+#[derive(Debug, Clone)]
+pub(super) struct RolloutApi(pub(super) Arc<Context>);
+
+type Command = fn(&World, Steer, &Actor, Timestamp) -> Result<Outcome<RolloutId>, Refusal>;
+
+impl RolloutApi {
+    /// What was asked for, over the workload's strategy or the named one.
+    fn strategy(
+        &self,
+        workload: &WorkloadName,
+        asked: Option<&v1::Strategy>,
+    ) -> Result<Strategy, CallError> {
+        let config = &self.0.config;
+        let asked = asked
+            .map(strategy::from_message)
+            .transpose()?
+            .unwrap_or_default();
+        let of_workload = config.workloads.get(workload).map(|entry| &entry.strategy);
+        let Some(name) = asked.name.as_ref().or(of_workload) else {
+            return Ok(asked);
+        };
+        let base = config.strategies.get(name).ok_or_else(|| {
+            let known: Vec<_> = config.strategies.keys().map(ToString::to_string).collect();
+            CallError::invalid(
+                "strategy.name",
+                format!(
+                    "must be one of {}; got {:?}",
+                    known.join(", "),
+                    name.as_str()
+                ),
+            )
+        })?;
+        Ok(strategy::over(base, asked))
+    }
+
+    fn start_of(&self, request: v1::StartRolloutRequest) -> Result<StartRollout, CallError> {
+        let workload: WorkloadName = text("workload", &request.workload)?;
+        if !self.0.config.workloads.contains_key(&workload) {
+            return Err(CallError::not_found("workload", workload));
+        }
+        Ok(StartRollout {
+            strategy: self.strategy(&workload, request.strategy.as_ref())?,
+            workload,
+            pin: (request.pin > 0).then_some(PinNumber(request.pin)),
+            agents: strategy::selector("agents", request.agents.as_ref())?,
+            reason: request.reason,
+        })
+    }
+
+    async fn steer(
+        &self,
+        by: &Actor,
+        rollout: &str,
+        reason: String,
+        command: Command,
+    ) -> Result<Option<v1::Rollout>, Status> {
+        let steer = Steer {
+            rollout: text("rollout", rollout).map_err(CallError::from)?,
+            reason,
+        };
+        let ledger = &self.0.ledger;
+        let decided = ledger
+            .decide(|world, now| command(world, steer.clone(), by, now))
+            .await;
+        decided.map_err(CallError::from)?;
+        Ok(Some(self.rollout(&steer.rollout)?))
+    }
+
+    /// A rollout as it stands now, members included.
+    fn rollout(&self, id: &RolloutId) -> Result<v1::Rollout, CallError> {
+        rollout(&self.0, id).ok_or_else(|| CallError::not_found("rollout", id))
+    }
+}
+
+fn rollout(context: &Context, id: &RolloutId) -> Option<v1::Rollout> {
+    let now = context.ledger.clock();
+    context.ledger.read(|world| {
+        world
+            .rollouts
+            .get(id)
+            .map(|rollout| rollouts::rollout(world, rollout, true, now))
+    })
+}
+
+#[tonic::async_trait]
+impl RolloutService for RolloutApi {
+    async fn plan_rollout(
+        &self,
+        request: Request<v1::PlanRolloutRequest>,
+    ) -> Result<Response<v1::PlanRolloutResponse>, Status> {
+        let v1::PlanRolloutRequest {
+            workload,
+            pin,
+            strategy,
+            agents,
+        } = request.into_inner();
+        let start = v1::StartRolloutRequest {
+            workload,
+            pin,
+            strategy,
+            agents,
+            reason: String::new(),
+        };
+        let start = self.start_of(start)?;
+        let now = self.0.ledger.clock();
+        let planned = self
+            .0
+            .ledger
+            .read(|world| commands::plan_rollout(world, &start, now));
+        Ok(Response::new(
+            planned.map(planned_message).map_err(CallError::from)?,
+        ))
+    }
+
+    async fn start_rollout(
+        &self,
+        request: Request<v1::StartRolloutRequest>,
+    ) -> Result<Response<v1::StartRolloutResponse>, Status> {
+        let by = caller(&request);
+        let start = self.start_of(request.into_inner())?;
+        let ledger = &self.0.ledger;
+        let decided = ledger
+            .decide(|world, now| commands::start_rollout(world, start.clone(), &by, now))
+            .await;
+        let started = decided.map_err(CallError::from)?.value;
+        Ok(Response::new(v1::StartRolloutResponse {
+            rollout: Some(self.rollout(&started.id)?),
+        }))
+    }
+
+    async fn get_rollout(
+        &self,
+        request: Request<v1::GetRolloutRequest>,
+    ) -> Result<Response<v1::GetRolloutResponse>, Status> {
+        let id = text("rollout", &request.into_inner().rollout).map_err(CallError::from)?;
+        Ok(Response::new(v1::GetRolloutResponse {
+            rollout: Some(self.rollout(&id)?),
+        }))
+    }
+
+    async fn list_rollouts(
+        &self,
+        request: Request<v1::ListRolloutsRequest>,
+    ) -> Result<Response<v1::ListRolloutsResponse>, Status> {
+        let request = request.into_inner();
+        let workload: Option<WorkloadName> =
+            optional_text("workload", &request.workload).map_err(CallError::from)?;
+        let size = page::size(request.page_size)?;
+        let after: Option<RolloutId> =
+            optional_text("page_token", &request.page_token).map_err(|_| page::invalid_token())?;
+        let now = self.0.ledger.clock();
+        let (rollouts, more) = self.0.ledger.read(|world| {
+            let mut newest: Vec<_> = world
+                .rollouts
+                .values()
+                .filter(|rollout| {
+                    workload
+                        .as_ref()
+                        .is_none_or(|name| rollout.workload == *name)
+                })
+                .collect();
+            newest.sort_by(|a, b| (b.started.at, &b.id).cmp(&(a.started.at, &a.id)));
+            let from = after.and_then(|id| newest.iter().position(|rollout| rollout.id == id));
+            let page = newest.into_iter().skip(from.map_or(0, |at| at + 1));
+            page::cut(
+                page.map(|rollout| rollouts::rollout(world, rollout, false, now)),
+                size,
+            )
+        });
+        let next = rollouts
+            .last()
+            .filter(|_| more)
+            .map(|rollout| rollout.id.clone());
+        Ok(Response::new(v1::ListRolloutsResponse {
+            rollouts,
+            next_page_token: next.unwrap_or_default(),
+        }))
+    }
+
+    type WatchRolloutStream = Watch<v1::WatchRolloutResponse>;
+
+    async fn watch_rollout(
+        &self,
+        request: Request<v1::WatchRolloutRequest>,
+    ) -> Result<Response<Self::WatchRolloutStream>, Status> {
+        let id: RolloutId =
+            text("rollout", &request.into_inner().rollout).map_err(CallError::from)?;
+        self.rollout(&id)?;
+        let mut last = None;
+        Ok(Response::new(follow(Arc::clone(&self.0), move |context| {
+            let Some(now) = rollout(context, &id) else {
+                return Look::Fail(CallError::not_found("rollout", &id).into());
+            };
+            if last.as_ref() == Some(&now) {
+                return Look::Same;
+            }
+            last = Some(now.clone());
+            let terminal =
+                v1::RolloutPhase::known(now.phase).is_some_and(|phase| phase.is_terminal());
+            let message = v1::WatchRolloutResponse { rollout: Some(now) };
+            if terminal {
+                Look::Last(message)
+            } else {
+                Look::Say(message)
+            }
+        })))
+    }
+
+    async fn explain_rollout(
+        &self,
+        request: Request<v1::ExplainRolloutRequest>,
+    ) -> Result<Response<v1::ExplainRolloutResponse>, Status> {
+        let request = request.into_inner();
+        let id: RolloutId = text("rollout", &request.rollout).map_err(CallError::from)?;
+        let agent: Option<AgentId> =
+            optional_text("agent", &request.agent).map_err(CallError::from)?;
+        let now = self.0.ledger.clock();
+        let answer = self
+            .0
+            .ledger
+            .read(|world| explain(world, &id, agent.as_ref(), now));
+        Ok(Response::new(answer?))
+    }
+
+    async fn approve_stage(
+        &self,
+        request: Request<v1::ApproveStageRequest>,
+    ) -> Result<Response<v1::ApproveStageResponse>, Status> {
+        let by = caller(&request);
+        let v1::ApproveStageRequest {
+            rollout,
+            stage,
+            reason,
+        } = request.into_inner();
+        let approve = commands::Approve {
+            rollout: text("rollout", &rollout).map_err(CallError::from)?,
+            stage: optional_text("stage", &stage).map_err(CallError::from)?,
+            reason,
+        };
+        let ledger = &self.0.ledger;
+        let decided = ledger
+            .decide(|world, now| commands::approve(world, approve.clone(), &by, now))
+            .await;
+        decided.map_err(CallError::from)?;
+        Ok(Response::new(v1::ApproveStageResponse {
+            rollout: Some(self.rollout(&approve.rollout)?),
+        }))
+    }
+
+    async fn pause_rollout(
+        &self,
+        request: Request<v1::PauseRolloutRequest>,
+    ) -> Result<Response<v1::PauseRolloutResponse>, Status> {
+        let by = caller(&request);
+        let v1::PauseRolloutRequest { rollout, reason } = request.into_inner();
+        let rollout = self.steer(&by, &rollout, reason, commands::pause).await?;
+        Ok(Response::new(v1::PauseRolloutResponse { rollout }))
+    }
+
+    async fn resume_rollout(
+        &self,
+        request: Request<v1::ResumeRolloutRequest>,
+    ) -> Result<Response<v1::ResumeRolloutResponse>, Status> {
+        let by = caller(&request);
+        let v1::ResumeRolloutRequest { rollout, reason } = request.into_inner();
+        let rollout = self.steer(&by, &rollout, reason, commands::resume).await?;
+        Ok(Response::new(v1::ResumeRolloutResponse { rollout }))
+    }
+
+    async fn abort_rollout(
+        &self,
+        request: Request<v1::AbortRolloutRequest>,
+    ) -> Result<Response<v1::AbortRolloutResponse>, Status> {
+        let by = caller(&request);
+        let v1::AbortRolloutRequest { rollout, reason } = request.into_inner();
+        let rollout = self.steer(&by, &rollout, reason, commands::abort).await?;
+        Ok(Response::new(v1::AbortRolloutResponse { rollout }))
+    }
+
+    async fn roll_back(
+        &self,
+        request: Request<v1::RollBackRequest>,
+    ) -> Result<Response<v1::RollBackResponse>, Status> {
+        let by = caller(&request);
+        let v1::RollBackRequest { rollout, reason } = request.into_inner();
+        let rollout = self
+            .steer(&by, &rollout, reason, commands::roll_back)
+            .await?;
+        Ok(Response::new(v1::RollBackResponse { rollout }))
+    }
+
+    async fn retry_agents(
+        &self,
+        request: Request<v1::RetryAgentsRequest>,
+    ) -> Result<Response<v1::RetryAgentsResponse>, Status> {
+        let by = caller(&request);
+        let v1::RetryAgentsRequest {
+            rollout,
+            agents,
+            reason,
+        } = request.into_inner();
+        let agents = agents
+            .iter()
+            .enumerate()
+            .map(|(n, agent)| text(&format!("agents[{n}]"), agent));
+        let retry = commands::RetryAgents {
+            rollout: text("rollout", &rollout).map_err(CallError::from)?,
+            agents: agents.collect::<Result<_, _>>().map_err(CallError::from)?,
+            reason,
+        };
+        let ledger = &self.0.ledger;
+        let decided = ledger
+            .decide(|world, now| commands::retry(world, retry.clone(), &by, now))
+            .await;
+        let retried = decided.map_err(CallError::from)?.value;
+        Ok(Response::new(v1::RetryAgentsResponse {
+            rollout: Some(self.rollout(&retry.rollout)?),
+            retried: retried.iter().map(ToString::to_string).collect(),
+        }))
+    }
+}
+
+fn explain(
+    world: &World,
+    id: &RolloutId,
+    agent: Option<&AgentId>,
+    now: Timestamp,
+) -> Result<v1::ExplainRolloutResponse, CallError> {
+    if !world.rollouts.contains_key(id) {
+        return Err(CallError::not_found("rollout", id));
+    }
+    let reasons = match agent {
+        None => pinion_rollout::explain_all(world, id, now),
+        Some(agent) if !world.agents.contains_key(agent) => {
+            return Err(CallError::not_found("agent", agent));
+        }
+        Some(agent) => pinion_rollout::explain(world, id, agent, now)
+            .into_iter()
+            .map(|reason| (agent.clone(), reason))
+            .collect(),
+    };
+    Ok(v1::ExplainRolloutResponse {
+        summary: pinion_rollout::summary(world, id, now),
+        agents: reasons.into_iter().map(explanation).collect(),
+    })
+}
+
+fn explanation((agent, reason): (AgentId, Reason)) -> v1::Explanation {
+    v1::Explanation {
+        agent: agent.to_string(),
+        stage: or_empty(reason.stage.as_ref()),
+        reason: reason.word.to_owned(),
+        detail: reason.detail,
+        since: Some(timestamp(reason.since)),
+    }
+}
+
+fn planned_message(planned: PlannedRollout) -> v1::PlanRolloutResponse {
+    let agent = |agent: commands::PlannedAgent| v1::PlannedAgent {
+        agent: agent.agent.to_string(),
+        running: agent.running.iter().map(ToString::to_string).collect(),
+        blocker: agent.blocker,
+    };
+    let stage = |stage: commands::PlannedStage| v1::PlannedStage {
+        name: stage.name.to_string(),
+        agents: stage.agents.into_iter().map(agent).collect(),
+        approval: strategy::approval_message(stage.approval).into(),
+        max_in_flight: stage.max_in_flight,
+        failure_budget: stage.failure_budget,
+    };
+    v1::PlanRolloutResponse {
+        workload: planned.workload.to_string(),
+        pin: planned.pin.0,
+        digest: planned.digest.to_string(),
+        stages: planned.stages.into_iter().map(stage).collect(),
+        blockers: planned.blockers,
+        supersedes: or_empty(planned.supersedes.as_ref()),
+        strategy: Some(strategy::spec(&planned.spec)),
+    }
+}

@@ -1,0 +1,179 @@
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use pinion_model::parse_duration;
+
+use super::UsageError;
+use crate::config::Config;
+use crate::identity::ServerName;
+use crate::serve::{Advertised, HttpTls, Settings};
+
+/// Arguments of `serve`.
+#[derive(Debug, clap::Args)]
+pub struct ServeArgs {
+    /// Holds everything: the database, the authority, the first operator's key.
+    #[arg(long, env = "PINION_DATA_DIR", value_name = "DIR")]
+    data_dir: PathBuf,
+    /// Registries, workloads and strategies; without it, the built-in catalog.
+    #[arg(long, env = "PINION_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Replaces the default registry's prefix.
+    #[arg(long, env = "MOLECULE_IMAGE_REGISTRY", value_name = "PREFIX")]
+    image_registry: Option<String>,
+    /// Where agents enrol and stay connected (mutual TLS). Port 0 takes a free one.
+    #[arg(
+        long,
+        env = "PINION_AGENTS_LISTEN",
+        value_name = "ADDR",
+        default_value = "0.0.0.0:7443"
+    )]
+    agents_listen: SocketAddr,
+    /// Where operators call (mutual TLS, or an API token).
+    #[arg(
+        long,
+        env = "PINION_OPERATORS_LISTEN",
+        value_name = "ADDR",
+        default_value = "127.0.0.1:7444"
+    )]
+    operators_listen: SocketAddr,
+    /// Where pipelines and monitoring call. Anything but loopback needs TLS.
+    #[arg(
+        long,
+        env = "PINION_HTTP_LISTEN",
+        value_name = "ADDR",
+        default_value = "127.0.0.1:7480"
+    )]
+    http_listen: SocketAddr,
+    /// How agents reach this coordinator; stands in enrolment tokens and in the
+    /// server certificate. Repeat it for more than one, the best first. Without
+    /// it: the agents' address if it is specific, else this machine's name.
+    #[arg(
+        long,
+        env = "PINION_ADVERTISE",
+        value_name = "HOST:PORT",
+        value_delimiter = ','
+    )]
+    advertise: Vec<Advertised>,
+    /// Certificate chain (PEM) of the HTTP listener.
+    #[arg(
+        long,
+        env = "PINION_HTTP_TLS_CERT",
+        value_name = "FILE",
+        requires = "http_tls_key"
+    )]
+    http_tls_cert: Option<PathBuf>,
+    /// Its private key (PEM).
+    #[arg(
+        long,
+        env = "PINION_HTTP_TLS_KEY",
+        value_name = "FILE",
+        requires = "http_tls_cert"
+    )]
+    http_tls_key: Option<PathBuf>,
+    /// "own": the HTTP listener shows the coordinator's own certificate.
+    #[arg(long, env = "PINION_HTTP_TLS", value_name = "own", value_parser = ["own"], conflicts_with = "http_tls_cert")]
+    http_tls: Option<String>,
+    /// How often agents say that they are there; three missed make one offline.
+    #[arg(long, env = "PINION_HEARTBEAT", value_name = "DURATION", default_value = "10s", value_parser = heartbeat)]
+    heartbeat: Duration,
+    /// How long agents may take to leave when the coordinator stops; each gets
+    /// a random share of it before it comes back.
+    #[arg(long, env = "PINION_DRAIN", value_name = "DURATION", default_value = "5s", value_parser = drain)]
+    drain: Duration,
+    /// An API token of role promoter for pipelines.
+    #[arg(long, env = "CP_ADMIN_API_TOKEN", hide = true, hide_env_values = true)]
+    admin_api_token: Option<String>,
+}
+
+fn heartbeat(text: &str) -> Result<Duration, String> {
+    let period = parse_duration(text).map_err(|error| error.to_string())?;
+    if (Duration::from_millis(100)..=Duration::from_secs(300)).contains(&period) {
+        return Ok(period);
+    }
+    Err("must be from 100ms to 5m".to_owned())
+}
+
+fn drain(text: &str) -> Result<Duration, String> {
+    let limit = parse_duration(text).map_err(|error| error.to_string())?;
+    if limit <= Duration::from_secs(300) {
+        return Ok(limit);
+    }
+    Err("must be at most 5m".to_owned())
+}
+
+impl ServeArgs {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        let settings = self.settings()?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .context("start the runtime")?;
+        runtime.block_on(crate::serve::run(settings))
+    }
+
+    /// Checks everything that can be checked before a port opens.
+    ///
+    /// # Errors
+    ///
+    /// If the configuration or a flag cannot be used.
+    pub fn settings(self) -> Result<Settings, UsageError> {
+        let prefix = self
+            .image_registry
+            .as_deref()
+            .filter(|prefix| !prefix.is_empty());
+        let config = Config::load(self.config.as_deref(), prefix)?;
+        let http_tls = match (self.http_tls_cert, self.http_tls_key, self.http_tls) {
+            (Some(cert), Some(key), _) => Some(HttpTls::Files { cert, key }),
+            (_, _, Some(_)) => Some(HttpTls::Own),
+            _ => None,
+        };
+        if http_tls.is_none() && !self.http_listen.ip().is_loopback() {
+            return Err(UsageError::Flag {
+                flag: "--http-listen",
+                message: format!(
+                    "{} is not loopback, and API tokens would cross the network in the clear: \
+                     add --http-tls own, or --http-tls-cert FILE --http-tls-key FILE, or listen on 127.0.0.1",
+                    self.http_listen
+                ),
+            });
+        }
+        Ok(Settings {
+            data_dir: self.data_dir,
+            config,
+            names: names(
+                &self.advertise,
+                &[self.agents_listen, self.operators_listen, self.http_listen],
+            ),
+            advertise: self.advertise,
+            agents_listen: self.agents_listen,
+            operators_listen: self.operators_listen,
+            http_listen: self.http_listen,
+            http_tls,
+            heartbeat: self.heartbeat,
+            drain: self.drain,
+            admin_api_token: self.admin_api_token.filter(|token| !token.is_empty()),
+        })
+    }
+}
+
+/// What the server certificate is good for: every advertised host, loopback,
+/// this machine's name, and every listen address that is specific.
+fn names(advertise: &[Advertised], listen: &[SocketAddr]) -> BTreeSet<ServerName> {
+    let loopback = [
+        ServerName::Dns("localhost".to_owned()),
+        ServerName::Ip(Ipv4Addr::LOCALHOST.into()),
+    ];
+    let specific = |address: &SocketAddr| -> Option<IpAddr> {
+        (!address.ip().is_unspecified()).then(|| address.ip())
+    };
+    let mut names = BTreeSet::from(loopback);
+    names.extend(advertise.iter().map(|at| ServerName::from_host(&at.host)));
+    names.extend(listen.iter().filter_map(specific).map(ServerName::Ip));
+    if advertise.is_empty() && listen[0].ip().is_unspecified() {
+        names.insert(ServerName::from_host(&crate::serve::hostname()));
+    }
+    names
+}

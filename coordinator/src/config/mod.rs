@@ -1,0 +1,142 @@
+//! The configuration: registries, the catalog of workloads, strategies.
+//!
+//! Owns reading and checking it, whole, before anything is opened. Every
+//! error names the file, the key and what is allowed; an unknown key is
+//! refused with the nearest known one.
+//!
+//! ```text
+//!   coordinator.toml (or default.toml) + MOLECULE_IMAGE_REGISTRY ─▶ Config
+//! ```
+
+mod catalog;
+mod error;
+mod section;
+mod strategy;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use pinion_model::{Image, RegistryName, StrategyName, WorkloadName};
+use pinion_rollout::Strategy;
+use toml::Table;
+
+pub use error::ConfigError;
+
+use crate::identity::TrustDomain;
+use section::Section;
+
+/// The catalog that is used without a file.
+const DEFAULT: &str = include_str!("default.toml");
+const DEFAULT_NAME: &str = "the built-in configuration";
+const KEYS: [&str; 5] = [
+    "trust_domain",
+    "default_registry",
+    "registry",
+    "workload",
+    "strategy",
+];
+
+/// A checked configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Stands in the names of a new authority.
+    pub trust_domain: TrustDomain,
+    /// The registry whose images are tried first.
+    pub default_registry: RegistryName,
+    /// Registry to what stands before a repository's path, such as
+    /// `ghcr.io/molecule-ai`.
+    pub registries: BTreeMap<RegistryName, String>,
+    /// What can be promoted.
+    pub workloads: BTreeMap<WorkloadName, Workload>,
+    /// How rollouts go, by name; `default` is always there.
+    pub strategies: BTreeMap<StrategyName, Strategy>,
+}
+
+/// One workload of the catalog.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Workload {
+    /// Where its images are: in the default registry first, then by name.
+    pub images: Vec<Image>,
+    /// Whether promoting starts a rollout.
+    pub auto: bool,
+    /// How its rollouts go; a name of [`Config::strategies`].
+    pub strategy: StrategyName,
+    /// The tag that agents keep on the chosen digest.
+    pub local_tag: String,
+}
+
+impl Config {
+    /// Reads `file`, or the built-in configuration without one;
+    /// `registry_prefix` (`MOLECULE_IMAGE_REGISTRY`) replaces the default
+    /// registry's prefix.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read, or anything in it cannot be used.
+    pub fn load(file: Option<&Path>, registry_prefix: Option<&str>) -> Result<Self, ConfigError> {
+        let Some(path) = file else {
+            return Self::parse(DEFAULT_NAME, DEFAULT, registry_prefix);
+        };
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+            file: name.clone(),
+            source,
+        })?;
+        Self::parse(&name, &text, registry_prefix)
+    }
+
+    /// Reads `text`, which came from what errors call `file`.
+    ///
+    /// # Errors
+    ///
+    /// If it is no TOML, or anything in it cannot be used.
+    pub fn parse(
+        file: &str,
+        text: &str,
+        registry_prefix: Option<&str>,
+    ) -> Result<Self, ConfigError> {
+        let table: Table = text
+            .parse()
+            .map_err(|error: toml::de::Error| ConfigError::Syntax {
+                file: file.to_owned(),
+                message: error.to_string().trim_end().to_owned(),
+            })?;
+        let root = Section::new(file, "", &table, &KEYS)?;
+        let (default_registry, registries) = catalog::registries(file, &root, registry_prefix)?;
+        let strategies = strategies(file, &root)?;
+        let workloads =
+            catalog::workloads(file, &root, &default_registry, &registries, &strategies)?;
+        let trust_domain = root.parsed("trust_domain")?.unwrap_or_default();
+        Ok(Self {
+            trust_domain,
+            default_registry,
+            registries,
+            workloads,
+            strategies,
+        })
+    }
+}
+
+fn strategies(
+    file: &str,
+    root: &Section<'_>,
+) -> Result<BTreeMap<StrategyName, Strategy>, ConfigError> {
+    let default: StrategyName = "default".parse().expect("\"default\" is a name");
+    let built_in = Strategy {
+        name: Some(default.clone()),
+        ..Strategy::default()
+    };
+    let mut strategies = BTreeMap::from([(default, built_in)]);
+    if let Some(table) = root.table("strategy")? {
+        let section = Section::open(file, "strategy", table);
+        for (key, table) in section.children()? {
+            let name: StrategyName = section.parse(key, key)?;
+            let strategy = strategy::read(file, section.below(key), name.clone(), table)?;
+            strategies.insert(name, strategy);
+        }
+    }
+    Ok(strategies)
+}
+
+#[cfg(test)]
+mod tests;

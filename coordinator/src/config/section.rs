@@ -1,0 +1,270 @@
+//! Reading one table of a TOML file, key by key, so that every error can name
+//! the file, the key and what is allowed.
+
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+use std::time::Duration;
+
+use pinion_model::{ParseError, parse_duration};
+use toml::{Table, Value};
+
+use super::ConfigError;
+
+/// One table, where it stands, and which keys it may have.
+pub(super) struct Section<'a> {
+    file: &'a str,
+    path: String,
+    table: &'a Table,
+}
+
+impl<'a> Section<'a> {
+    /// A table that may have the keys in `known` alone.
+    pub(super) fn new(
+        file: &'a str,
+        path: impl Into<String>,
+        table: &'a Table,
+        known: &[&str],
+    ) -> Result<Self, ConfigError> {
+        let section = Self::open(file, path, table);
+        for key in table.keys() {
+            if !known.contains(&key.as_str()) {
+                return Err(section.error(key, unknown(key, known)));
+            }
+        }
+        Ok(section)
+    }
+
+    /// A table whose keys are names.
+    pub(super) fn open(file: &'a str, path: impl Into<String>, table: &'a Table) -> Self {
+        Self {
+            file,
+            path: path.into(),
+            table,
+        }
+    }
+
+    /// An error about `key` of this table; `""` is the table itself.
+    pub(super) fn error(&self, key: &str, message: impl Into<String>) -> ConfigError {
+        ConfigError::Key {
+            file: self.file.to_owned(),
+            key: self.path_of(key),
+            message: message.into(),
+        }
+    }
+
+    fn path_of(&self, key: &str) -> String {
+        match (self.path.is_empty(), key.is_empty()) {
+            (true, true) => "the file".to_owned(),
+            (true, false) => key.to_owned(),
+            (false, true) => self.path.clone(),
+            (false, false) => format!("{}.{key}", self.path),
+        }
+    }
+
+    fn wrong_kind(&self, key: &str, wanted: &str, value: &Value) -> ConfigError {
+        self.error(key, format!("must be {wanted}; got {}", shown(value)))
+    }
+
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.table.contains_key(key)
+    }
+
+    pub(super) fn text(&self, key: &str) -> Result<Option<&'a str>, ConfigError> {
+        match self.table.get(key) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(other) => Err(self.wrong_kind(key, "a string", other)),
+        }
+    }
+
+    /// A string that is one of the model's words.
+    pub(super) fn parsed<T: FromStr<Err = ParseError>>(
+        &self,
+        key: &str,
+    ) -> Result<Option<T>, ConfigError> {
+        self.text(key)?
+            .map(|text| self.parse(key, text))
+            .transpose()
+    }
+
+    /// `text`, which stands at `key`, as one of the model's words.
+    pub(super) fn parse<T: FromStr<Err = ParseError>>(
+        &self,
+        key: &str,
+        text: &str,
+    ) -> Result<T, ConfigError> {
+        text.parse()
+            .map_err(|error: ParseError| self.error(key, error.to_string()))
+    }
+
+    pub(super) fn required<T>(
+        &self,
+        key: &str,
+        value: Option<T>,
+        what: &str,
+    ) -> Result<T, ConfigError> {
+        value.ok_or_else(|| self.error(key, format!("is missing; it must be {what}")))
+    }
+
+    /// A string out of a closed set.
+    pub(super) fn word<T: Copy>(
+        &self,
+        key: &str,
+        words: &[(&str, T)],
+    ) -> Result<Option<T>, ConfigError> {
+        let Some(text) = self.text(key)? else {
+            return Ok(None);
+        };
+        if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
+            return Ok(Some(*value));
+        }
+        let allowed: Vec<_> = words.iter().map(|(word, _)| format!("{word:?}")).collect();
+        Err(self.error(
+            key,
+            format!("must be one of {}; got {text:?}", allowed.join(", ")),
+        ))
+    }
+
+    pub(super) fn duration(&self, key: &str) -> Result<Option<Duration>, ConfigError> {
+        let Some(value) = self.table.get(key) else {
+            return Ok(None);
+        };
+        let Value::String(text) = value else {
+            return Err(self.wrong_kind(key, "a duration in quotes, such as \"5m\"", value));
+        };
+        parse_duration(text)
+            .map(Some)
+            .map_err(|error| self.error(key, error.to_string()))
+    }
+
+    pub(super) fn integer(
+        &self,
+        key: &str,
+        range: RangeInclusive<u32>,
+    ) -> Result<Option<u32>, ConfigError> {
+        let Some(value) = self.table.get(key) else {
+            return Ok(None);
+        };
+        value
+            .as_integer()
+            .and_then(|number| u32::try_from(number).ok())
+            .filter(|number| range.contains(number))
+            .map(Some)
+            .ok_or_else(|| {
+                let wanted = format!("a number from {} to {}", range.start(), range.end());
+                self.wrong_kind(key, &wanted, value)
+            })
+    }
+
+    /// `3` or `"10%"`: `Ok(n)` machines or `Err(percent)`.
+    pub(super) fn amount(&self, key: &str) -> Result<Option<Result<u32, u32>>, ConfigError> {
+        let Some(value) = self.table.get(key) else {
+            return Ok(None);
+        };
+        let count = value
+            .as_integer()
+            .and_then(|number| u32::try_from(number).ok())
+            .map(Ok);
+        let percent = || {
+            let number = value.as_str()?.strip_suffix('%')?.trim();
+            number
+                .parse()
+                .ok()
+                .filter(|percent| *percent <= 100)
+                .map(Err)
+        };
+        count.or_else(percent).map(Some).ok_or_else(|| {
+            self.wrong_kind(
+                key,
+                "a number of machines, or a share such as \"10%\"",
+                value,
+            )
+        })
+    }
+
+    pub(super) fn flag(&self, key: &str) -> Result<Option<bool>, ConfigError> {
+        match self.table.get(key) {
+            None => Ok(None),
+            Some(Value::Boolean(flag)) => Ok(Some(*flag)),
+            Some(other) => Err(self.wrong_kind(key, "true or false", other)),
+        }
+    }
+
+    pub(super) fn table(&self, key: &str) -> Result<Option<&'a Table>, ConfigError> {
+        match self.table.get(key) {
+            None => Ok(None),
+            Some(Value::Table(table)) => Ok(Some(table)),
+            Some(other) => Err(self.wrong_kind(key, "a table", other)),
+        }
+    }
+
+    pub(super) fn tables(&self, key: &str) -> Result<Option<Vec<&'a Table>>, ConfigError> {
+        let Some(value) = self.table.get(key) else {
+            return Ok(None);
+        };
+        let wrong = || self.wrong_kind(key, "a list of tables", value);
+        let list = value.as_array().ok_or_else(wrong)?;
+        list.iter()
+            .map(|item| item.as_table().ok_or_else(wrong))
+            .collect::<Result<_, _>>()
+            .map(Some)
+    }
+
+    /// Every key with its string, for tables whose keys are names.
+    pub(super) fn texts(&self) -> Result<Vec<(&'a str, &'a str)>, ConfigError> {
+        self.table
+            .iter()
+            .map(|(key, value)| match value {
+                Value::String(text) => Ok((key.as_str(), text.as_str())),
+                other => Err(self.wrong_kind(key, "a string", other)),
+            })
+            .collect()
+    }
+
+    /// Every key with its table, for tables whose keys are names.
+    pub(super) fn children(&self) -> Result<Vec<(&'a str, &'a Table)>, ConfigError> {
+        self.table
+            .iter()
+            .map(|(key, value)| match value {
+                Value::Table(table) => Ok((key.as_str(), table)),
+                other => Err(self.wrong_kind(key, "a table", other)),
+            })
+            .collect()
+    }
+
+    /// The path of a table below this one.
+    pub(super) fn below(&self, key: &str) -> String {
+        self.path_of(key)
+    }
+}
+
+fn unknown(key: &str, known: &[&str]) -> String {
+    let nearest = nearest(key, known.iter().copied());
+    let meant = nearest
+        .map(|word| format!("; did you mean {word:?}?"))
+        .unwrap_or_default();
+    format!("is no key here{meant} Known are: {}", known.join(", "))
+        .replace("here Known", "here. Known")
+}
+
+/// The word of `known` that `key` most likely means, if any is near.
+pub(super) fn nearest<'k>(key: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
+    known
+        .map(|word| (strsim::damerau_levenshtein(key, word), word))
+        .filter(|(distance, word)| *distance <= 1 + word.len() / 3)
+        .min()
+        .map(|(_, word)| word)
+}
+
+/// A value as an error shows it: short, on one line.
+fn shown(value: &Value) -> String {
+    let mut text: String = value
+        .to_string()
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
+    if text.len() > 80 {
+        text = text.chars().take(80).collect::<String>() + "…";
+    }
+    text
+}

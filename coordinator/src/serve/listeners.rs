@@ -1,0 +1,288 @@
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use metrics_exporter_prometheus::PrometheusHandle;
+use rustls::ServerConfig;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::renewal::Shown;
+use super::{Face, HttpTls, Pki, Settings, address, grpc};
+use crate::api::{self, AuthLayer, Context};
+use crate::authentication::Authenticator;
+use crate::http::{self, Http, Readiness};
+use crate::identity::client_verifier;
+use crate::ledger::Ledger;
+use crate::listen::{HandshakeError, Limits, Listener, OnRefused, Transport};
+use crate::reconciler;
+use crate::sessions::{SessionSettings, Sessions};
+use crate::store::RefusedCall;
+
+/// How long streams may take to end after they were told to.
+const LEAVE: Duration = Duration::from_secs(10);
+
+/// Three sockets that accept nothing yet.
+#[derive(Debug)]
+pub struct Bound {
+    agents: Listener,
+    operators: Listener,
+    http: Listener,
+}
+
+/// A coordinator at work.
+#[derive(Debug)]
+pub struct Running {
+    /// Where agents come.
+    pub agents: SocketAddr,
+    /// Where operators come.
+    pub operators: SocketAddr,
+    /// Where HTTP clients come.
+    pub http: SocketAddr,
+    sessions: Arc<Sessions>,
+    readiness: Arc<Readiness>,
+    ledger: Arc<Ledger>,
+    parts: JoinSet<&'static str>,
+    stop: CancellationToken,
+}
+
+impl Bound {
+    /// Binds all three.
+    ///
+    /// # Errors
+    ///
+    /// If one of them cannot be bound; it is named.
+    pub async fn bind(settings: &Settings) -> anyhow::Result<Self> {
+        let bind = async |flag: &str, address: SocketAddr| {
+            Listener::bind(address)
+                .await
+                .with_context(|| format!("listen on {address} ({flag})"))
+        };
+        Ok(Self {
+            agents: bind("--agents-listen", settings.agents_listen).await?,
+            operators: bind("--operators-listen", settings.operators_listen).await?,
+            http: bind("--http-listen", settings.http_listen).await?,
+        })
+    }
+
+    /// Serves on all three. `stop` ends it at once; [`Running::stop`] ends it well.
+    ///
+    /// # Errors
+    ///
+    /// If the server certificate cannot be used.
+    pub fn start(
+        self,
+        settings: &Settings,
+        http_tls: Option<Arc<ServerConfig>>,
+        pki: Pki,
+        ledger: Arc<Ledger>,
+        metrics: PrometheusHandle,
+        stop: CancellationToken,
+    ) -> anyhow::Result<Running> {
+        let config = Arc::new(settings.config.clone());
+        let authenticator =
+            Authenticator::new(Arc::clone(&ledger), settings.admin_api_token.as_deref());
+        let sessions = sessions(settings, &ledger);
+        let context = Arc::new(Context {
+            ledger: Arc::clone(&ledger),
+            config: Arc::clone(&config),
+            authority: Arc::clone(&pki.authority),
+            addresses: address::addresses(&settings.advertise, self.agents.address()),
+            sessions: Arc::clone(&sessions),
+            stop: stop.clone(),
+        });
+        let verifier = client_verifier(&pki.authority).context("trust our own authority")?;
+        let domain = pki.authority.domain().clone();
+        let shown = Shown::new(
+            pki.authority,
+            pki.dir,
+            settings.names.clone(),
+            verifier,
+            pki.server,
+        )?;
+        let readiness = Arc::new(Readiness::default());
+        let mut running = Running {
+            agents: self.agents.address(),
+            operators: self.operators.address(),
+            http: self.http.address(),
+            sessions,
+            readiness: Arc::clone(&readiness),
+            ledger: Arc::clone(&ledger),
+            parts: JoinSet::new(),
+            stop,
+        };
+        let mutual = || Transport::MutualTls(shown.mutual(), domain.clone());
+        running.grpc(
+            Face::Agents,
+            self.agents,
+            mutual(),
+            &context,
+            &authenticator,
+        );
+        running.grpc(
+            Face::Operators,
+            self.operators,
+            mutual(),
+            &context,
+            &authenticator,
+        );
+        let transport = match (&settings.http_tls, http_tls) {
+            (None, _) => Transport::Plain,
+            (Some(HttpTls::Files { .. }), Some(config)) => Transport::Tls(watch::channel(config).1),
+            (Some(_), _) => Transport::Tls(shown.web()),
+        };
+        let http = Http {
+            ledger,
+            config,
+            authenticator,
+            metrics,
+            readiness,
+        };
+        running.web(self.http, transport, http);
+        running.reconcile();
+        running.renew(shown);
+        Ok(running)
+    }
+}
+
+fn sessions(settings: &Settings, ledger: &Arc<Ledger>) -> Arc<Sessions> {
+    let catalog = api::catalog(&settings.config);
+    let kept = SessionSettings {
+        heartbeat_period: settings.heartbeat,
+        ..SessionSettings::default()
+    };
+    Sessions::new(Arc::clone(ledger), kept, Arc::new(move || catalog.clone()))
+}
+
+impl Running {
+    /// What is printed once everything listens.
+    #[must_use]
+    pub fn ready_line(&self) -> String {
+        format!(
+            "ready agents={} operators={} http={}",
+            self.agents, self.operators, self.http
+        )
+    }
+
+    fn grpc(
+        &mut self,
+        face: Face,
+        listener: Listener,
+        transport: Transport,
+        context: &Arc<Context>,
+        authenticator: &Authenticator,
+    ) {
+        let name = match face {
+            Face::Agents => "the agents' listener",
+            Face::Operators => "the operators' listener",
+        };
+        let refused = on_refused(name, &self.ledger);
+        let connections = listener.accept(transport, face.limits(), refused, self.stop.clone());
+        let auth = AuthLayer::new(
+            authenticator.clone(),
+            Arc::clone(&self.ledger),
+            face.takes_tokens(),
+        );
+        let routes = api::routes(context, face.messages());
+        let served = grpc::serve(face, routes, auth, connections, self.stop.clone());
+        self.parts.spawn(async move {
+            if let Err(error) = served.await {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    listener = name,
+                    "a listener failed"
+                );
+            }
+            name
+        });
+    }
+
+    fn web(&mut self, listener: Listener, transport: Transport, http: Http) {
+        let limits = Limits {
+            connections: 1_000,
+            handshakes: 64,
+            handshake_timeout: Duration::from_secs(5),
+            anonymous_life: None,
+        };
+        let refused = on_refused("the HTTP listener", &self.ledger);
+        let connections = listener.accept(transport, limits, refused, self.stop.clone());
+        let served = http::serve(connections, http::router(http), self.stop.clone());
+        self.parts.spawn(async move {
+            served.await;
+            "the HTTP listener"
+        });
+    }
+
+    fn reconcile(&mut self) {
+        let (readiness, stop) = (Arc::clone(&self.readiness), self.stop.clone());
+        let work = reconciler::run(Arc::clone(&self.ledger), Arc::clone(&self.sessions), stop);
+        readiness.set_planning(true);
+        self.parts.spawn(async move {
+            work.await;
+            readiness.set_planning(false);
+            "the reconciler"
+        });
+    }
+
+    fn renew(&mut self, shown: Shown) {
+        let stop = self.stop.clone();
+        self.parts.spawn(async move {
+            tokio::select! {
+                () = shown.keep_fresh() => {}
+                () = stop.cancelled() => {}
+            }
+            "the renewal of the server certificate"
+        });
+    }
+
+    /// Waits until a part ends by itself, which none should.
+    pub async fn failed(&mut self) {
+        if let Some(ended) = self.parts.join_next().await {
+            let part = ended.unwrap_or("a part that panicked");
+            tracing::error!(part, "a part of the coordinator ended by itself");
+        }
+    }
+
+    /// Asks agents to leave within `drain`, lets calls end, and closes.
+    pub async fn stop(mut self, drain: Duration) {
+        self.readiness.set_leaving();
+        let cut_off = self.sessions.drain(drain).await;
+        if cut_off > 0 {
+            tracing::warn!(agents = cut_off, "agents did not leave in time");
+        }
+        self.stop.cancel();
+        let ended = async { while self.parts.join_next().await.is_some() {} };
+        if tokio::time::timeout(LEAVE, ended).await.is_err() {
+            tracing::warn!("calls did not end in time; their connections are cut");
+            self.parts.shutdown().await;
+        }
+    }
+}
+
+/// Counts and audits what a listener refuses before anything is served. The
+/// caller's port and the exact failure are left out, so that all sum to a few lines.
+fn on_refused(listener: &'static str, ledger: &Arc<Ledger>) -> OnRefused {
+    let ledger = Arc::clone(ledger);
+    Arc::new(move |remote, error| {
+        let reason = match error {
+            HandshakeError::Timeout => "timeout",
+            HandshakeError::Tls(_) => "tls",
+            HandshakeError::Certificate(_) => "certificate",
+        };
+        metrics::counter!("pinion_handshakes_refused_total", "listener" => listener, "reason" => reason)
+            .increment(1);
+        tracing::debug!(%remote, listener, error = error as &dyn std::error::Error, "a connection was refused");
+        let why = std::error::Error::source(error)
+            .map(|source| format!(": {source}"))
+            .unwrap_or_default();
+        ledger.refused(RefusedCall {
+            at: ledger.clock(),
+            actor: None,
+            subject: listener.to_owned(),
+            detail: format!("{error}{why} (from {})", remote.ip()),
+            count: 1,
+        });
+    })
+}
