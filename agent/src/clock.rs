@@ -57,12 +57,18 @@ impl Base {
     /// that is on record.
     #[must_use]
     pub fn of_this_boot(held: Option<Self>, floor: Timestamp) -> Self {
-        let boot_id = fs::read_to_string(Path::new(BOOT_ID)).unwrap_or_default().trim().to_owned();
+        let boot_id = fs::read_to_string(Path::new(BOOT_ID))
+            .unwrap_or_default()
+            .trim()
+            .to_owned();
         match held {
             Some(base) if base.boot_id == boot_id && !boot_id.is_empty() => base,
             _ => {
                 let now = wall_clock().max(floor.0);
-                Self { boot_id, millis: now.saturating_sub(since_boot()) }
+                Self {
+                    boot_id,
+                    millis: now.saturating_sub(since_boot()),
+                }
             }
         }
     }
@@ -71,11 +77,15 @@ impl Base {
 fn since_boot() -> u64 {
     let time = clock_gettime(ClockId::Boottime);
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
-    seconds.saturating_mul(1000).saturating_add(u64::try_from(time.tv_nsec / 1_000_000).unwrap_or(0))
+    seconds
+        .saturating_mul(1000)
+        .saturating_add(u64::try_from(time.tv_nsec / 1_000_000).unwrap_or(0))
 }
 
 fn wall_clock() -> u64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
@@ -88,7 +98,10 @@ mod tests {
         let first = Base::of_this_boot(None, Timestamp(0));
         assert_eq!(Base::of_this_boot(Some(first.clone()), Timestamp(0)), first);
 
-        let other_boot = Base { boot_id: "another".to_owned(), millis: 5 };
+        let other_boot = Base {
+            boot_id: "another".to_owned(),
+            millis: 5,
+        };
         let late = Timestamp(wall_clock() + 1_000_000);
         let rebased = Base::of_this_boot(Some(other_boot), late);
         assert!(Clock::boot(&rebased).now() >= late);

@@ -46,20 +46,47 @@ pub(crate) fn views(
     records: &BTreeMap<WorkloadName, Record>,
     containers: &[Container],
 ) -> Views {
-    let names = desired.catalog.keys().chain(desired.assignments.keys()).chain(records.keys());
-    names.map(|name| (name.clone(), view(name, desired, records.get(name), containers))).collect()
+    let names = desired
+        .catalog
+        .keys()
+        .chain(desired.assignments.keys())
+        .chain(records.keys());
+    names
+        .map(|name| {
+            (
+                name.clone(),
+                view(name, desired, records.get(name), containers),
+            )
+        })
+        .collect()
 }
 
-fn view(name: &WorkloadName, desired: &Desired, record: Option<&Record>, containers: &[Container]) -> WorkloadView {
+fn view(
+    name: &WorkloadName,
+    desired: &Desired,
+    record: Option<&Record>,
+    containers: &[Container],
+) -> WorkloadView {
     let assignment = desired.assignments.get(name);
     let assigned = assignment.and_then(|a| a.digest().cloned());
     let operation = record.and_then(|r| r.operation.as_ref());
-    let outcome = record.and_then(|r| r.outcome.as_ref()).filter(|_| operation.is_none());
+    let outcome = record
+        .and_then(|r| r.outcome.as_ref())
+        .filter(|_| operation.is_none());
     let digest = chosen(assigned.as_ref(), outcome);
-    let image = digest.as_ref().and_then(|digest| image_of(digest, record, desired, name));
-    let tag = desired.catalog.get(name).map(|entry| &entry.local_tag).filter(|tag| !tag.is_empty());
+    let image = digest
+        .as_ref()
+        .and_then(|digest| image_of(digest, record, desired, name));
+    let tag = desired
+        .catalog
+        .get(name)
+        .map(|entry| &entry.local_tag)
+        .filter(|tag| !tag.is_empty());
     WorkloadView {
-        local_reference: image.as_ref().zip(tag).map(|(image, tag)| format!("{}:{tag}", image.repository)),
+        local_reference: image
+            .as_ref()
+            .zip(tag)
+            .map(|(image, tag)| format!("{}:{tag}", image.repository)),
         assigned,
         digest,
         image,
@@ -72,22 +99,44 @@ fn view(name: &WorkloadName, desired: &Desired, record: Option<&Record>, contain
 
 /// After a failure it is what runs, not what was asked for.
 fn chosen(assigned: Option<&Digest>, outcome: Option<&Outcome>) -> Option<Digest> {
-    let instead = outcome.filter(|o| o.phase.is_failure()).and_then(|o| o.running.as_ref());
+    let instead = outcome
+        .filter(|o| o.phase.is_failure())
+        .and_then(|o| o.running.as_ref());
     instead.or(assigned).cloned()
 }
 
 /// Where that digest is known to be.
-fn image_of(digest: &Digest, record: Option<&Record>, desired: &Desired, name: &WorkloadName) -> Option<ImageRef> {
+fn image_of(
+    digest: &Digest,
+    record: Option<&Record>,
+    desired: &Desired,
+    name: &WorkloadName,
+) -> Option<ImageRef> {
     let proven = record.into_iter().flat_map(|r| &r.proven);
     let anchored = record.into_iter().flat_map(|r| &r.anchors);
-    let run = desired.assignments.get(name).into_iter().flat_map(|a| &a.run);
-    proven.chain(anchored).chain(run).find(|image| image.digest == *digest).cloned()
+    let run = desired
+        .assignments
+        .get(name)
+        .into_iter()
+        .flat_map(|a| &a.run);
+    proven
+        .chain(anchored)
+        .chain(run)
+        .find(|image| image.digest == *digest)
+        .cloned()
 }
 
-fn observed(name: &WorkloadName, desired: &Desired, containers: &[Container]) -> Vec<ObservedContainer> {
+fn observed(
+    name: &WorkloadName,
+    desired: &Desired,
+    containers: &[Container],
+) -> Vec<ObservedContainer> {
     let entry = desired.catalog.get(name);
     // A contradiction is told by the assignment's refusal.
     let mine = containers_of(name, containers, &desired.catalog).unwrap_or_default();
-    let with_digest = |c: &Container| ObservedContainer { container: c.clone(), digest: digest_of(c, entry) };
+    let with_digest = |c: &Container| ObservedContainer {
+        container: c.clone(),
+        digest: digest_of(c, entry),
+    };
     mine.into_iter().map(with_digest).collect()
 }

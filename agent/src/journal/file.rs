@@ -37,14 +37,20 @@ pub(super) fn load<T: DeserializeOwned>(path: &Path) -> io::Result<Loaded<T>> {
         Err(error) => {
             let aside = free_name(path);
             fs::rename(path, &aside)?;
-            Ok(Loaded::Damaged { aside, reason: error.to_string() })
+            Ok(Loaded::Damaged {
+                aside,
+                reason: error.to_string(),
+            })
         }
     }
 }
 
 fn free_name(path: &Path) -> PathBuf {
     let candidate = |n: u32| path.with_extension(format!("damaged-{n}"));
-    (1..u32::MAX).map(candidate).find(|name| !name.exists()).unwrap_or_else(|| candidate(0))
+    (1..u32::MAX)
+        .map(candidate)
+        .find(|name| !name.exists())
+        .unwrap_or_else(|| candidate(0))
 }
 
 /// Replaces a file in one step; on return the new one is what a reader finds

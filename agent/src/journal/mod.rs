@@ -78,7 +78,11 @@ impl Journal {
         let path = directory.join("clock.json");
         let base = Base::of_this_boot(whole(&path)?, held.latest());
         store(&path, &base).map_err(fault("write", &path))?;
-        Ok(Self { directory, clock: Clock::boot(&base), held: Mutex::new(held) })
+        Ok(Self {
+            directory,
+            clock: Clock::boot(&base),
+            held: Mutex::new(held),
+        })
     }
 
     /// The same with a clock of the caller's.
@@ -89,7 +93,11 @@ impl Journal {
     pub fn open_with_clock(state_dir: &Path, clock: Clock) -> Result<Self, JournalError> {
         let directory = state_dir.join("journal");
         let held = Mutex::new(read(&directory)?);
-        Ok(Self { directory, clock, held })
+        Ok(Self {
+            directory,
+            clock,
+            held,
+        })
     }
 
     /// The clock that its instants are of.
@@ -108,7 +116,10 @@ impl Journal {
         let mut held = self.lock();
         let (offered, highest) = (desired.generation, held.desired.generation);
         if offered < highest {
-            return Err(AcceptError::Stale { held: highest, offered });
+            return Err(AcceptError::Stale {
+                held: highest,
+                offered,
+            });
         }
         if held.desired != desired {
             let path = self.directory.join("desired.json");
@@ -133,7 +144,11 @@ impl Journal {
     /// The record of a workload; an empty one if there is none.
     #[must_use]
     pub fn record(&self, workload: &WorkloadName) -> Record {
-        self.lock().records.get(workload).cloned().unwrap_or_default()
+        self.lock()
+            .records
+            .get(workload)
+            .cloned()
+            .unwrap_or_default()
     }
 
     /// Every record.
@@ -149,7 +164,10 @@ impl Journal {
     /// If it cannot be written; then the old one stands, also in memory.
     pub fn write(&self, workload: &WorkloadName, record: Record) -> Result<(), JournalError> {
         let mut held = self.lock();
-        let path = self.directory.join("workloads").join(format!("{workload}.json"));
+        let path = self
+            .directory
+            .join("workloads")
+            .join(format!("{workload}.json"));
         store(&path, &record).map_err(fault("write", &path))?;
         held.records.insert(workload.clone(), record);
         Ok(())
@@ -166,9 +184,15 @@ impl Held {
         let of = |record: &Record| {
             let accepted = record.accepted.as_ref().map(|a| a.at);
             let since = record.operation.as_ref().map(|o| o.since);
-            accepted.max(since).max(record.outcome.as_ref().map(|o| o.at))
+            accepted
+                .max(since)
+                .max(record.outcome.as_ref().map(|o| o.at))
         };
-        self.records.values().filter_map(of).max().unwrap_or_default()
+        self.records
+            .values()
+            .filter_map(of)
+            .max()
+            .unwrap_or_default()
     }
 }
 
@@ -180,7 +204,9 @@ fn read(directory: &Path) -> Result<Held, JournalError> {
     let mut records = BTreeMap::new();
     for entry in std::fs::read_dir(&workloads).map_err(fault("read", &workloads))? {
         let path = entry.map_err(fault("read", &workloads))?.path();
-        if let Some((name, record)) = named(&path).zip(if is_json(&path) { whole(&path)? } else { None }) {
+        if let Some((name, record)) =
+            named(&path).zip(if is_json(&path) { whole(&path)? } else { None })
+        {
             records.insert(name, record);
         }
     }
@@ -188,12 +214,17 @@ fn read(directory: &Path) -> Result<Held, JournalError> {
 }
 
 fn is_json(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "json")
+    path.extension()
+        .is_some_and(|extension| extension == "json")
 }
 
 /// The workload whose record a file is.
 fn named(path: &Path) -> Option<WorkloadName> {
-    path.file_name()?.to_str()?.strip_suffix(".json")?.parse().ok()
+    path.file_name()?
+        .to_str()?
+        .strip_suffix(".json")?
+        .parse()
+        .ok()
 }
 
 /// What a file holds; none if there is none, or it was damaged.

@@ -7,7 +7,10 @@ fn journal(directory: &Path) -> Journal {
 }
 
 fn desired(generation: u64) -> Desired {
-    Desired { generation: Generation(generation), ..Desired::default() }
+    Desired {
+        generation: Generation(generation),
+        ..Desired::default()
+    }
 }
 
 fn codex() -> WorkloadName {
@@ -17,8 +20,14 @@ fn codex() -> WorkloadName {
 #[test]
 fn what_was_written_is_there_after_it_is_opened_again() {
     let directory = tempfile::tempdir().expect("a directory");
-    let accepted = Some(Accepted { generation: Generation(3), at: Timestamp(7) });
-    let record = Record { accepted, ..Record::default() };
+    let accepted = Some(Accepted {
+        generation: Generation(3),
+        at: Timestamp(7),
+    });
+    let record = Record {
+        accepted,
+        ..Record::default()
+    };
     let first = journal(directory.path());
     first.accept(desired(3)).expect("the first");
     first.write(&codex(), record.clone()).expect("room");
@@ -34,7 +43,10 @@ fn a_lower_generation_is_refused_and_changes_nothing() {
     let journal = journal(directory.path());
     journal.accept(desired(5)).expect("the first");
     let refused = journal.accept(desired(4)).expect_err("older");
-    assert_eq!(refused.to_string(), "generation 4 is older than 5, which this agent has accepted");
+    assert_eq!(
+        refused.to_string(),
+        "generation 4 is older than 5, which this agent has accepted"
+    );
     assert_eq!(journal.desired(), desired(5));
     journal.accept(desired(5)).expect("the same again");
 }
@@ -52,14 +64,23 @@ fn a_damaged_file_is_set_aside_and_the_others_are_read() {
     assert_eq!(again.generation(), Generation(5));
     assert!(again.records().is_empty());
     assert!(!file.exists());
-    assert!(file.with_extension("damaged-1").exists(), "kept for a person to look at");
+    assert!(
+        file.with_extension("damaged-1").exists(),
+        "kept for a person to look at"
+    );
 }
 
 #[test]
 fn half_a_file_from_a_crash_is_never_read() {
     let directory = tempfile::tempdir().expect("a directory");
-    journal(directory.path()).write(&codex(), Record::default()).expect("room");
-    std::fs::write(directory.path().join("journal/workloads/codex.json.next"), b"{").expect("writable");
+    journal(directory.path())
+        .write(&codex(), Record::default())
+        .expect("room");
+    std::fs::write(
+        directory.path().join("journal/workloads/codex.json.next"),
+        b"{",
+    )
+    .expect("writable");
     assert_eq!(journal(directory.path()).records().len(), 1);
 }
 

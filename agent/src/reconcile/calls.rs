@@ -45,8 +45,18 @@ impl Calls {
     ) {
         self.count += 1;
         let (number, name) = (self.count, workload.clone());
-        let abort = self.running.spawn(async move { (number, name, made.await) });
-        self.by_workload.insert(workload.clone(), Running { number, call, generation, abort });
+        let abort = self
+            .running
+            .spawn(async move { (number, name, made.await) });
+        self.by_workload.insert(
+            workload.clone(),
+            Running {
+                number,
+                call,
+                generation,
+                abort,
+            },
+        );
     }
 
     /// Ends pulls for assignments that `is_wanted` no longer knows: nothing
@@ -54,7 +64,9 @@ impl Calls {
     pub(super) fn end_pulls(&mut self, is_wanted: impl Fn(&WorkloadName, Generation) -> bool) {
         self.by_workload.retain(|workload, running| {
             let stale = matches!(running.call, Call::Pull(_))
-                && running.generation.is_some_and(|generation| !is_wanted(workload, generation));
+                && running
+                    .generation
+                    .is_some_and(|generation| !is_wanted(workload, generation));
             if stale {
                 running.abort.abort();
             }
@@ -68,7 +80,11 @@ impl Calls {
             match self.running.join_next().await {
                 Some(Ok((number, workload, answer))) => match self.by_workload.remove(&workload) {
                     Some(running) if running.number == number => {
-                        return Finished { workload, call: running.call, answer };
+                        return Finished {
+                            workload,
+                            call: running.call,
+                            answer,
+                        };
                     }
                     Some(newer) => drop(self.by_workload.insert(workload, newer)),
                     None => {}
@@ -84,6 +100,7 @@ impl Calls {
         if error.is_panic() {
             tracing::error!(%error, "a call to the engine ended in a defect");
         }
-        self.by_workload.retain(|_, running| running.abort.id() != error.id());
+        self.by_workload
+            .retain(|_, running| running.abort.id() != error.id());
     }
 }

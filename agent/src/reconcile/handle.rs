@@ -41,7 +41,11 @@ impl Handle {
     /// Without workloads it does so for all that have an assignment.
     pub async fn refresh(&self, workloads: Vec<WorkloadName>, recreate: bool) -> RefreshOutcome {
         let (reply, outcome) = oneshot::channel();
-        let ask = Ask { workloads: workloads.clone(), recreate, reply };
+        let ask = Ask {
+            workloads: workloads.clone(),
+            recreate,
+            reply,
+        };
         let sent = self.asks.send(ask).await.is_ok();
         match outcome.await {
             Ok(outcome) if sent => outcome,
@@ -60,6 +64,10 @@ impl Handle {
     #[must_use]
     pub fn reports(&self) -> Vec<Report> {
         let now = self.journal.clock().now();
-        self.journal.records().iter().filter_map(|(workload, record)| record.report(workload, now)).collect()
+        self.journal
+            .records()
+            .iter()
+            .filter_map(|(workload, record)| record.report(workload, now))
+            .collect()
     }
 }

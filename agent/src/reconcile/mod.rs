@@ -148,7 +148,10 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
             _ => NET,
         };
         let records = self.journal.records();
-        let stages = records.values().filter_map(|r| r.operation.as_ref()).map(|o| pause(&o.stage));
+        let stages = records
+            .values()
+            .filter_map(|r| r.operation.as_ref())
+            .map(|o| pause(&o.stage));
         now + stages.min().unwrap_or(NET)
     }
 
@@ -163,7 +166,12 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
         let Some(report) = self.journal.record(workload).report(workload, self.now()) else {
             return;
         };
-        let news = (report.generation, report.attempt, report.phase, report.waiting_for.clone());
+        let news = (
+            report.generation,
+            report.attempt,
+            report.phase,
+            report.waiting_for.clone(),
+        );
         if self.emitted.get(workload) == Some(&news) {
             return;
         }

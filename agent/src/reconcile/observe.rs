@@ -17,7 +17,10 @@ pub(super) struct Observation {
 impl Observation {
     pub(super) async fn make<D: Driver>(driver: &D) -> Self {
         let containers = driver.containers().await.map_err(|error| error.to_string());
-        Self { containers, images: BTreeMap::new() }
+        Self {
+            containers,
+            images: BTreeMap::new(),
+        }
     }
 
     /// Asks about those that were not asked about yet.
@@ -51,6 +54,8 @@ impl Platform {
 
     /// Its os and architecture.
     pub(super) fn words(&self) -> Option<(&str, &str)> {
-        self.0.as_ref().map(|info| (info.os.as_str(), info.architecture.as_str()))
+        self.0
+            .as_ref()
+            .map(|info| (info.os.as_str(), info.architecture.as_str()))
     }
 }

@@ -8,19 +8,36 @@ use crate::credentials::Resolve;
 use crate::driver::{Driver, EngineError};
 
 /// Makes the call; what it means is for the planner to say.
-pub(super) async fn perform<D: Driver, R: Resolve>(driver: &D, resolver: &R, call: &Call) -> Answer {
+pub(super) async fn perform<D: Driver, R: Resolve>(
+    driver: &D,
+    resolver: &R,
+    call: &Call,
+) -> Answer {
     let done = match call {
         Call::Pull(image) => return pull(driver, resolver, image).await,
-        Call::Create { old, name, image, labels } => {
+        Call::Create {
+            old,
+            name,
+            image,
+            labels,
+        } => {
             return match spec(driver, old, image, labels).await {
                 Ok(spec) => create(driver, call, name, &spec).await,
                 Err(answer) => answer,
             };
         }
         Call::LastWords(id) => return words(driver, call, id).await,
-        Call::Tag { image, repository, tag } => driver.tag(image, repository, tag).await,
+        Call::Tag {
+            image,
+            repository,
+            tag,
+        } => driver.tag(image, repository, tag).await,
         Call::Untag(reference) => driver.untag(reference).await,
-        Call::SetRestartPolicy { id, policy, retries } => driver.set_restart_policy(id, policy, *retries).await,
+        Call::SetRestartPolicy {
+            id,
+            policy,
+            retries,
+        } => driver.set_restart_policy(id, policy, *retries).await,
         Call::Stop { id, grace } => driver.stop(id, *grace).await,
         Call::Rename { id, name } => driver.rename(id, name).await,
         Call::Start(id) => driver.start(id).await,
@@ -37,10 +54,13 @@ fn answer(call: &Call, done: Result<Answer, EngineError>) -> Answer {
     };
     match done {
         Ok(answer) => answer,
-        Err(EngineError::Unknown { call, message }) => {
-            Answer::Failed(Failure::new(FailureKind::Engine, format!("{call}: {message}")))
+        Err(EngineError::Unknown { call, message }) => Answer::Failed(Failure::new(
+            FailureKind::Engine,
+            format!("{call}: {message}"),
+        )),
+        Err(error @ EngineError::Refused { .. }) => {
+            Answer::Refused(Failure::new(kind, error.to_string()))
         }
-        Err(error @ EngineError::Refused { .. }) => Answer::Refused(Failure::new(kind, error.to_string())),
         Err(error) => Answer::Failed(Failure::new(kind, error.to_string())),
     }
 }
@@ -56,7 +76,9 @@ async fn pull<D: Driver, R: Resolve>(driver: &D, resolver: &R, image: &ImageRef)
         };
         match driver.pull(image, credential.as_ref()).await {
             Ok(_) => return Answer::Done,
-            Err(failure) if failure.kind == FailureKind::Credentials && credential.is_some() && !fresh => {
+            Err(failure)
+                if failure.kind == FailureKind::Credentials && credential.is_some() && !fresh =>
+            {
                 resolver.forget(&image.repository);
                 fresh = true;
             }
@@ -71,9 +93,13 @@ async fn spec<D: Driver>(
     image: &ImageRef,
     labels: &std::collections::BTreeMap<String, String>,
 ) -> Result<CreateSpec, Answer> {
-    let unknown = |error: EngineError| Answer::Failed(Failure::new(FailureKind::Engine, error.to_string()));
+    let unknown =
+        |error: EngineError| Answer::Failed(Failure::new(FailureKind::Engine, error.to_string()));
     let inspect = driver.inspect(old).await.map_err(unknown)?;
-    let old_image = match driver.image(inspect["Image"].as_str().unwrap_or_default()).await {
+    let old_image = match driver
+        .image(inspect["Image"].as_str().unwrap_or_default())
+        .await
+    {
         Ok(image) => Some(image),
         Err(EngineError::NotFound(_)) => None,
         Err(error) => return Err(unknown(error)),

@@ -19,8 +19,14 @@ pub struct RefreshOutcome {
 
 impl RefreshOutcome {
     pub(super) fn stopping(workloads: &[WorkloadName]) -> Self {
-        let failed = workloads.iter().map(|name| format!("{name}: the agent is stopping; ask again")).collect();
-        Self { failed, ..Self::default() }
+        let failed = workloads
+            .iter()
+            .map(|name| format!("{name}: the agent is stopping; ask again"))
+            .collect();
+        Self {
+            failed,
+            ..Self::default()
+        }
     }
 }
 
@@ -50,7 +56,11 @@ pub(super) struct Pending {
 
 impl Pending {
     pub(super) fn new(reply: oneshot::Sender<RefreshOutcome>) -> Self {
-        Self { waits: BTreeMap::new(), outcome: RefreshOutcome::default(), reply }
+        Self {
+            waits: BTreeMap::new(),
+            outcome: RefreshOutcome::default(),
+            reply,
+        }
     }
 
     pub(super) fn fail(&mut self, workload: &WorkloadName, why: &str) {
@@ -64,7 +74,9 @@ impl Pending {
             return;
         }
         match answer {
-            Answer::Refused(failure) | Answer::Failed(failure) => self.fail(workload, &failure.message),
+            Answer::Refused(failure) | Answer::Failed(failure) => {
+                self.fail(workload, &failure.message)
+            }
             Answer::Done | Answer::Words(_) => {
                 self.waits.remove(workload);
                 self.outcome.pulled.push(workload.clone());
@@ -79,7 +91,9 @@ impl Pending {
         };
         match (&outcome.failure, outcome.phase) {
             (Some(failure), _) => self.fail(workload, &failure.message),
-            (None, AgentPhase::Withdrawn) => self.fail(workload, "the assignment was withdrawn meanwhile"),
+            (None, AgentPhase::Withdrawn) => {
+                self.fail(workload, "the assignment was withdrawn meanwhile")
+            }
             (None, phase) => {
                 self.outcome.pulled.push(workload.clone());
                 if replaces && phase == AgentPhase::Settled {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use pinion_model::{Failure, ImageRef, Timestamp, WorkloadName};
 use pinion_workload::{
-    Accepted, Assignment, Call, Desired, Lookup, Observed, Record, Step, containers_of, images_of_interest, learn, next,
-    recover,
+    Accepted, Assignment, Call, Desired, Lookup, Observed, Record, Step, containers_of,
+    images_of_interest, learn, next, recover,
 };
 
 use super::Reconciler;
@@ -31,7 +31,10 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
         self.platform.learn(&*self.driver).await;
         let desired = self.journal.desired();
         self.calls.end_pulls(|workload, generation| {
-            desired.assignments.get(workload).is_some_and(|a| a.generation == generation)
+            desired
+                .assignments
+                .get(workload)
+                .is_some_and(|a| a.generation == generation)
         });
         let mut seen = Observation::make(&*self.driver).await;
         self.recover(&seen);
@@ -57,14 +60,18 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
         loop {
             let records = self.journal.records();
             let found = recover(&records, containers, self.journal.clock().now());
-            let Some((workload, operation)) = found.filter(|(_, o)| known.insert(o.id.clone())) else {
+            let Some((workload, operation)) = found.filter(|(_, o)| known.insert(o.id.clone()))
+            else {
                 if records.values().all(|record| record.operation.is_none()) {
                     self.recovering = None;
                 }
                 return;
             };
             tracing::warn!(%workload, operation = %operation.id, "taking up an operation that the journal does not know");
-            let record = Record { operation: Some(operation), ..self.journal.record(&workload) };
+            let record = Record {
+                operation: Some(operation),
+                ..self.journal.record(&workload)
+            };
             if let Err(error) = self.journal.write(&workload, record) {
                 tracing::error!(%workload, error = &error as &dyn std::error::Error, "cannot write the journal");
                 return;
@@ -73,11 +80,19 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
     }
 
     /// Writes what is to be written, then begins the one call that is due.
-    async fn advance(&mut self, desired: &Desired, workload: &WorkloadName, seen: &mut Observation) -> Timestamp {
+    async fn advance(
+        &mut self,
+        desired: &Desired,
+        workload: &WorkloadName,
+        seen: &mut Observation,
+    ) -> Timestamp {
         for _ in 0..WRITE_LIMIT {
             let record = self.journal.record(workload);
-            seen.look_up(&*self.driver, images_of_interest(&record)).await;
-            let step = self.observed(desired, workload, &record, seen, |observed, now| next(desired, observed, now));
+            seen.look_up(&*self.driver, images_of_interest(&record))
+                .await;
+            let step = self.observed(desired, workload, &record, seen, |observed, now| {
+                next(desired, observed, now)
+            });
             match step {
                 Step::Rest { wake_at } => return wake_at.unwrap_or(Timestamp(u64::MAX)),
                 Step::Write(record) => {
@@ -97,21 +112,39 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
 
     fn begin(&mut self, workload: &WorkloadName, record: &Record, call: Call) {
         tracing::debug!(%workload, call = call.key(), "calling the engine");
-        let generation = record.operation.as_ref().map(|operation| operation.assignment.generation);
-        let (driver, resolver, made) = (Arc::clone(&self.driver), Arc::clone(&self.resolver), call.clone());
-        self.calls.begin(workload, call, generation, async move { perform(&*driver, &*resolver, &made).await });
+        let generation = record
+            .operation
+            .as_ref()
+            .map(|operation| operation.assignment.generation);
+        let (driver, resolver, made) = (
+            Arc::clone(&self.driver),
+            Arc::clone(&self.resolver),
+            call.clone(),
+        );
+        self.calls.begin(workload, call, generation, async move {
+            perform(&*driver, &*resolver, &made).await
+        });
     }
 
     /// Keeps what a call's answer tells beyond what will be observed.
     pub(super) async fn learn(&mut self, finished: Finished) {
-        let Finished { workload, call, answer } = finished;
+        let Finished {
+            workload,
+            call,
+            answer,
+        } = finished;
         tracing::debug!(%workload, call = call.key(), ?answer, "the engine answered");
         if let Call::Pull(_) = call {
-            self.pending.iter_mut().for_each(|pending| pending.pulled(&workload, &answer));
+            self.pending
+                .iter_mut()
+                .for_each(|pending| pending.pulled(&workload, &answer));
         }
         let desired = self.journal.desired();
         let record = self.journal.record(&workload);
-        let unseen = Observation { containers: Ok(Vec::new()), images: BTreeMap::new() };
+        let unseen = Observation {
+            containers: Ok(Vec::new()),
+            images: BTreeMap::new(),
+        };
         let learned = self.observed(&desired, &workload, &record, &unseen, |observed, now| {
             learn(observed, &call, &answer, now)
         });
@@ -157,8 +190,16 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
         ask(&observed, self.now())
     }
 
-    fn permitted(&self, desired: &Desired, workload: &WorkloadName, record: &Record) -> Result<Vec<ImageRef>, Failure> {
-        let carried_out = record.operation.as_ref().map(|operation| &operation.assignment);
+    fn permitted(
+        &self,
+        desired: &Desired,
+        workload: &WorkloadName,
+        record: &Record,
+    ) -> Result<Vec<ImageRef>, Failure> {
+        let carried_out = record
+            .operation
+            .as_ref()
+            .map(|operation| &operation.assignment);
         match carried_out.or(desired.assignments.get(workload)) {
             Some(assignment) => self.permitted_of(assignment),
             None => Ok(Vec::new()),
@@ -166,7 +207,11 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
     }
 
     fn permitted_of(&self, assignment: &Assignment) -> Result<Vec<ImageRef>, Failure> {
-        let images = if assignment.run.is_empty() { &assignment.prefetch } else { &assignment.run };
+        let images = if assignment.run.is_empty() {
+            &assignment.prefetch
+        } else {
+            &assignment.run
+        };
         self.policy.permitted(images)
     }
 
@@ -185,12 +230,24 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
     }
 
     async fn open_asks(&mut self, desired: &Desired, seen: &mut Observation) {
-        for Ask { workloads, recreate, reply } in std::mem::take(&mut self.asked) {
+        for Ask {
+            workloads,
+            recreate,
+            reply,
+        } in std::mem::take(&mut self.asked)
+        {
             let mut pending = Pending::new(reply);
             let all = || desired.assignments.keys().cloned().collect();
-            let named: BTreeSet<_> = if workloads.is_empty() { all() } else { workloads.into_iter().collect() };
+            let named: BTreeSet<_> = if workloads.is_empty() {
+                all()
+            } else {
+                workloads.into_iter().collect()
+            };
             for workload in named {
-                if let Err(why) = self.open_ask(desired, &workload, recreate, seen, &mut pending).await {
+                if let Err(why) = self
+                    .open_ask(desired, &workload, recreate, seen, &mut pending)
+                    .await
+                {
                     pending.fail(&workload, &why);
                 }
             }
@@ -206,28 +263,54 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
         seen: &mut Observation,
         pending: &mut Pending,
     ) -> Result<(), String> {
-        let containers = seen.containers.as_ref().map_err(|why| format!("the container engine does not answer: {why}"))?;
-        let assignment = desired.assignments.get(workload).filter(|a| !a.run.is_empty());
+        let containers = seen
+            .containers
+            .as_ref()
+            .map_err(|why| format!("the container engine does not answer: {why}"))?;
+        let assignment = desired
+            .assignments
+            .get(workload)
+            .filter(|a| !a.run.is_empty());
         let assignment = assignment.ok_or("no digest is assigned to it on this machine")?;
-        let mine = containers_of(workload, containers, &desired.catalog).map_err(|failure| failure.message)?;
-        let current = |c: &&pinion_workload::Container| c.repo_digests.iter().any(|i| Some(&i.digest) == assignment.digest());
+        let mine = containers_of(workload, containers, &desired.catalog)
+            .map_err(|failure| failure.message)?;
+        let current = |c: &&pinion_workload::Container| {
+            c.repo_digests
+                .iter()
+                .any(|i| Some(&i.digest) == assignment.digest())
+        };
         let replaces = !mine.iter().all(current);
         let record = self.journal.record(workload);
         let outcome = record.outcome_of(assignment);
         if record.operation.is_some() || outcome.is_none() {
-            pending.waits.insert(workload.clone(), Wait::Operation { replaces });
+            pending
+                .waits
+                .insert(workload.clone(), Wait::Operation { replaces });
             return Ok(());
         }
         if let Some(failure) = outcome.and_then(|outcome| outcome.failure.as_ref()) {
-            return Err(format!("{} (it is not tried again until an operator asks with `rollout retry`)", failure.message));
+            return Err(format!(
+                "{} (it is not tried again until an operator asks with `rollout retry`)",
+                failure.message
+            ));
         }
         if recreate {
-            let accepted = Some(Accepted { generation: assignment.generation, at: self.now() });
-            let again = Record { outcome: None, runs: record.runs + 1, accepted, ..record };
+            let accepted = Some(Accepted {
+                generation: assignment.generation,
+                at: self.now(),
+            });
+            let again = Record {
+                outcome: None,
+                runs: record.runs + 1,
+                accepted,
+                ..record
+            };
             if !self.write(workload, again) {
                 return Err("the agent cannot write its journal; see its log".to_owned());
             }
-            pending.waits.insert(workload.clone(), Wait::Operation { replaces });
+            pending
+                .waits
+                .insert(workload.clone(), Wait::Operation { replaces });
             return Ok(());
         }
         self.pull_only(workload, assignment, seen, pending).await
@@ -241,9 +324,20 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
         seen: &mut Observation,
         pending: &mut Pending,
     ) -> Result<(), String> {
-        let permitted = self.permitted_of(assignment).map_err(|failure| failure.message)?;
-        seen.look_up(&*self.driver, permitted.iter().map(ToString::to_string).collect()).await;
-        let here = |image: &ImageRef| matches!(seen.images.get(&image.to_string()), Some(Lookup::Present(_)));
+        let permitted = self
+            .permitted_of(assignment)
+            .map_err(|failure| failure.message)?;
+        seen.look_up(
+            &*self.driver,
+            permitted.iter().map(ToString::to_string).collect(),
+        )
+        .await;
+        let here = |image: &ImageRef| {
+            matches!(
+                seen.images.get(&image.to_string()),
+                Some(Lookup::Present(_))
+            )
+        };
         if permitted.iter().any(here) {
             pending.outcome.pulled.push(workload.clone());
             return Ok(());
@@ -251,7 +345,10 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
         if self.calls.is_busy(workload) {
             return Err("it is busy; ask again".to_owned());
         }
-        let image = permitted.first().ok_or("no image is assigned to it on this machine")?.clone();
+        let image = permitted
+            .first()
+            .ok_or("no image is assigned to it on this machine")?
+            .clone();
         let record = self.journal.record(workload);
         self.begin(workload, &record, Call::Pull(image));
         pending.waits.insert(workload.clone(), Wait::Pull);
@@ -260,18 +357,27 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
 
     fn answer_asks(&mut self, desired: &Desired) {
         for pending in &mut self.pending {
-            let waits: Vec<_> = pending.waits.iter().map(|(name, wait)| (name.clone(), *wait)).collect();
+            let waits: Vec<_> = pending
+                .waits
+                .iter()
+                .map(|(name, wait)| (name.clone(), *wait))
+                .collect();
             for (workload, _) in waits.iter().filter(|(_, wait)| *wait != Wait::Pull) {
                 let record = self.journal.record(workload);
                 let assignment = desired.assignments.get(workload);
-                match (record.operation.is_some(), assignment.map(|a| record.outcome_of(a))) {
+                match (
+                    record.operation.is_some(),
+                    assignment.map(|a| record.outcome_of(a)),
+                ) {
                     (false, Some(Some(outcome))) => pending.ended(workload, outcome),
                     (_, None) => pending.fail(workload, "the assignment was withdrawn meanwhile"),
                     _ => {}
                 }
             }
         }
-        let (done, open) = std::mem::take(&mut self.pending).into_iter().partition(|p: &Pending| p.waits.is_empty());
+        let (done, open) = std::mem::take(&mut self.pending)
+            .into_iter()
+            .partition(|p: &Pending| p.waits.is_empty());
         self.pending = open;
         for Pending { outcome, reply, .. } in done {
             // Who asked may have gone away meanwhile.

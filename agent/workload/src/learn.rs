@@ -62,8 +62,15 @@ fn succeeded(operation: &Operation) -> Option<Operation> {
 
 /// The next one is whole.
 fn made(operation: &Operation, old: &ContainerId) -> Operation {
-    let mut operation = Operation { tries: 0, retry_at: None, ..operation.clone() };
-    let units = operation.units.iter_mut().filter(|unit| unit.old.id == *old);
+    let mut operation = Operation {
+        tries: 0,
+        retry_at: None,
+        ..operation.clone()
+    };
+    let units = operation
+        .units
+        .iter_mut()
+        .filter(|unit| unit.old.id == *old);
     units.for_each(|unit| unit.made = true);
     operation
 }

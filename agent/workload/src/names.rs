@@ -19,6 +19,10 @@ pub const OLD_STATE_LABEL: &str = "pinion.old-state";
 /// Label with that container's restart policy, `<name>:<retries>`, for the same.
 pub const OLD_POLICY_LABEL: &str = "pinion.old-policy";
 
+/// Label with what was asked of the next one, in milliseconds:
+/// `<min_healthy>:<healthy_deadline>:<soak>`, for the same.
+pub const TERMS_LABEL: &str = "pinion.terms";
+
 /// Names one operation on one machine: `g<generation>a<attempt>`, and `r<n>`
 /// behind it when the machine was asked to do it over.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -12,7 +12,9 @@ use std::time::Duration;
 
 use pinion_model::{Attempt, Failure, FailureKind, Generation, Timestamp, WorkloadName};
 
-use crate::names::{OLD_POLICY_LABEL, OLD_STATE_LABEL, OpId, Part, WORKLOAD_LABEL, split_part};
+use crate::names::{
+    OLD_POLICY_LABEL, OLD_STATE_LABEL, OpId, Part, TERMS_LABEL, WORKLOAD_LABEL, split_part,
+};
 use crate::recreate::{OPERATION_LABEL, REPLACES_LABEL};
 use crate::{Assignment, Container, ContainerState, InUsePolicy, Operation, Record, Stage, Unit};
 
@@ -144,6 +146,12 @@ fn operation(workload: &WorkloadName, op: OpId, found: &[Found<'_>], now: Timest
         .all(|f| f.next.is_some_and(|next| is_in_place(&f.unit, next)));
     let mut operation = Operation::new(&nobodys(workload), now, 0, now);
     operation.id = op;
+    let terms = found.iter().find_map(|f| f.next?.labels.get(TERMS_LABEL));
+    if let Some([min_healthy, healthy_deadline, soak]) = terms.and_then(|text| read_terms(text)) {
+        operation.assignment.min_healthy = min_healthy;
+        operation.assignment.healthy_deadline = healthy_deadline;
+        operation.assignment.soak = soak;
+    }
     operation.units = found.iter().map(|f| f.unit.clone()).collect();
     operation.stage = if forward { Stage::Cut } else { Stage::RollBack };
     operation.failure = (!forward).then(|| {
@@ -153,6 +161,16 @@ fn operation(workload: &WorkloadName, op: OpId, found: &[Found<'_>], now: Timest
         )
     });
     operation
+}
+
+fn read_terms(text: &str) -> Option<[Duration; 3]> {
+    let millis: Result<Vec<u64>, _> = text.split(':').map(str::parse).collect();
+    let terms: Vec<_> = millis
+        .ok()?
+        .into_iter()
+        .map(Duration::from_millis)
+        .collect();
+    terms.try_into().ok()
 }
 
 /// It has the name, and ran if it should.

@@ -91,12 +91,15 @@ impl Machine {
 
     /// Puts an image onto the machine.
     pub(crate) fn load(&mut self, image: &ImageRef, behaviour: Behaviour) {
-        let held = self.images.entry(image.digest.clone()).or_insert_with(|| HeldImage {
-            behaviour,
-            references: BTreeSet::new(),
-            tags: BTreeSet::new(),
-            architecture: "amd64".to_owned(),
-        });
+        let held = self
+            .images
+            .entry(image.digest.clone())
+            .or_insert_with(|| HeldImage {
+                behaviour,
+                references: BTreeSet::new(),
+                tags: BTreeSet::new(),
+                architecture: "amd64".to_owned(),
+            });
         held.references.insert(image.clone());
     }
 
@@ -108,7 +111,13 @@ impl Machine {
     }
 
     /// Puts a container there, as its user would have made it.
-    pub(crate) fn seed(&mut self, name: &str, image: &ImageRef, policy: &str, running: bool) -> ContainerId {
+    pub(crate) fn seed(
+        &mut self,
+        name: &str,
+        image: &ImageRef,
+        policy: &str,
+        running: bool,
+    ) -> ContainerId {
         let id = self.new_id();
         let place = self.count;
         self.containers.push(Held {
@@ -121,7 +130,11 @@ impl Machine {
             env: json!([format!("NAME={name}")]),
             policy: policy.to_owned(),
             retries: 0,
-            state: if running { ContainerState::Running } else { ContainerState::Exited },
+            state: if running {
+                ContainerState::Running
+            } else {
+                ContainerState::Exited
+            },
             has_started: true,
             stopped_by_hand: !running,
             started: running.then(Instant::now),
@@ -142,12 +155,18 @@ impl Machine {
 
     /// Makes a container one of `--rm`.
     pub(crate) fn auto_remove(&mut self, name: &str) {
-        self.containers.iter_mut().filter(|c| c.name == name).for_each(|c| c.auto_remove = true);
+        self.containers
+            .iter_mut()
+            .filter(|c| c.name == name)
+            .for_each(|c| c.auto_remove = true);
     }
 
     /// Freezes a container.
     pub(crate) fn pause(&mut self, name: &str) {
-        self.containers.iter_mut().filter(|c| c.name == name).for_each(|c| c.paused = true);
+        self.containers
+            .iter_mut()
+            .filter(|c| c.name == name)
+            .for_each(|c| c.paused = true);
     }
 
     /// Somebody removes a container by hand, running or not.
@@ -159,23 +178,37 @@ impl Machine {
 
     /// By name: the digest and whether it runs.
     pub(crate) fn standing(&self) -> BTreeMap<String, (Digest, bool)> {
-        let standing = |c: &Held| (c.name.clone(), (c.digest.clone(), c.state == ContainerState::Running));
+        let standing = |c: &Held| {
+            (
+                c.name.clone(),
+                (c.digest.clone(), c.state == ContainerState::Running),
+            )
+        };
         self.containers.iter().map(standing).collect()
     }
 
     /// A container's restart policy and environment.
     pub(crate) fn settings(&self, name: &str) -> Option<(String, Value)> {
-        self.containers.iter().find(|c| c.name == name).map(|c| (c.policy.clone(), c.env.clone()))
+        self.containers
+            .iter()
+            .find(|c| c.name == name)
+            .map(|c| (c.policy.clone(), c.env.clone()))
     }
 
     /// Which image has a tag.
     pub(crate) fn tagged(&self, tag: &str) -> Option<Digest> {
-        self.images.iter().find(|(_, image)| image.tags.contains(tag)).map(|(digest, _)| digest.clone())
+        self.images
+            .iter()
+            .find(|(_, image)| image.tags.contains(tag))
+            .map(|(digest, _)| digest.clone())
     }
 
     /// Every tag of the machine.
     pub(crate) fn tags(&self) -> BTreeSet<String> {
-        self.images.values().flat_map(|image| image.tags.iter().cloned()).collect()
+        self.images
+            .values()
+            .flat_map(|image| image.tags.iter().cloned())
+            .collect()
     }
 
     // -- what time does
@@ -186,7 +219,10 @@ impl Machine {
             while let Some(exit) = self.exit_of(index) {
                 let held = &mut self.containers[index];
                 held.exit_code = 3;
-                if matches!(held.policy.as_str(), "always" | "unless-stopped" | "on-failure") {
+                if matches!(
+                    held.policy.as_str(),
+                    "always" | "unless-stopped" | "on-failure"
+                ) {
                     held.restart_count += 1;
                     held.started = Some(exit + Duration::from_millis(100));
                 } else {
@@ -231,18 +267,34 @@ impl Machine {
     fn watch(&mut self) {
         let places: BTreeSet<_> = self.containers.iter().map(|c| c.place).collect();
         for place in places {
-            let mine: Vec<_> = self.containers.iter().filter(|c| c.place == place).collect();
-            let running: Vec<_> = mine.iter().filter(|c| c.state == ContainerState::Running).map(|c| c.name.clone()).collect();
+            let mine: Vec<_> = self
+                .containers
+                .iter()
+                .filter(|c| c.place == place)
+                .collect();
+            let running: Vec<_> = mine
+                .iter()
+                .filter(|c| c.state == ContainerState::Running)
+                .map(|c| c.name.clone())
+                .collect();
             let starting = |c: &&&Held| {
                 c.has_started
-                    && (c.policy == "always" || (c.policy == "unless-stopped" && !c.stopped_by_hand))
+                    && (c.policy == "always"
+                        || (c.policy == "unless-stopped" && !c.stopped_by_hand))
             };
-            let starting: Vec<_> = mine.iter().filter(starting).map(|c| c.name.clone()).collect();
+            let starting: Vec<_> = mine
+                .iter()
+                .filter(starting)
+                .map(|c| c.name.clone())
+                .collect();
             if running.len() > 1 {
-                self.violations.push(format!("two of one place run: {running:?}"));
+                self.violations
+                    .push(format!("two of one place run: {running:?}"));
             }
             if starting.len() > 1 {
-                self.violations.push(format!("an engine's restart would start two of one place: {starting:?}"));
+                self.violations.push(format!(
+                    "an engine's restart would start two of one place: {starting:?}"
+                ));
             }
         }
     }
@@ -250,14 +302,22 @@ impl Machine {
     // -- what the engine answers
 
     pub(super) fn containers(&self) -> Vec<Container> {
-        self.containers.iter().map(|held| self.answer(held)).collect()
+        self.containers
+            .iter()
+            .map(|held| self.answer(held))
+            .collect()
     }
 
     fn answer(&self, held: &Held) -> Container {
         let image = self.images.get(&held.digest);
-        let age = held.started.map_or(Duration::ZERO, |started| started.elapsed());
+        let age = held
+            .started
+            .map_or(Duration::ZERO, |started| started.elapsed());
         let checked = image.is_some_and(|i| {
-            matches!(i.behaviour, Behaviour::Healthy(_) | Behaviour::NeverHealthy | Behaviour::Sickens(_))
+            matches!(
+                i.behaviour,
+                Behaviour::Healthy(_) | Behaviour::NeverHealthy | Behaviour::Sickens(_)
+            )
         });
         let health = match image.map(|i| i.behaviour) {
             Some(Behaviour::Healthy(after)) if age >= after => Health::Healthy,
@@ -266,13 +326,19 @@ impl Machine {
             Some(Behaviour::Healthy(_) | Behaviour::NeverHealthy) => Health::Starting,
             _ => Health::None,
         };
-        let state = if held.paused { ContainerState::Paused } else { held.state };
+        let state = if held.paused {
+            ContainerState::Paused
+        } else {
+            held.state
+        };
         Container {
             id: held.id.clone(),
             name: held.name.clone(),
             image_id: image_id(&held.digest),
             image_reference: held.reference.clone(),
-            repo_digests: image.map(|i| i.references.iter().cloned().collect()).unwrap_or_default(),
+            repo_digests: image
+                .map(|i| i.references.iter().cloned().collect())
+                .unwrap_or_default(),
             labels: held.labels.clone(),
             state,
             health,
@@ -299,7 +365,11 @@ impl Machine {
     }
 
     pub(super) fn inspect(&self, id: &ContainerId) -> Result<Value, EngineError> {
-        let held = self.containers.iter().find(|c| c.id == *id).ok_or_else(|| missing(id))?;
+        let held = self
+            .containers
+            .iter()
+            .find(|c| c.id == *id)
+            .ok_or_else(|| missing(id))?;
         Ok(json!({
             "Id": held.id.0,
             "Name": format!("/{}", held.name),
@@ -316,7 +386,9 @@ impl Machine {
     }
 
     pub(super) fn image(&self, reference: &str) -> Result<Image, EngineError> {
-        let digest = self.digest_of(reference).ok_or_else(|| EngineError::NotFound(format!("image {reference}")))?;
+        let digest = self
+            .digest_of(reference)
+            .ok_or_else(|| EngineError::NotFound(format!("image {reference}")))?;
         let image = &self.images[&digest];
         Ok(Image {
             id: image_id(&digest),
@@ -334,29 +406,50 @@ impl Machine {
                 || image.tags.contains(reference)
                 || image.references.iter().any(|r| r.to_string() == reference)
         };
-        self.images.iter().find(named).map(|(digest, _)| digest.clone())
+        self.images
+            .iter()
+            .find(named)
+            .map(|(digest, _)| digest.clone())
     }
 
     pub(super) fn pull(&mut self, image: &ImageRef) -> Result<Image, Failure> {
         let answer = self.registry.get(image).cloned();
-        let missing = || Failure::new(FailureKind::NotFound, format!("{image} is not in its registry"));
+        let missing = || {
+            Failure::new(
+                FailureKind::NotFound,
+                format!("{image} is not in its registry"),
+            )
+        };
         let behaviour = answer.unwrap_or_else(|| Err(missing()))?;
         self.load(image, behaviour);
-        self.image(&image.to_string()).map_err(|error| Failure::new(FailureKind::Engine, error.to_string()))
+        self.image(&image.to_string())
+            .map_err(|error| Failure::new(FailureKind::Engine, error.to_string()))
     }
 
     pub(super) fn tag(&mut self, image: &str, name: &str) -> Result<(), EngineError> {
-        let digest = self.digest_of(image).ok_or_else(|| EngineError::NotFound(format!("image {image}")))?;
-        self.images.values_mut().for_each(|image| drop(image.tags.remove(name)));
-        self.images.entry(digest).and_modify(|image| drop(image.tags.insert(name.to_owned())));
+        let digest = self
+            .digest_of(image)
+            .ok_or_else(|| EngineError::NotFound(format!("image {image}")))?;
+        for (held, image) in &mut self.images {
+            if *held == digest {
+                image.tags.insert(name.to_owned());
+            } else {
+                image.tags.remove(name);
+            }
+        }
         Ok(())
     }
 
     /// The last tag takes the image with it, unless a container needs it.
     pub(super) fn untag(&mut self, reference: &str) -> Result<(), EngineError> {
-        let digest = self.digest_of(reference).ok_or_else(|| EngineError::NotFound(reference.to_owned()))?;
+        let digest = self
+            .digest_of(reference)
+            .ok_or_else(|| EngineError::NotFound(reference.to_owned()))?;
         let used = self.containers.iter().any(|c| c.digest == digest);
-        let image = self.images.get_mut(&digest).ok_or_else(|| EngineError::NotFound(reference.to_owned()))?;
+        let image = self
+            .images
+            .get_mut(&digest)
+            .ok_or_else(|| EngineError::NotFound(reference.to_owned()))?;
         image.tags.remove(reference);
         if image.tags.is_empty() && !used {
             self.images.remove(&digest);
@@ -367,13 +460,23 @@ impl Machine {
     pub(super) fn create(&mut self, name: &str, body: &Value) -> Result<ContainerId, EngineError> {
         self.name_is_free(name, "create")?;
         let reference = body["Image"].as_str().unwrap_or_default();
-        let digest = self.digest_of(reference).ok_or_else(|| EngineError::NotFound(format!("image {reference}")))?;
+        let digest = self
+            .digest_of(reference)
+            .ok_or_else(|| EngineError::NotFound(format!("image {reference}")))?;
         if self.images[&digest].behaviour == Behaviour::CannotBeCreated {
-            return Err(EngineError::Refused { call: "create", message: "invalid mount".to_owned() });
+            return Err(EngineError::Refused {
+                call: "create",
+                message: "invalid mount".to_owned(),
+            });
         }
-        let labels: BTreeMap<String, String> = serde_json::from_value(body["Labels"].clone()).unwrap_or_default();
+        let labels: BTreeMap<String, String> =
+            serde_json::from_value(body["Labels"].clone()).unwrap_or_default();
         let replaced = labels.get(REPLACES_LABEL);
-        let place = self.containers.iter().find(|c| Some(&c.id.0) == replaced).map(|c| c.place);
+        let place = self
+            .containers
+            .iter()
+            .find(|c| Some(&c.id.0) == replaced)
+            .map(|c| c.place);
         let id = self.new_id();
         self.containers.push(Held {
             id: id.clone(),
@@ -383,7 +486,10 @@ impl Machine {
             reference: reference.to_owned(),
             labels,
             env: body["Env"].clone(),
-            policy: body["HostConfig"]["RestartPolicy"]["Name"].as_str().unwrap_or("no").to_owned(),
+            policy: body["HostConfig"]["RestartPolicy"]["Name"]
+                .as_str()
+                .unwrap_or("no")
+                .to_owned(),
             retries: 0,
             state: ContainerState::Created,
             has_started: false,
@@ -400,16 +506,27 @@ impl Machine {
 
     fn name_is_free(&self, name: &str, call: &'static str) -> Result<(), EngineError> {
         if self.containers.iter().any(|c| c.name == name) {
-            return Err(EngineError::Conflict { call, message: format!("the name {name} is in use") });
+            return Err(EngineError::Conflict {
+                call,
+                message: format!("the name {name} is in use"),
+            });
         }
         Ok(())
     }
 
     fn held(&mut self, id: &ContainerId) -> Result<&mut Held, EngineError> {
-        self.containers.iter_mut().find(|c| c.id == *id).ok_or_else(|| missing(id))
+        self.containers
+            .iter_mut()
+            .find(|c| c.id == *id)
+            .ok_or_else(|| missing(id))
     }
 
-    pub(super) fn set_policy(&mut self, id: &ContainerId, policy: &str, retries: i64) -> Result<(), EngineError> {
+    pub(super) fn set_policy(
+        &mut self,
+        id: &ContainerId,
+        policy: &str,
+        retries: i64,
+    ) -> Result<(), EngineError> {
         let held = self.held(id)?;
         policy.clone_into(&mut held.policy);
         held.retries = retries;
@@ -434,7 +551,10 @@ impl Machine {
         let digest = self.held(id)?.digest.clone();
         let behaviour = self.images.get(&digest).map(|image| image.behaviour);
         if behaviour.is_none_or(|behaviour| behaviour == Behaviour::DoesNotStart) {
-            return Err(EngineError::Refused { call: "start", message: "exec: no such file".to_owned() });
+            return Err(EngineError::Refused {
+                call: "start",
+                message: "exec: no such file".to_owned(),
+            });
         }
         let held = self.held(id)?;
         if held.state != ContainerState::Running {
@@ -458,15 +578,23 @@ impl Machine {
     }
 
     pub(super) fn remove(&mut self, id: &ContainerId) -> Result<(), EngineError> {
-        if self.containers.iter().any(|c| c.id == *id && c.state == ContainerState::Running) {
-            return Err(EngineError::Conflict { call: "remove", message: "the container runs".to_owned() });
+        if self
+            .containers
+            .iter()
+            .any(|c| c.id == *id && c.state == ContainerState::Running)
+        {
+            return Err(EngineError::Conflict {
+                call: "remove",
+                message: "the container runs".to_owned(),
+            });
         }
         self.containers.retain(|c| c.id != *id);
         Ok(())
     }
 
     pub(super) fn last_words(&mut self, id: &ContainerId) -> Result<String, EngineError> {
-        self.held(id).map(|held| format!("last words of {}", held.digest.short()))
+        self.held(id)
+            .map(|held| format!("last words of {}", held.digest.short()))
     }
 
     fn new_id(&mut self) -> ContainerId {

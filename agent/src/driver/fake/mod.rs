@@ -106,7 +106,11 @@ impl FakeEngine {
         self.faults().log.clone()
     }
 
-    async fn read<T>(&self, call: &'static str, read: impl FnOnce(&mut Machine) -> Result<T, EngineError>) -> Result<T, EngineError> {
+    async fn read<T>(
+        &self,
+        call: &'static str,
+        read: impl FnOnce(&mut Machine) -> Result<T, EngineError>,
+    ) -> Result<T, EngineError> {
         self.live(call).await?;
         read(&mut self.machine())
     }
@@ -121,7 +125,10 @@ impl FakeEngine {
             std::future::pending::<()>().await;
         }
         if silent {
-            return Err(EngineError::Unknown { call, message: "connection refused".to_owned() });
+            return Err(EngineError::Unknown {
+                call,
+                message: "connection refused".to_owned(),
+            });
         }
         Ok(())
     }
@@ -138,7 +145,10 @@ impl FakeEngine {
             let index = faults.calls;
             faults.calls += 1;
             faults.log.push(format!("{call} {what}"));
-            faults.crash_at.filter(|(at, _)| *at == index).map(|(_, crash)| crash)
+            faults
+                .crash_at
+                .filter(|(at, _)| *at == index)
+                .map(|(_, crash)| crash)
         };
         if crash == Some(Crash::Before) {
             self.die().await;
@@ -172,7 +182,8 @@ impl Driver for FakeEngine {
     }
 
     async fn containers(&self) -> Result<Vec<Container>, EngineError> {
-        self.read("list containers", |machine| Ok(machine.containers())).await
+        self.read("list containers", |machine| Ok(machine.containers()))
+            .await
     }
 
     async fn inspect(&self, id: &ContainerId) -> Result<serde_json::Value, EngineError> {
@@ -180,31 +191,50 @@ impl Driver for FakeEngine {
     }
 
     async fn image(&self, reference: &str) -> Result<Image, EngineError> {
-        self.read("inspect image", |machine| machine.image(reference)).await
+        self.read("inspect image", |machine| machine.image(reference))
+            .await
     }
 
     async fn pull(&self, image: &ImageRef, _: Option<&Credential>) -> Result<Image, Failure> {
         let reference = image.to_string();
-        let pulled = self.change("pull", &reference, |machine| Ok(machine.pull(image))).await;
+        let pulled = self
+            .change("pull", &reference, |machine| Ok(machine.pull(image)))
+            .await;
         tokio::time::sleep(Duration::from_millis(200)).await;
-        pulled.unwrap_or_else(|error| Err(Failure::new(pinion_model::FailureKind::Engine, error.to_string())))
+        pulled.unwrap_or_else(|error| {
+            Err(Failure::new(
+                pinion_model::FailureKind::Engine,
+                error.to_string(),
+            ))
+        })
     }
 
     async fn tag(&self, image: &str, repository: &str, tag: &str) -> Result<(), EngineError> {
         let name = format!("{repository}:{tag}");
-        self.change("tag", &name, |machine| machine.tag(image, &name)).await
+        self.change("tag", &name, |machine| machine.tag(image, &name))
+            .await
     }
 
     async fn untag(&self, reference: &str) -> Result<(), EngineError> {
-        self.change("untag", reference, |machine| machine.untag(reference)).await
+        self.change("untag", reference, |machine| machine.untag(reference))
+            .await
     }
 
     async fn create(&self, name: &str, spec: &CreateSpec) -> Result<ContainerId, EngineError> {
-        self.change("create", name, |machine| machine.create(name, &spec.body)).await
+        self.change("create", name, |machine| machine.create(name, &spec.body))
+            .await
     }
 
-    async fn set_restart_policy(&self, id: &ContainerId, policy: &str, retries: i64) -> Result<(), EngineError> {
-        self.change("update", &format!("{id} {policy}"), |machine| machine.set_policy(id, policy, retries)).await
+    async fn set_restart_policy(
+        &self,
+        id: &ContainerId,
+        policy: &str,
+        retries: i64,
+    ) -> Result<(), EngineError> {
+        self.change("update", &format!("{id} {policy}"), |machine| {
+            machine.set_policy(id, policy, retries)
+        })
+        .await
     }
 
     async fn stop(&self, id: &ContainerId, _: Duration) -> Result<(), EngineError> {
@@ -212,19 +242,25 @@ impl Driver for FakeEngine {
     }
 
     async fn start(&self, id: &ContainerId) -> Result<(), EngineError> {
-        self.change("start", &id.0, |machine| machine.start(id)).await
+        self.change("start", &id.0, |machine| machine.start(id))
+            .await
     }
 
     async fn rename(&self, id: &ContainerId, name: &str) -> Result<(), EngineError> {
-        self.change("rename", &format!("{id} {name}"), |machine| machine.rename(id, name)).await
+        self.change("rename", &format!("{id} {name}"), |machine| {
+            machine.rename(id, name)
+        })
+        .await
     }
 
     async fn remove(&self, id: &ContainerId) -> Result<(), EngineError> {
-        self.change("remove", &id.0, |machine| machine.remove(id)).await
+        self.change("remove", &id.0, |machine| machine.remove(id))
+            .await
     }
 
     async fn last_words(&self, id: &ContainerId) -> Result<String, EngineError> {
-        self.change("logs", &id.0, |machine| machine.last_words(id)).await
+        self.change("logs", &id.0, |machine| machine.last_words(id))
+            .await
     }
 
     async fn changed(&self) {

@@ -22,19 +22,97 @@ struct Scenario {
 const SECOND: Duration = Duration::from_secs(1);
 
 const SCENARIOS: &[Scenario] = &[
-    Scenario { name: "a good image", next: Behaviour::Healthy(SECOND), policy: "always", containers: &[("web", true)], end: AgentPhase::Settled },
-    Scenario { name: "one without a health check", next: Behaviour::Runs, policy: "unless-stopped", containers: &[("web", true)], end: AgentPhase::Settled },
-    Scenario { name: "one that exits", next: Behaviour::Exits(SECOND), policy: "no", containers: &[("web", true)], end: AgentPhase::RolledBack },
-    Scenario { name: "one that crash-loops", next: Behaviour::Exits(SECOND), policy: "always", containers: &[("web", true)], end: AgentPhase::RolledBack },
-    Scenario { name: "one that is never healthy", next: Behaviour::NeverHealthy, policy: "always", containers: &[("web", true)], end: AgentPhase::RolledBack },
-    Scenario { name: "one that does not start", next: Behaviour::DoesNotStart, policy: "always", containers: &[("web", true)], end: AgentPhase::RolledBack },
-    Scenario { name: "one that sickens within the soak", next: Behaviour::Sickens(Duration::from_secs(15)), policy: "always", containers: &[("web", true)], end: AgentPhase::RolledBack },
-    Scenario { name: "one that cannot be created", next: Behaviour::CannotBeCreated, policy: "always", containers: &[("web", true)], end: AgentPhase::Refused },
-    Scenario { name: "two containers", next: Behaviour::Healthy(SECOND), policy: "always", containers: &[("web", true), ("web-2", true)], end: AgentPhase::Settled },
-    Scenario { name: "two containers, a bad image", next: Behaviour::Sickens(SECOND), policy: "unless-stopped", containers: &[("web", true), ("web-2", true)], end: AgentPhase::RolledBack },
-    Scenario { name: "a stopped one beside a running one", next: Behaviour::Runs, policy: "always", containers: &[("web", true), ("web-2", false)], end: AgentPhase::Settled },
-    Scenario { name: "a stopped one", next: Behaviour::Runs, policy: "no", containers: &[("web", false)], end: AgentPhase::Staged },
-    Scenario { name: "no container", next: Behaviour::Runs, policy: "no", containers: &[], end: AgentPhase::Staged },
+    Scenario {
+        name: "a good image",
+        next: Behaviour::Healthy(SECOND),
+        policy: "always",
+        containers: &[("web", true)],
+        end: AgentPhase::Settled,
+    },
+    Scenario {
+        name: "one without a health check",
+        next: Behaviour::Runs,
+        policy: "unless-stopped",
+        containers: &[("web", true)],
+        end: AgentPhase::Settled,
+    },
+    Scenario {
+        name: "one that exits",
+        next: Behaviour::Exits(SECOND),
+        policy: "no",
+        containers: &[("web", true)],
+        end: AgentPhase::RolledBack,
+    },
+    Scenario {
+        name: "one that crash-loops",
+        next: Behaviour::Exits(SECOND),
+        policy: "always",
+        containers: &[("web", true)],
+        end: AgentPhase::RolledBack,
+    },
+    Scenario {
+        name: "one that is never healthy",
+        next: Behaviour::NeverHealthy,
+        policy: "always",
+        containers: &[("web", true)],
+        end: AgentPhase::RolledBack,
+    },
+    Scenario {
+        name: "one that does not start",
+        next: Behaviour::DoesNotStart,
+        policy: "always",
+        containers: &[("web", true)],
+        end: AgentPhase::RolledBack,
+    },
+    Scenario {
+        name: "one that sickens within the soak",
+        next: Behaviour::Sickens(Duration::from_secs(15)),
+        policy: "always",
+        containers: &[("web", true)],
+        end: AgentPhase::RolledBack,
+    },
+    Scenario {
+        name: "one that cannot be created",
+        next: Behaviour::CannotBeCreated,
+        policy: "always",
+        containers: &[("web", true)],
+        end: AgentPhase::Refused,
+    },
+    Scenario {
+        name: "two containers",
+        next: Behaviour::Healthy(SECOND),
+        policy: "always",
+        containers: &[("web", true), ("web-2", true)],
+        end: AgentPhase::Settled,
+    },
+    Scenario {
+        name: "two containers, a bad image",
+        next: Behaviour::Sickens(SECOND),
+        policy: "unless-stopped",
+        containers: &[("web", true), ("web-2", true)],
+        end: AgentPhase::RolledBack,
+    },
+    Scenario {
+        name: "a stopped one beside a running one",
+        next: Behaviour::Runs,
+        policy: "always",
+        containers: &[("web", true), ("web-2", false)],
+        end: AgentPhase::Settled,
+    },
+    Scenario {
+        name: "a stopped one",
+        next: Behaviour::Runs,
+        policy: "no",
+        containers: &[("web", false)],
+        end: AgentPhase::Staged,
+    },
+    Scenario {
+        name: "no container",
+        next: Behaviour::Runs,
+        policy: "no",
+        containers: &[],
+        end: AgentPhase::Staged,
+    },
 ];
 
 /// What else happens while the agent is dead.
@@ -89,26 +167,50 @@ impl Scenario {
         let case = format!("{}, crash {crash:?}: {:#?}", self.name, rig.engine.log());
         assert_eq!(machine.violations, Vec::<String>::new(), "{case}");
         assert_eq!(phase, self.end, "{case}");
-        let runs = if matches!(self.end, AgentPhase::Settled | AgentPhase::Staged) { digest(2) } else { digest(1) };
-        let expected: BTreeMap<_, _> =
-            self.containers.iter().map(|(name, running)| ((*name).to_owned(), (runs.clone(), *running))).collect();
+        let runs = if matches!(self.end, AgentPhase::Settled | AgentPhase::Staged) {
+            digest(2)
+        } else {
+            digest(1)
+        };
+        let expected: BTreeMap<_, _> = self
+            .containers
+            .iter()
+            .map(|(name, running)| ((*name).to_owned(), (runs.clone(), *running)))
+            .collect();
         let mut standing = machine.standing();
         if crash.is_some_and(|(.., meanwhile)| meanwhile == Meanwhile::EngineRestarts) {
             // An engine starts by itself what a user stopped, where the policy is "always".
             let stopped = self.containers.iter().filter(|(_, running)| !running);
-            stopped.for_each(|(name, _)| drop(standing.entry((*name).to_owned()).and_modify(|c| c.1 = false)));
+            stopped.for_each(|(name, _)| {
+                drop(
+                    standing
+                        .entry((*name).to_owned())
+                        .and_modify(|c| c.1 = false),
+                )
+            });
         }
-        assert_eq!(standing, expected, "one container for each name, running as before, and no other; {case}");
+        assert_eq!(
+            standing, expected,
+            "one container for each name, running as before, and no other; {case}"
+        );
         for (name, _) in self.containers {
             let (policy, env) = machine.settings(name).expect("it stands");
             assert_eq!(policy, self.policy, "the user's restart policy; {case}");
-            assert_eq!(env, serde_json::json!([format!("NAME={name}")]), "the user's settings; {case}");
+            assert_eq!(
+                env,
+                serde_json::json!([format!("NAME={name}")]),
+                "the user's settings; {case}"
+            );
         }
     }
 }
 
 async fn every_crash_ends_well(scenarios: &[Scenario], meanwhile: Meanwhile) {
     for scenario in scenarios {
+        if meanwhile == Meanwhile::EngineRestarts && scenario.policy == "no" {
+            // What ran is stopped by that, with or without Pinion.
+            continue;
+        }
         let calls = scenario.play(None).await;
         assert!(calls > 0, "an update that calls nothing proves nothing");
         for index in 0..calls {

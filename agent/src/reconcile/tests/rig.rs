@@ -5,7 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pinion_model::{AgentPhase, Attempt, Digest, Failure, Generation, ImageRef, Repository, Timestamp, WorkloadName};
+use pinion_model::{
+    AgentPhase, Attempt, Digest, Failure, Generation, ImageRef, Repository, Timestamp, WorkloadName,
+};
 use pinion_workload::{Assignment, CatalogEntry, Desired, InUsePolicy, Outcome, Report};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -26,11 +28,16 @@ pub(super) fn image(n: u8) -> ImageRef {
 }
 
 pub(super) fn image_in(repository: &str, n: u8) -> ImageRef {
-    ImageRef { repository: repository.parse().expect("a repository"), digest: digest(n) }
+    ImageRef {
+        repository: repository.parse().expect("a repository"),
+        digest: digest(n),
+    }
 }
 
 pub(super) fn digest(n: u8) -> Digest {
-    format!("sha256:{}", format!("{n:02x}").repeat(32)).parse().expect("a digest")
+    format!("sha256:{}", format!("{n:02x}").repeat(32))
+        .parse()
+        .expect("a digest")
 }
 
 pub(super) fn web() -> WorkloadName {
@@ -59,17 +66,30 @@ pub(super) fn wanting(generation: u64, run: Vec<ImageRef>) -> Desired {
         in_use: InUsePolicy::Wait,
         local_tag: String::new(),
     };
-    let repositories: Vec<Repository> =
-        [REPOSITORY, OTHER_REPOSITORY].iter().map(|text| text.parse().expect("a repository")).collect();
+    let repositories: Vec<Repository> = [REPOSITORY, OTHER_REPOSITORY]
+        .iter()
+        .map(|text| text.parse().expect("a repository"))
+        .collect();
     Desired {
         generation: Generation(generation),
         assignments: BTreeMap::from([(web(), assignment)]),
-        catalog: BTreeMap::from([(web(), CatalogEntry { repositories, local_tag: "current".to_owned() })]),
+        catalog: BTreeMap::from([(
+            web(),
+            CatalogEntry {
+                repositories,
+                local_tag: "current".to_owned(),
+            },
+        )]),
     }
 }
 
 pub(super) fn policy(allow: &[&str]) -> Policy {
-    Policy::new(allow.iter().map(|text| text.parse().expect("a prefix")).collect())
+    Policy::new(
+        allow
+            .iter()
+            .map(|text| text.parse().expect("a prefix"))
+            .collect(),
+    )
 }
 
 /// Nothing is needed to pull.
@@ -102,7 +122,11 @@ pub(super) struct Agent {
 impl Rig {
     pub(super) fn new() -> Self {
         let memory = Path::new("/dev/shm");
-        let place = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+        let place = if memory.is_dir() {
+            memory.to_owned()
+        } else {
+            std::env::temp_dir()
+        };
         Self {
             engine: Arc::new(FakeEngine::new()),
             directory: tempfile::tempdir_in(place).expect("a directory"),
@@ -114,8 +138,11 @@ impl Rig {
     /// Starts the agent.
     pub(super) fn agent(&self) -> Agent {
         let epoch = self.epoch;
-        let clock = Clock::new(move || Timestamp(1_000_000 + u64::try_from(epoch.elapsed().as_millis()).unwrap_or(0)));
-        let journal = Arc::new(Journal::open_with_clock(self.directory.path(), clock).expect("a journal"));
+        let clock = Clock::new(move || {
+            Timestamp(1_000_000 + u64::try_from(epoch.elapsed().as_millis()).unwrap_or(0))
+        });
+        let journal =
+            Arc::new(Journal::open_with_clock(self.directory.path(), clock).expect("a journal"));
         let (sender, reports) = mpsc::unbounded_channel();
         let reconciler = Reconciler::new(
             Arc::clone(&self.engine),
@@ -126,7 +153,12 @@ impl Rig {
         );
         let handle = reconciler.handle();
         let running = tokio::spawn(reconciler.run(CancellationToken::new()));
-        Agent { handle, journal, reports, running }
+        Agent {
+            handle,
+            journal,
+            reports,
+            running,
+        }
     }
 
     pub(super) fn lose_journal(&self) {
@@ -150,7 +182,9 @@ impl Agent {
         self.until(|journal| {
             let record = journal.record(&web());
             let idle = record.operation.is_none() && record.retired.is_empty();
-            record.outcome.filter(|o| idle && o.generation == Generation(generation))
+            record
+                .outcome
+                .filter(|o| idle && o.generation == Generation(generation))
         })
         .await
     }
@@ -176,7 +210,10 @@ impl Agent {
         let limit = Duration::from_secs(3600);
         match tokio::time::timeout(limit, search).await {
             Ok(found) => found,
-            Err(_) => panic!("nothing came of it within an hour: {:#?}", self.journal.records()),
+            Err(_) => panic!(
+                "nothing came of it within an hour: {:#?}",
+                self.journal.records()
+            ),
         }
     }
 

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::names::{OLD_POLICY_LABEL, OLD_STATE_LABEL, Part, WORKLOAD_LABEL, part_name, split_part};
+use crate::names::{
+    OLD_POLICY_LABEL, OLD_STATE_LABEL, Part, TERMS_LABEL, WORKLOAD_LABEL, part_name, split_part,
+};
 use crate::recreate::{OPERATION_LABEL, REPLACES_LABEL};
 use crate::{Call, ContainerState, Operation, Stage, Step, Unit};
 
@@ -57,12 +59,20 @@ fn create(view: View<'_>, unit: &Unit) -> Step {
         "stopped"
     };
     let old_policy = format!("{}:{}", unit.old.restart_policy, unit.old.restart_retries);
+    let assignment = &view.operation.assignment;
+    let terms = [
+        assignment.min_healthy,
+        assignment.healthy_deadline,
+        assignment.soak,
+    ];
+    let terms = terms.map(|term| term.as_millis().to_string()).join(":");
     let labels = [
         (OPERATION_LABEL, view.operation.id.as_str()),
         (REPLACES_LABEL, unit.old.id.0.as_str()),
         (WORKLOAD_LABEL, view.observed.workload.as_str()),
         (OLD_STATE_LABEL, old_state),
         (OLD_POLICY_LABEL, old_policy.as_str()),
+        (TERMS_LABEL, terms.as_str()),
     ];
     Step::Call(Call::Create {
         old: unit.old.id.clone(),

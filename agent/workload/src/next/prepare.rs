@@ -37,7 +37,9 @@ fn pull(view: View<'_>, permitted: &[ImageRef]) -> Step {
 
 fn check_and_anchor(view: View<'_>, chosen: &ImageRef, image: &Image) -> Step {
     if view.observed.platform.is_none() {
-        return Step::Rest { wake_at: Some(view.now + ENGINE_PAUSE) };
+        return Step::Rest {
+            wake_at: Some(view.now + ENGINE_PAUSE),
+        };
     }
     if let Some(failure) = wrong_platform(view, chosen, image) {
         return view.abandon(failure);

@@ -2,7 +2,7 @@
 
 use pinion_model::{AgentPhase, ImageRef};
 
-use crate::{Call, ContainerState, Record, Step};
+use crate::{Call, ContainerState, Record, Step, Unit};
 
 use super::{View, anchor_tag, finish};
 
@@ -18,7 +18,7 @@ pub(super) fn next(view: View<'_>) -> Step {
     };
     let mut record = view.observed.record.clone();
     if let Some(image) = chosen(view) {
-        keep_images(&mut record, &image, proven);
+        keep_images(&mut record, &image, proven, replaced(view));
     }
     finish::close(
         view,
@@ -98,13 +98,33 @@ fn chosen(view: View<'_>) -> Option<ImageRef> {
     view.operation.image.clone().or_else(|| here().cloned())
 }
 
+/// The images of the old ones that ran well: what there is to go back to.
+fn replaced(view: View<'_>) -> Vec<ImageRef> {
+    let well = view.operation.units.iter().filter(|unit| unit.old.well);
+    let image = |unit: &Unit| {
+        let image = view.observed.present(&unit.old.image_id)?;
+        image
+            .repo_digests
+            .iter()
+            .find(|r| Some(&r.digest) == unit.old.digest.as_ref())
+            .cloned()
+    };
+    well.filter_map(image).collect()
+}
+
 /// Keeps this one and the two proven before it; the anchors of all others
 /// are to be removed.
-fn keep_images(record: &mut Record, image: &ImageRef, proven: bool) {
+fn keep_images(record: &mut Record, image: &ImageRef, proven: bool, replaced: Vec<ImageRef>) {
     if proven {
-        record.proven.retain(|known| known.digest != image.digest);
-        record.proven.insert(0, image.clone());
-        record.proven.truncate(Record::PROVEN_LIMIT);
+        let mut newest: Vec<ImageRef> = Vec::new();
+        let known = std::mem::take(&mut record.proven);
+        for image in std::iter::once(image.clone()).chain(replaced).chain(known) {
+            if !newest.iter().any(|kept| kept.digest == image.digest) {
+                newest.push(image);
+            }
+        }
+        newest.truncate(Record::PROVEN_LIMIT);
+        record.proven = newest;
     }
     let kept = |anchor: &ImageRef| {
         anchor.digest == image.digest
