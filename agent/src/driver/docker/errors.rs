@@ -12,7 +12,10 @@ const REFUSES_WITH_500: [&str; 3] = ["connect a network", "create", "start"];
 pub(super) fn refusal(call: &'static str, what: &str, status: u16, message: String) -> EngineError {
     match status {
         // Of a network or a device that the container needs: the container itself is there.
-        404 if call == "start" && !message.is_empty() && !message.to_lowercase().contains("no such container") => {
+        404 if call == "start"
+            && !message.is_empty()
+            && !message.to_lowercase().contains("no such container") =>
+        {
             EngineError::Refused {
                 call,
                 message: or_status(message, status),

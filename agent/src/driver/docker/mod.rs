@@ -12,6 +12,7 @@
 //! ```
 
 mod auth;
+mod calls;
 mod errors;
 mod events;
 mod last_words;
@@ -20,22 +21,10 @@ mod pull_failure;
 mod raw;
 mod read;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bollard::query_parameters::{
-    RemoveContainerOptions, RemoveImageOptions, RenameContainerOptions, StartContainerOptions,
-    StopContainerOptions, TagImageOptions,
-};
 use bollard::{ClientVersion, Docker as Client};
-use futures_util::{StreamExt as _, TryStreamExt as _};
-use pinion_model::{Failure, ImageRef};
-use pinion_workload::{Container, ContainerId, CreateSpec, Image};
-use serde_json::{Value, json};
 
-use super::{Driver, EngineError, EngineInfo};
-use crate::credentials::Credential;
-use errors::from_client;
 use events::Events;
 use raw::Raw;
 
@@ -44,12 +33,6 @@ const NEWEST_API: ClientVersion = ClientVersion {
     major_version: 1,
     minor_version: 51,
 };
-
-/// How long an answer of "stop" may take beyond the grace.
-const STOP_MARGIN: Duration = Duration::from_secs(30);
-
-/// Inspect calls at one time.
-const INSPECTS_AT_ONCE: usize = 8;
 
 /// How long the driver waits for the engine.
 #[derive(Debug, Clone, Copy)]
@@ -135,256 +118,5 @@ impl Docker {
     #[must_use]
     pub fn api_version(&self) -> String {
         self.client.client_version().to_string()
-    }
-
-    async fn ids(&self) -> Result<Vec<ContainerId>, EngineError> {
-        let list = self
-            .raw
-            .get("list containers", "containers", "/containers/json?all=1")
-            .await?;
-        let ids = list
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(|entry| entry["Id"].as_str());
-        Ok(ids.map(|id| ContainerId(id.to_owned())).collect())
-    }
-
-    /// `None` if it has gone since it was listed.
-    async fn inspect_if_there(&self, id: ContainerId) -> Result<Option<Value>, EngineError> {
-        match self.inspect(&id).await {
-            Ok(inspect) => Ok(Some(inspect)),
-            Err(EngineError::NotFound(_)) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// The digests of an image; none if it is gone.
-    async fn digests(&self, image: &str) -> Result<Vec<ImageRef>, EngineError> {
-        match self.image(image).await {
-            Ok(image) => Ok(image.repo_digests),
-            Err(EngineError::NotFound(_)) => Ok(Vec::new()),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Refuses a container whose networks are not there: old engines note the
-    /// name and fail at the start, when the old container is already stopped.
-    async fn require_networks(&self, spec: &CreateSpec) -> Result<(), EngineError> {
-        let endpoints = spec.body.pointer("/NetworkingConfig/EndpointsConfig");
-        let primary = endpoints
-            .and_then(Value::as_object)
-            .into_iter()
-            .flat_map(|all| all.keys());
-        for network in primary.chain(spec.connect.iter().map(|(network, _)| network)) {
-            let path = format!("/networks/{}", raw::encode(network));
-            let found = self.raw.get("inspect a network", network, &path).await;
-            if let Err(EngineError::NotFound(_)) = found {
-                let message = format!("its network {network} is not on this machine");
-                return Err(EngineError::Refused {
-                    call: "create",
-                    message,
-                });
-            }
-            found?;
-        }
-        Ok(())
-    }
-
-    async fn connect_networks(&self, id: &str, spec: &CreateSpec) -> Result<(), EngineError> {
-        for (network, endpoint) in &spec.connect {
-            let path = format!("/networks/{}/connect", raw::encode(network));
-            let body = json!({ "Container": id, "EndpointConfig": endpoint });
-            let what = format!("network {network}");
-            self.raw
-                .post("connect a network", &what, &path, &body)
-                .await?;
-        }
-        Ok(())
-    }
-
-    async fn is_called(&self, id: &ContainerId, name: &str) -> bool {
-        let inspect = self.inspect(id).await;
-        inspect.is_ok_and(|inspect| inspect["Name"].as_str() == Some(&format!("/{name}")))
-    }
-}
-
-fn container(id: &ContainerId) -> String {
-    format!("container {id}")
-}
-
-impl Driver for Docker {
-    async fn info(&self) -> Result<EngineInfo, EngineError> {
-        let version = self.raw.get("version", "version", "/version").await?;
-        let info = self
-            .raw
-            .get("info", "information about itself", "/info")
-            .await?;
-        Ok(read::info(&version, &info, self.api_version()))
-    }
-
-    async fn containers(&self) -> Result<Vec<Container>, EngineError> {
-        let ids = self.ids().await?;
-        let inspects = futures_util::stream::iter(ids)
-            .map(|id| self.inspect_if_there(id))
-            .buffered(INSPECTS_AT_ONCE);
-        let inspects: Vec<Option<Value>> = inspects.try_collect().await?;
-        let mut digests: BTreeMap<String, Vec<ImageRef>> = BTreeMap::new();
-        let mut containers = Vec::new();
-        for inspect in inspects.iter().flatten() {
-            let mut container = read::container(inspect)?;
-            let known = match digests.get(&container.image_id) {
-                Some(known) => known.clone(),
-                None => self.digests(&container.image_id).await?,
-            };
-            container.repo_digests.clone_from(&known);
-            digests.insert(container.image_id.clone(), known);
-            containers.push(container);
-        }
-        Ok(containers)
-    }
-
-    async fn inspect(&self, id: &ContainerId) -> Result<Value, EngineError> {
-        self.raw
-            .get("inspect", &container(id), &format!("/containers/{id}/json"))
-            .await
-    }
-
-    async fn image(&self, reference: &str) -> Result<Image, EngineError> {
-        let path = format!("/images/{}/json", raw::encode(reference));
-        let inspect = self
-            .raw
-            .get("inspect an image", &format!("image {reference}"), &path)
-            .await?;
-        Ok(read::image(&inspect))
-    }
-
-    async fn pull(
-        &self,
-        image: &ImageRef,
-        credential: Option<&Credential>,
-    ) -> Result<Image, Failure> {
-        pull::pull(self, image, credential).await
-    }
-
-    async fn tag(&self, image: &str, repository: &str, tag: &str) -> Result<(), EngineError> {
-        let options = TagImageOptions {
-            repo: Some(repository.to_owned()),
-            tag: Some(tag.to_owned()),
-        };
-        let done = self.client.tag_image(image, Some(options)).await;
-        done.map_err(|error| from_client("tag", &format!("image {image}"), error))
-    }
-
-    async fn untag(&self, reference: &str) -> Result<(), EngineError> {
-        let options = RemoveImageOptions {
-            force: false,
-            ..Default::default()
-        };
-        let done = self
-            .client
-            .remove_image(reference, Some(options), None)
-            .await;
-        done.map(drop)
-            .map_err(|error| from_client("untag", &format!("image {reference}"), error))
-    }
-
-    async fn create(&self, name: &str, spec: &CreateSpec) -> Result<ContainerId, EngineError> {
-        self.require_networks(spec).await?;
-        let path = format!("/containers/create?name={}", raw::encode(name));
-        let what = format!("what {name} is made of");
-        let answer = self.raw.post("create", &what, &path, &spec.body).await?;
-        let Some(id) = answer["Id"].as_str() else {
-            let message = format!("the answer to creating {name} names no id");
-            return Err(EngineError::Unknown {
-                call: "create",
-                message,
-            });
-        };
-        let id = ContainerId(id.to_owned());
-        if let Err(error) = self.connect_networks(&id.0, spec).await {
-            // One call, one effect: half a container is not left behind.
-            if let Err(left) = self.remove(&id).await {
-                tracing::warn!(container = %id, error = %left, "a container without its networks is left behind");
-            }
-            return Err(error);
-        }
-        Ok(id)
-    }
-
-    async fn set_restart_policy(
-        &self,
-        id: &ContainerId,
-        policy: &str,
-        retries: i64,
-    ) -> Result<(), EngineError> {
-        // The engine refuses a count with every other policy.
-        let retries = if policy == "on-failure" { retries } else { 0 };
-        let body = json!({ "RestartPolicy": { "Name": policy, "MaximumRetryCount": retries } });
-        let path = format!("/containers/{id}/update");
-        self.raw
-            .post("update", &container(id), &path, &body)
-            .await
-            .map(drop)
-    }
-
-    async fn stop(&self, id: &ContainerId, grace: Duration) -> Result<(), EngineError> {
-        let seconds = i32::try_from(grace.as_secs()).unwrap_or(i32::MAX);
-        let options = StopContainerOptions {
-            signal: None,
-            t: Some(seconds),
-        };
-        let client = self
-            .client
-            .clone()
-            .with_timeout(grace.saturating_add(STOP_MARGIN));
-        let done = client.stop_container(&id.0, Some(options)).await;
-        done.map_err(|error| from_client("stop", &container(id), error))
-    }
-
-    async fn start(&self, id: &ContainerId) -> Result<(), EngineError> {
-        let done = self
-            .client
-            .start_container(&id.0, None::<StartContainerOptions>)
-            .await;
-        done.map_err(|error| from_client("start", &container(id), error))
-    }
-
-    async fn rename(&self, id: &ContainerId, name: &str) -> Result<(), EngineError> {
-        let options = RenameContainerOptions {
-            name: name.to_owned(),
-        };
-        let Err(error) = self.client.rename_container(&id.0, options).await else {
-            return Ok(());
-        };
-        // The engine refuses a container's own name, as an error or as a conflict with itself.
-        match from_client("rename", &container(id), error) {
-            EngineError::NotFound(what) => Err(EngineError::NotFound(what)),
-            _ if self.is_called(id, name).await => Ok(()),
-            error => Err(error),
-        }
-    }
-
-    async fn remove(&self, id: &ContainerId) -> Result<(), EngineError> {
-        let options = RemoveContainerOptions {
-            v: false,
-            force: false,
-            link: false,
-        };
-        let done = self.client.remove_container(&id.0, Some(options)).await;
-        match done.map_err(|error| from_client("remove", &container(id), error)) {
-            Err(EngineError::NotFound(_)) => Ok(()),
-            other => other,
-        }
-    }
-
-    async fn last_words(&self, id: &ContainerId) -> Result<String, EngineError> {
-        let inspect = self.inspect(id).await?;
-        let log = last_words::log(&self.client, id).await;
-        Ok(last_words::compose(&inspect, &log))
-    }
-
-    async fn changed(&self) {
-        self.events.changed().await;
     }
 }
