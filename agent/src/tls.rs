@@ -177,9 +177,17 @@ async fn connect_unlimited(
 }
 
 fn endpoint(address: &str) -> Result<Endpoint, ConnectError> {
-    let endpoint = Endpoint::from_shared(format!("https://{address}"))
-        .map_err(|_| ConnectError::Address(address.to_owned()))?;
+    let wrong = |_| ConnectError::Address(address.to_owned());
+    // The stream is TLS already. Asked to reach https, tonic would want to do TLS itself as soon as
+    // any crate of the build turns that feature on; so https stands only in the requests.
+    let endpoint = Endpoint::from_shared(format!("http://{address}")).map_err(wrong)?;
+    let origin = format!("https://{address}");
     Ok(endpoint
+        .origin(
+            origin
+                .parse()
+                .map_err(|_| ConnectError::Address(address.to_owned()))?,
+        )
         .http2_keep_alive_interval(KEEPALIVE_PERIOD)
         .keep_alive_timeout(KEEPALIVE_LIMIT)
         .keep_alive_while_idle(true)

@@ -167,8 +167,8 @@ impl Scene {
             "curl -fSs -X POST {} -H \"Authorization: Bearer $CP_ADMIN_API_TOKEN\" \\",
             self.coordinator.url("/cp/admin/runtime-image/promote")
         ));
-        say::command(&format!(
-            "  -d '{{\"template_name\":\"{WORKLOAD}\",\"image_digest\":\"{}\",\"git_sha\":\"{}\"}}'",
+        say::detail(&format!(
+            "    -d '{{\"template_name\":\"{WORKLOAD}\",\"image_digest\":\"{}\",\"git_sha\":\"{}\"}}'",
             pushed.digest, pushed.source_sha
         ));
         let answer = self

@@ -88,18 +88,29 @@ async fn asked_to_end() {
     }
 }
 
-/// Prints the last lines of every `*.log` below `directory`.
+/// Prints the last lines of every `*.log` below `directory`; of engines and registries, which say
+/// much, only warnings and errors.
 pub fn show_logs(directory: &Path) {
     for path in logs_below(directory) {
         let text = fs::read(&path).unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
-        let lines: Vec<_> = text.lines().collect();
+        let lines: Vec<_> = text
+            .lines()
+            .filter(|line| !is_foreign_chatter(line))
+            .collect();
         let shown = &lines[lines.len().saturating_sub(LINES_SHOWN)..];
-        eprintln!("──── {} ({} lines)", path.display(), lines.len());
+        eprintln!("──── {} ({} lines)", path.display(), text.lines().count());
         for line in shown {
             eprintln!("{}", line.chars().take(COLUMNS_SHOWN).collect::<String>());
         }
     }
+}
+
+/// Lines below a warning of the Go programs, and a registry's access log.
+fn is_foreign_chatter(line: &str) -> bool {
+    let is_go = line.starts_with("time=\"");
+    let is_quiet = line.contains("level=info") || line.contains("kernel does not support");
+    (is_go && is_quiet) || line.contains(" HTTP/1.1\" ")
 }
 
 fn logs_below(directory: &Path) -> Vec<PathBuf> {
