@@ -161,6 +161,31 @@ pub(crate) fn check_replaceable(container: &Container) -> Result<(), Failure> {
     }
 }
 
+/// Whether nothing would be left dangling: what shares a container's network
+/// or links to it keeps its id, and does not start without it.
+///
+/// # Errors
+///
+/// Which container depends on it.
+pub(crate) fn check_free(container: &Container, all: &[Container]) -> Result<(), Failure> {
+    let is_it = |on: &String| {
+        *on == container.name
+            || *on == container.id.0
+            || (on.len() >= 12 && container.id.0.starts_with(on))
+    };
+    match all.iter().find(|other| other.depends_on.iter().any(is_it)) {
+        Some(dependant) => Err(Failure::new(
+            FailureKind::Policy,
+            format!(
+                "container {:?} is not replaced: {:?} shares its network, IPC or PID namespace or links to it, and would not \
+                 start again without it; nothing was touched. Put both on a network of their own, or opt {:?} out with {IGNORE_LABEL}=true",
+                container.name, dependant.name, container.name
+            ),
+        )),
+        None => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

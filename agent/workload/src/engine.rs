@@ -54,6 +54,10 @@ pub struct Container {
     pub auto_remove: bool,
     /// Grace that `stop` gives; the engine's default is 10 s.
     pub stop_timeout: Duration,
+    /// Ids or names of the containers that it does not start without: whose
+    /// network, IPC or PID namespace it shares, and those that it links to.
+    #[serde(default)]
+    pub depends_on: Vec<String>,
 }
 
 /// What a container does.

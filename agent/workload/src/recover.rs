@@ -50,7 +50,7 @@ pub fn recover(
     groups
         .into_iter()
         .find(|((workload, op), _)| {
-            !busy(workload) && !(workload.as_str() == NAMELESS && known(op))
+            !busy(workload) && (workload.as_str() != NAMELESS || !known(op))
         })
         .map(|((workload, op), found)| (workload.clone(), operation(&workload, op, &found, now)))
 }

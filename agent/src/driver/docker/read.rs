@@ -42,7 +42,21 @@ pub(super) fn container(inspect: &Value) -> Result<Container, EngineError> {
             .unwrap_or_default(),
         auto_remove: host["AutoRemove"] == true,
         stop_timeout: grace(&config["StopTimeout"]),
+        depends_on: depends_on(host),
     })
+}
+
+/// Namespaces are shared by `container:<id>`; a link is `/child:/parent/alias`.
+fn depends_on(host: &Value) -> Vec<String> {
+    let shared = ["NetworkMode", "IpcMode", "PidMode"]
+        .into_iter()
+        .filter_map(|mode| host[mode].as_str()?.strip_prefix("container:"));
+    let links = host["Links"].as_array().into_iter().flatten();
+    let linked = links.filter_map(|link| link.as_str()?.split(':').next());
+    shared
+        .chain(linked.map(|name| name.trim_start_matches('/')))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// One image of an inspect answer.

@@ -60,6 +60,7 @@ struct Held {
     exit_code: i64,
     paused: bool,
     auto_remove: bool,
+    depends_on: Vec<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -142,6 +143,7 @@ impl Machine {
             exit_code: 0,
             paused: false,
             auto_remove: false,
+            depends_on: Vec::new(),
         });
         id
     }
@@ -159,6 +161,13 @@ impl Machine {
             .iter_mut()
             .filter(|c| c.name == name)
             .for_each(|c| c.auto_remove = true);
+    }
+
+    /// Makes a container one that does not start without another.
+    pub(crate) fn depend(&mut self, name: &str, on: &str) {
+        let held = self.containers.iter_mut().find(|c| c.name == name);
+        held.into_iter()
+            .for_each(|c| c.depends_on.push(on.to_owned()));
     }
 
     /// Freezes a container.
@@ -356,6 +365,7 @@ impl Machine {
             restart_retries: held.retries,
             auto_remove: held.auto_remove,
             stop_timeout: Duration::from_secs(10),
+            depends_on: held.depends_on.clone(),
         }
     }
 
@@ -499,6 +509,7 @@ impl Machine {
             exit_code: 0,
             paused: false,
             auto_remove: false,
+            depends_on: Vec::new(),
         });
         self.watch();
         Ok(id)

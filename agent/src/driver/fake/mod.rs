@@ -19,7 +19,7 @@ use crate::credentials::Credential;
 
 pub(crate) use machine::{Behaviour, Machine};
 
-/// Where the agent's process dies.
+/// Where the agent's process dies, or where an answer is lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Crash {
     /// The engine never got the call.
@@ -41,6 +41,7 @@ struct Faults {
     /// Calls that change something, so far.
     calls: usize,
     crash_at: Option<(usize, Crash)>,
+    lose_at: Option<(usize, Crash)>,
     dead: bool,
     silent: bool,
     log: Vec<String>,
@@ -70,6 +71,11 @@ impl FakeEngine {
     /// The agent dies at the `index`-th call (from 0) that changes something.
     pub(crate) fn crash_at(&self, index: usize, crash: Crash) {
         self.faults().crash_at = Some((index, crash));
+    }
+
+    /// The `index`-th call gets no answer that makes sense; the agent lives on.
+    pub(crate) fn lose_answer_at(&self, index: usize, when: Crash) {
+        self.faults().lose_at = Some((index, when));
     }
 
     /// Completes when the agent has died.
@@ -140,23 +146,32 @@ impl FakeEngine {
         change: impl FnOnce(&mut Machine) -> Result<T, EngineError>,
     ) -> Result<T, EngineError> {
         self.live(call).await?;
-        let crash = {
+        let (crash, lost) = {
             let mut faults = self.faults();
             let index = faults.calls;
             faults.calls += 1;
             faults.log.push(format!("{call} {what}"));
-            faults
-                .crash_at
-                .filter(|(at, _)| *at == index)
-                .map(|(_, crash)| crash)
+            let here =
+                |at: Option<(usize, Crash)>| at.filter(|(at, _)| *at == index).map(|at| at.1);
+            (here(faults.crash_at), here(faults.lose_at))
+        };
+        let no_answer = || EngineError::Unknown {
+            call,
+            message: "connection reset".to_owned(),
         };
         if crash == Some(Crash::Before) {
             self.die().await;
+        }
+        if lost == Some(Crash::Before) {
+            return Err(no_answer());
         }
         let done = change(&mut self.machine());
         self.happened.notify_one();
         if crash == Some(Crash::After) {
             self.die().await;
+        }
+        if lost == Some(Crash::After) {
+            return Err(no_answer());
         }
         done
     }

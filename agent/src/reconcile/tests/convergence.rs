@@ -328,6 +328,21 @@ async fn containers_that_may_not_be_replaced_are_refused() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_container_that_another_does_not_start_without_is_refused() {
+    let rig = running();
+    publish(&rig, 2, Behaviour::Runs);
+    let sidecar = image_in("ghcr.io/acme/sidecar", 9);
+    rig.engine.machine().load(&sidecar, Behaviour::Runs);
+    rig.engine.machine().seed("sidecar", &sidecar, "no", true);
+    rig.engine.machine().depend("sidecar", "web");
+    let agent = rig.agent();
+    agent.accept(&desired(1, 2));
+    let failure = agent.outcome(1).await.failure.expect("refused");
+    assert!(failure.message.contains("sidecar"), "{}", failure.message);
+    assert_eq!(rig.engine.calls(), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_container_that_opted_out_is_left_alone() {
     let rig = running();
     publish(&rig, 2, Behaviour::Runs);

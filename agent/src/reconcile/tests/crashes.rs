@@ -1,9 +1,11 @@
 //! The agent dies at every call of an update, before the effect and after it,
 //! and the next one goes on from the journal, or without it.
 
-use pinion_model::AgentPhase;
 use std::collections::BTreeMap;
 use std::time::Duration;
+
+use pinion_model::AgentPhase;
+use proptest::prelude::*;
 
 use super::rig::{Rig, desired, digest, image};
 use crate::driver::fake::{Behaviour, Crash};
@@ -136,6 +138,41 @@ impl Scenario {
         rig
     }
 
+    /// Loses the answer to one call; the agent lives on.
+    async fn play_with_a_lost_answer(self, index: usize, when: Crash) {
+        let rig = self.rig();
+        rig.engine.lose_answer_at(index, when);
+        let agent = rig.agent();
+        agent.accept(&desired(1, 2));
+        let outcome = agent.outcome(1).await;
+        self.check(&rig, outcome.phase, Some((index, when, Meanwhile::Nothing)));
+        agent.kill().await;
+    }
+
+    /// Dies several times, each a few calls after the last.
+    async fn play_with_many_deaths(self, deaths: &[(usize, Crash, Meanwhile)]) {
+        let rig = self.rig();
+        for (after, when, meanwhile) in deaths {
+            rig.engine.crash_at(rig.engine.calls() + after, *when);
+            let agent = rig.agent();
+            agent.accept(&desired(1, 2));
+            let ended = tokio::select! {
+                () = rig.engine.died() => false,
+                _ = agent.outcome(1) => true,
+            };
+            agent.kill().await;
+            rig.engine.revive();
+            if *meanwhile == Meanwhile::JournalLost && !ended {
+                rig.lose_journal();
+            }
+        }
+        let agent = rig.agent();
+        agent.accept(&desired(1, 2));
+        let outcome = agent.outcome(1).await;
+        self.check(&rig, outcome.phase, None);
+        agent.kill().await;
+    }
+
     /// Lets an agent die where the engine was told to, another one take over,
     /// and looks at what is left.
     async fn play(self, crash: Option<(usize, Crash, Meanwhile)>) -> usize {
@@ -234,4 +271,34 @@ async fn an_agent_that_dies_and_loses_its_journal_goes_on_from_names_and_labels(
 #[tokio::test(start_paused = true)]
 async fn an_agent_that_dies_with_its_engine_goes_on() {
     every_crash_ends_well(SCENARIOS, Meanwhile::EngineRestarts).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_lost_is_not_taken_for_a_failure() {
+    for scenario in SCENARIOS {
+        for index in 0..scenario.play(None).await {
+            for when in [Crash::Before, Crash::After] {
+                scenario.play_with_a_lost_answer(index, when).await;
+            }
+        }
+    }
+}
+
+fn death() -> impl Strategy<Value = (usize, Crash, Meanwhile)> {
+    let when = prop_oneof![Just(Crash::Before), Just(Crash::After)];
+    let meanwhile = prop_oneof![3 => Just(Meanwhile::Nothing), 1 => Just(Meanwhile::JournalLost)];
+    (0..8_usize, when, meanwhile)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn an_agent_that_dies_again_and_again_gets_there(
+        scenario in prop::sample::select(SCENARIOS),
+        deaths in prop::collection::vec(death(), 1..6),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+        runtime.expect("a runtime").block_on(scenario.play_with_many_deaths(&deaths));
+    }
 }

@@ -1,6 +1,6 @@
 //! Which containers are replaced, and whether they may be.
 
-use crate::belongs::{check_replaceable, containers_of, digest_of, runs};
+use crate::belongs::{check_free, check_replaceable, containers_of, digest_of, runs};
 use crate::health::is_good;
 use crate::{Container, Operation, Stage, Step, Streak, Unit};
 
@@ -22,7 +22,8 @@ pub(super) fn next(view: View<'_>) -> Step {
     if old.is_empty() && current.iter().any(|c| c.is_up()) {
         return adopt(view, &current);
     }
-    if let Some(failure) = old.iter().find_map(|c| check_replaceable(c).err()) {
+    let check = |c: &&Container| check_replaceable(c).and_then(|()| check_free(c, view.machine.0));
+    if let Some(failure) = old.iter().find_map(|c| check(c).err()) {
         return view.abandon(failure);
     }
     let entry = view.desired.catalog.get(view.observed.workload);

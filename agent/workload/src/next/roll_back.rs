@@ -68,24 +68,17 @@ fn take_away(view: View<'_>, index: usize, unit: &Unit, next: &Container) -> Opt
     });
     let name = part_name(&unit.name, Part::Failed, &view.operation.id);
     let rename = (next.name == unit.name).then_some(Call::Rename { id, name });
-    for call in [fence, stop, rename].into_iter().flatten() {
-        match view.unless_skipped(call.clone()) {
-            Some(step) => return Some(step),
-            // Both would run at once, or both have one name.
-            None => {
-                return Some(lose(
-                    view,
-                    index,
-                    format!(
-                        "the failed container of {:?} is in the way: could not {}",
-                        unit.name,
-                        call.key()
-                    ),
-                ));
-            }
-        }
-    }
-    None
+    let call = [fence, stop, rename].into_iter().flatten().next()?;
+    let step = view.unless_skipped(call.clone());
+    // Both would run at once, or both have one name.
+    Some(step.unwrap_or_else(|| {
+        let why = format!(
+            "the failed container of {:?} is in the way: could not {}",
+            unit.name,
+            call.key()
+        );
+        lose(view, index, why)
+    }))
 }
 
 fn restore(view: View<'_>, index: usize, unit: &Unit, old: &Container) -> Option<Step> {

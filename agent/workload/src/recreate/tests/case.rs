@@ -99,5 +99,6 @@ pub(super) fn container(id: &str, name: &str, labels: &[(&str, &str)]) -> Contai
         restart_retries: 0,
         auto_remove: false,
         stop_timeout: Duration::from_secs(10),
+        depends_on: Vec::new(),
     }
 }
