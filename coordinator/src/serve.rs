@@ -21,8 +21,8 @@ use anyhow::Context as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-pub use address::{Advertised, hostname};
-pub use bootstrap::Pki;
+pub use address::{Advertised, server_names};
+pub use bootstrap::{Pki, pki};
 pub(crate) use bootstrap::pki_dir;
 pub use grpc::Face;
 pub use listeners::{Bound, Running};
@@ -104,7 +104,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     let ledger = Ledger::open(Arc::new(store))
         .await
         .context("load the store")?;
-    let pki = bootstrap::pki(&settings, SystemClock.now())?;
+    let pki = pki(&settings, SystemClock.now())?;
     let first = bootstrap::first_admin(&settings.data_dir, &pki, &ledger).await?;
     let bound = Bound::bind(&settings).await?;
     let mut running = bound.start(

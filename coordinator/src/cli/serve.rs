@@ -1,5 +1,4 @@
-use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,8 +7,7 @@ use pinion_model::parse_duration;
 
 use super::UsageError;
 use crate::config::Config;
-use crate::identity::ServerName;
-use crate::serve::{Advertised, HttpTls, Settings};
+use crate::serve::{Advertised, HttpTls, Settings, server_names};
 
 /// Arguments of `serve`.
 #[derive(Debug, clap::Args)]
@@ -143,7 +141,7 @@ impl ServeArgs {
         Ok(Settings {
             data_dir: self.data_dir,
             config,
-            names: names(
+            names: server_names(
                 &self.advertise,
                 &[self.agents_listen, self.operators_listen, self.http_listen],
             ),
@@ -157,23 +155,4 @@ impl ServeArgs {
             admin_api_token: self.admin_api_token.filter(|token| !token.is_empty()),
         })
     }
-}
-
-/// What the server certificate is good for: every advertised host, loopback,
-/// this machine's name, and every listen address that is specific.
-fn names(advertise: &[Advertised], listen: &[SocketAddr]) -> BTreeSet<ServerName> {
-    let loopback = [
-        ServerName::Dns("localhost".to_owned()),
-        ServerName::Ip(Ipv4Addr::LOCALHOST.into()),
-    ];
-    let specific = |address: &SocketAddr| -> Option<IpAddr> {
-        (!address.ip().is_unspecified()).then(|| address.ip())
-    };
-    let mut names = BTreeSet::from(loopback);
-    names.extend(advertise.iter().map(|at| ServerName::from_host(&at.host)));
-    names.extend(listen.iter().filter_map(specific).map(ServerName::Ip));
-    if advertise.is_empty() && listen[0].ip().is_unspecified() {
-        names.insert(ServerName::from_host(&crate::serve::hostname()));
-    }
-    names
 }

@@ -1,6 +1,9 @@
-use std::net::SocketAddr;
+use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use pinion_model::ParseError;
+
+use crate::identity::ServerName;
 
 /// `host:port` by which agents reach the coordinator.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,9 +70,27 @@ pub(super) fn addresses(advertise: &[Advertised], agents: SocketAddr) -> Vec<Str
     ]
 }
 
+/// What the server certificate is good for: every advertised host, loopback,
+/// every listen address that is specific, and, if nothing else says how agents
+/// reach it, this machine's name. The agents' address is the first of `listen`.
+#[must_use]
+pub fn server_names(advertise: &[Advertised], listen: &[SocketAddr]) -> BTreeSet<ServerName> {
+    let mut names = BTreeSet::from([
+        ServerName::Dns("localhost".to_owned()),
+        ServerName::Ip(Ipv4Addr::LOCALHOST.into()),
+    ]);
+    let specific = listen.iter().map(SocketAddr::ip).filter(|ip| !ip.is_unspecified());
+    names.extend(advertise.iter().map(|at| ServerName::from_host(&at.host)));
+    names.extend(specific.map(ServerName::Ip));
+    if advertise.is_empty() && listen.first().is_some_and(|agents| agents.ip().is_unspecified()) {
+        names.insert(ServerName::from_host(&hostname()));
+    }
+    names
+}
+
 /// This machine's name; `localhost` if it has none that could be advertised.
 #[must_use]
-pub fn hostname() -> String {
+pub(super) fn hostname() -> String {
     let system = rustix::system::uname();
     let name = system.nodename().to_string_lossy().to_ascii_lowercase();
     if is_host(&name) {

@@ -32,8 +32,12 @@ pub(crate) fn pki_dir(data_dir: &Path) -> PathBuf {
     data_dir.join("pki")
 }
 
-/// Opens the authority, or makes it at the first start.
-pub(super) fn pki(settings: &Settings, now: Timestamp) -> anyhow::Result<Pki> {
+/// Opens the authority, or makes it at the first start, and its server certificate.
+///
+/// # Errors
+///
+/// If a file cannot be read or written, or is damaged.
+pub fn pki(settings: &Settings, now: Timestamp) -> anyhow::Result<Pki> {
     let dir = pki_dir(&settings.data_dir);
     let authority = Authority::open(&dir, settings.config.trust_domain.clone(), now)
         .context("open the certificate authority")?;

@@ -1,0 +1,15 @@
+//! The coordinator's face, on real sockets and TLS with a store in memory:
+//! who is let in, what is answered, and what is refused.
+
+#[path = "face/access.rs"]
+mod access;
+#[path = "face/enrollment.rs"]
+mod enrollment;
+#[path = "face/http_contract.rs"]
+mod http_contract;
+#[path = "face/pki.rs"]
+mod pki;
+#[path = "face/services.rs"]
+mod services;
+#[path = "face/support.rs"]
+mod support;
