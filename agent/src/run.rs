@@ -41,8 +41,11 @@ const ENGINE_RETRY: Duration = Duration::from_secs(5);
 /// How long recovery may take when the agent cannot run anyway: a cut-over or
 /// a roll-back ends within its own deadline, 5 minutes unless assigned otherwise.
 const RECOVERY_LIMIT: Duration = Duration::from_secs(10 * 60);
-/// How long it then waits for an engine that does not answer.
+/// How long it then waits for an engine that does not answer, if the journal
+/// says that something was under way.
 const RECOVERY_ENGINE_LIMIT: Duration = Duration::from_secs(30);
+/// The same, if the journal says that nothing was.
+const GLANCE: Duration = Duration::from_secs(2);
 /// How long everything has to end after SIGTERM.
 const END_LIMIT: Duration = Duration::from_secs(5);
 
@@ -113,8 +116,17 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
         Err(_) => configuration::last_good(&options.state_dir),
     };
     let ready = prepare(&options, config).await;
+    if let Err(error) = &ready {
+        tracing::error!(
+            error = tls::chain(error),
+            "the agent cannot run; what was under way is recovered first"
+        );
+    }
+    let limit = ready
+        .as_ref()
+        .map_or_else(|_| patience(&journal), |_| Duration::MAX);
     let engine = tokio::select! {
-        engine = engine(&options, &usable, ready.is_err()) => engine,
+        engine = engine(&options, &usable, limit) => engine,
         () = stop.cancelled() => return Ok(()),
     };
     let (reports_in, reports_out) = mpsc::unbounded_channel();
@@ -230,24 +242,32 @@ async fn keep_reports(mut from: mpsc::UnboundedReceiver<Report>, reports: Arc<Re
     }
 }
 
-/// The engine, as soon as it answers; none if it is only needed to recover and
-/// does not answer soon.
+/// How long recovery waits for an engine.
+fn patience(journal: &Journal) -> Duration {
+    let is_under_way = journal
+        .records()
+        .values()
+        .any(|record| record.operation.is_some());
+    if is_under_way {
+        RECOVERY_ENGINE_LIMIT
+    } else {
+        GLANCE
+    }
+}
+
+/// The engine, if it answers within `limit`.
 async fn engine(
     options: &RunOptions,
     config: &Config,
-    only_to_recover: bool,
+    limit: Duration,
 ) -> Option<(Docker, EngineInfo)> {
-    let host = options
+    let named = options
         .docker_host
         .as_deref()
-        .or(config.engine_host.as_deref())
-        .unwrap_or(ENGINE);
-    let limit = if only_to_recover {
-        RECOVERY_ENGINE_LIMIT
-    } else {
-        Duration::MAX
-    };
-    tokio::time::timeout(limit, reach(host)).await.ok()
+        .or(config.engine_host.as_deref());
+    tokio::time::timeout(limit, reach(named.unwrap_or(ENGINE)))
+        .await
+        .ok()
 }
 
 async fn reach(host: &str) -> (Docker, EngineInfo) {

@@ -77,8 +77,13 @@ pub struct Resolver {
     environment: BTreeMap<String, OsString>,
     processes: HelperProcesses,
     at_once: Semaphore,
-    kept: Mutex<BTreeMap<(String, String), Arc<tokio::sync::Mutex<Kept>>>>,
+    kept: Mutex<BTreeMap<HelperAndKey, Slot>>,
 }
+
+/// A helper's name, and what it is asked for.
+type HelperAndKey = (String, String);
+/// Locked while the helper runs, so that everyone else waits for its answer.
+type Slot = Arc<tokio::sync::Mutex<Kept>>;
 
 /// A helper's last answer for one key.
 #[derive(Default)]
@@ -252,7 +257,7 @@ impl Resolver {
         answer
     }
 
-    fn slot(&self, helper: &str, key: &str) -> Arc<tokio::sync::Mutex<Kept>> {
+    fn slot(&self, helper: &str, key: &str) -> Slot {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(kept.entry((helper.to_owned(), key.to_owned())).or_default())
     }

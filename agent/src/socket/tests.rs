@@ -6,7 +6,10 @@ use super::*;
 
 /// A machine that knows two workloads and notes what it was asked to refresh.
 #[derive(Clone, Default)]
-struct Known(Arc<Mutex<Vec<(Vec<WorkloadName>, bool)>>>);
+struct Known(Arc<Mutex<Vec<Refresh>>>);
+
+/// Which workloads, and whether to recreate.
+type Refresh = (Vec<WorkloadName>, bool);
 
 fn view(name: &str) -> WorkloadAnswer {
     let digest: Digest = format!("sha256:{}", "a".repeat(64))
