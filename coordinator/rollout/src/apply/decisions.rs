@@ -126,10 +126,16 @@ pub(super) fn apply(world: &mut World, decision: &Decision, touched: &mut Touche
             agent.processes.ended.clear();
         }),
         Act::HoldExpired { agent } => edit_agent(world, agent, touched, |agent| agent.hold = None),
-        Act::AgentRevoked { agent, reason } => edit_agent(world, agent, touched, |agent| {
-            agent.revoked = Some(by(reason));
-        }),
-        Act::AgentRemoved { agent, .. } => remove(world, agent, touched),
+        Act::AgentRevoked { agent, reason } => {
+            let_go(world, agent, touched);
+            edit_agent(world, agent, touched, |agent| {
+                agent.revoked = Some(by(reason))
+            });
+        }
+        Act::AgentRemoved { agent, .. } => {
+            let_go(world, agent, touched);
+            world.agents.remove(agent);
+        }
         act => access::apply(world, act, at, touched),
     }
 }
@@ -159,15 +165,16 @@ fn edit_agent(
     }
 }
 
-/// What was asked of the machine ends with it: one of the same name is another.
-fn remove(world: &mut World, id: &AgentId, touched: &mut Touched) {
-    let Some(agent) = world.agents.remove(id) else {
+/// What was asked of a machine ends with its identity: no outcome will come,
+/// and one that is enrolled under its name is another.
+fn let_go(world: &mut World, id: &AgentId, touched: &mut Touched) {
+    let Some(agent) = world.agents.get(id) else {
         return;
     };
     for assignment in agent
         .placements
-        .into_values()
-        .filter_map(|placement| placement.assignment)
+        .values()
+        .filter_map(|placement| placement.assignment.as_ref())
     {
         let rollout = assignment
             .rollout()
@@ -365,11 +372,13 @@ fn fail(
     };
     member.failure = Some(failure.clone());
     member.since = at;
-    if let Some(placement) = world
-        .agents
+    // One that was offline when its turn came has tried nothing.
+    let asked = member.generation > Generation::default();
+    let agents = &mut world.agents;
+    let placement = agents
         .get_mut(agent)
-        .and_then(|a| a.placements.get_mut(&rollout.workload))
-    {
+        .and_then(|a| a.placements.get_mut(&rollout.workload));
+    if let Some(placement) = placement.filter(|_| asked) {
         placement.tried = Some(Tried {
             digest,
             attempt: member.attempt,

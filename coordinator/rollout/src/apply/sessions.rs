@@ -4,7 +4,7 @@ use pinion_model::{AgentId, SessionEpoch, Timestamp, WorkloadName};
 
 use super::reports;
 use crate::world::Touched;
-use crate::{Agent, Observation, ObservedContainer, Presence, World};
+use crate::{Agent, Observation, ObservedContainer, Presence, Standing, World};
 
 /// How many processes that lost an agent's session are remembered.
 const ENDED_PROCESSES: usize = 16;
@@ -15,6 +15,7 @@ pub(super) fn apply(world: &mut World, observation: &Observation, touched: &mut 
             for agent in world.agents.values_mut() {
                 see(agent, Presence::Unknown, *at);
             }
+            restart_clocks(world, None, *at);
             touched.all_agents = true;
         }
         Observation::Hello {
@@ -29,15 +30,19 @@ pub(super) fn apply(world: &mut World, observation: &Observation, touched: &mut 
             let Some(known) = of_session(world, agent, *epoch, touched) else {
                 return;
             };
-            see(known, Presence::Online, *at);
+            let away = see(known, Presence::Online, *at);
             known.claimed = known.claimed.max(*generation);
             known.facts.clone_from(facts);
             known.versions.clone_from(versions);
             greet(known, process_id, *at);
+            if away {
+                restart_clocks(world, Some(agent), *at);
+            }
         }
         Observation::Online { agent, epoch, at } => {
-            if let Some(known) = of_session(world, agent, *epoch, touched) {
-                see(known, Presence::Online, *at);
+            let known = of_session(world, agent, *epoch, touched);
+            if known.is_some_and(|known| see(known, Presence::Online, *at)) {
+                restart_clocks(world, Some(agent), *at);
             }
         }
         Observation::Offline { agent, epoch, at } => {
@@ -74,10 +79,33 @@ fn of_session<'a>(
     Some(agent)
 }
 
-fn see(agent: &mut Agent, presence: Presence, at: Timestamp) {
-    if agent.presence != presence || presence == Presence::Unknown {
+/// Whether that is something new.
+fn see(agent: &mut Agent, presence: Presence, at: Timestamp) -> bool {
+    let changed = agent.presence != presence || presence == Presence::Unknown;
+    if changed {
         agent.presence = presence;
         agent.presence_since = at;
+    }
+    changed
+}
+
+/// Nobody could report while the coordinator or the machine was away: the
+/// deadline for progress begins anew where the machine (or anyone) is in flight.
+fn restart_clocks(world: &mut World, agent: Option<&AgentId>, at: Timestamp) {
+    for id in world.index.active.values() {
+        let Some(rollout) = world.rollouts.get_mut(id) else {
+            continue;
+        };
+        let open = rollout.open_stage;
+        let stage = match agent.map(|agent| rollout.members.get(agent)) {
+            None => Some(open),
+            Some(member) => member
+                .filter(|member| member.standing() == Standing::InFlight)
+                .map(|member| member.stage as usize),
+        };
+        if let Some(stage) = stage.and_then(|stage| rollout.stages.get_mut(stage)) {
+            stage.progressed_at = at;
+        }
     }
 }
 

@@ -231,7 +231,7 @@ impl Decision {
                 because(&pin.notes)
             ),
             Act::RolloutStarted { rollout } => format!(
-                "pin {} ({}) to {} machines in {} stages{}",
+                "pin {} ({}) to {} machine(s) in {} stage(s){}",
                 rollout.pin,
                 rollout.digest().short(),
                 rollout.members.len(),

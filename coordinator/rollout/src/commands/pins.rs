@@ -33,7 +33,7 @@ pub struct Promoted {
     pub pin: Pin,
     /// False if this digest was the current pin already.
     pub changed: bool,
-    /// The rollout that this started.
+    /// The rollout that this started, or found under way to the same digest.
     pub rollout: Option<RolloutId>,
 }
 
@@ -86,8 +86,15 @@ pub fn promote(
             pin: pin.clone(),
         },
     )];
-    let mut started = None;
-    if let Some(strategy) = &request.auto {
+    // Whoever comes back to the digest that is on its way finds its rollout there.
+    let active = world.active_rollout(&request.workload);
+    let same = active.filter(|active| active.run.digest == pin.digest && !active.rolled_back);
+    let mut started = request
+        .auto
+        .as_ref()
+        .and(same)
+        .map(|active| active.id.clone());
+    if let Some(strategy) = request.auto.as_ref().filter(|_| started.is_none()) {
         let reason = format!("pin {} was promoted", pin.number);
         let rollout = begin(
             world,

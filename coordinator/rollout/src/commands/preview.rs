@@ -168,7 +168,7 @@ fn blockers(rollout: &Rollout, stages: &[PlannedStage]) -> Vec<String> {
             .count();
         if blocked > 0 {
             blockers.push(format!(
-                "stage {}: {blocked} of {} machines cannot be assigned now",
+                "stage {}: {blocked} of {} machine(s) cannot be assigned now",
                 planned.name,
                 planned.agents.len()
             ));

@@ -246,6 +246,17 @@ fn pending(
         );
         return ("stage_not_open", detail, rollout.started.at);
     }
+    if number < rollout.open_stage {
+        let detail = format!(
+            "stage {} passed without it; it catches up with the stable digest once the rollout has completed",
+            stage.rules.name
+        );
+        return (
+            "stage_passed",
+            detail,
+            stage.passed_at.unwrap_or(member.since),
+        );
+    }
     match class {
         Class::Offline => offline(
             agent,

@@ -14,7 +14,7 @@ pub use summary::{summary, waiting_for};
 pub struct Reason {
     /// Its stage; none if it is not a member.
     pub stage: Option<StageName>,
-    /// A stable word for scripts: `stage_not_open`, `awaiting_approval`,
+    /// A stable word for scripts: `stage_not_open`, `stage_passed`, `awaiting_approval`,
     /// `limit_in_flight`, `offline`, `unknown`, `held`, `identity_conflict`,
     /// `revoked`, `removed`, `in_flight`, `withdrawing`, `soaking`, `staged`,
     /// `failed`, `drifted`, `paused`, `halted`, `aborting`, `rolling_back`,

@@ -29,7 +29,7 @@ pub(crate) fn check(view: View<'_>) -> Verdict {
         return Verdict::Pass;
     }
     let reason = format!(
-        "stage {}: {failed} of {} machines failed and {} may: {}",
+        "stage {}: {failed} of {} machine(s) failed and {} may: {}",
         view.stage.rules.name,
         view.stage.order.len(),
         view.stage.failure_budget,

@@ -196,12 +196,12 @@ fn fill_stage(
     check_in_flight(&format!("{path}.max_in_flight"), max_in_flight)?;
     check_amount(&format!("{path}.failure_budget"), failure_budget)?;
     check_duration(&format!("{path}.bake"), bake)?;
-    let number: Result<StageName, _> = format!("stage-{}", place + 1).parse();
+    let number: Result<StageName, _> = (place + 1).to_string().parse();
     Ok(StageRules {
         name: stage
             .name
             .clone()
-            .unwrap_or(number.expect("a word and a number are a stage's name")),
+            .unwrap_or(number.expect("a number is a stage's name")),
         cohort: stage.cohort.clone(),
         approval: stage.approval.unwrap_or(Approval::Automatic),
         max_in_flight,

@@ -67,7 +67,7 @@ pub enum OfflinePolicy {
 /// One stage as it was asked for. What is absent is the strategy's, else the default.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StageSpec {
-    /// Unique in its strategy. Absent: `stage-<n>`, from 1.
+    /// Unique in its strategy. Absent: its number, from 1.
     pub name: Option<StageName>,
     /// Who is in it.
     pub cohort: Cohort,

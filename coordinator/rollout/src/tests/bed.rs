@@ -11,8 +11,8 @@ use pinion_model::{
 use super::machine::Machine;
 use crate::commands::{self, Claim, CreateToken, NewToken, Promote, Redeem, StartRollout, Steer};
 use crate::{
-    Act, Amount, Certificate, Change, Cohort, Counts, Decision, Observation, Outcome, Plan, Reason,
-    Refusal, Report, Rollout, StageSpec, Strategy, Versions, World, apply, explain, plan,
+    Amount, Certificate, Change, Cohort, Counts, Observation, Outcome, Plan, Reason, Refusal,
+    Report, Rollout, StageSpec, Strategy, Versions, World, apply, explain, plan,
 };
 
 pub(super) struct Bed {
@@ -318,17 +318,6 @@ impl Bed {
 
     pub(super) fn word(&self, rollout: &RolloutId, name: &str) -> Option<&'static str> {
         self.why(rollout, name).map(|reason| reason.word)
-    }
-
-    pub(super) fn act(&mut self, act: Act) {
-        self.commit(vec![
-            Decision {
-                at: self.now,
-                actor: alice(),
-                act,
-            }
-            .into(),
-        ]);
     }
 
     /// The machine of a place in the rollout's order.

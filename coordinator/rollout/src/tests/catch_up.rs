@@ -1,1 +1,227 @@
+//! Machines outside any rollout, on their way to the stable digest.
 
+use std::time::Duration;
+
+use pinion_model::{LabelSelector, Labels, RolloutPhase};
+
+use super::bed::{Bed, agent, alice, count, digest, rest, steer, strategy};
+use crate::commands::{self, HoldAgent, Refresh, StartRollout};
+use crate::{Purpose, StageSpec, Strategy};
+
+fn all() -> Strategy {
+    strategy(vec![rest()])
+}
+
+fn hold(bed: &mut Bed, name: &str) {
+    let hold = HoldAgent {
+        agent: agent(name),
+        reason: "demo for a customer".into(),
+        expires_at: Some(bed.now + Duration::from_secs(60)),
+    };
+    bed.decide(|world, now| commands::hold(world, hold.clone(), &alice(), now))
+        .expect("held");
+}
+
+#[test]
+fn a_newcomer_gets_the_stable_digest() {
+    let mut bed = Bed::new(2);
+    bed.roll_out(2, all());
+    bed.drive();
+    bed.enrol("m3", true);
+    bed.drive();
+    assert_eq!(*bed.running("m3"), digest(2));
+    let assignment = bed.world.desired(&agent("m3")).assignments.remove(0);
+    assert_eq!(assignment.rollout(), None);
+    assert_eq!(assignment.purpose, Purpose::Stable);
+}
+
+#[test]
+fn a_machine_that_joins_during_a_rollout_gets_the_stable_digest_first_and_the_new_one_after() {
+    let mut bed = Bed::new(2);
+    bed.roll_out(1, all());
+    bed.drive();
+    let approved = StageSpec {
+        approval: Some(crate::Approval::Manual),
+        ..rest()
+    };
+    let id = bed.roll_out(2, strategy(vec![count(1), approved]));
+    bed.enrol("m3", true);
+    bed.drive();
+    assert_eq!(bed.phase(&id), RolloutPhase::AwaitingApproval);
+    assert_eq!(bed.word(&id, "m3"), Some("not_a_member"));
+    assert_eq!(*bed.running("m3"), digest(1));
+    let approve = commands::Approve {
+        rollout: id.clone(),
+        stage: None,
+        reason: String::new(),
+    };
+    bed.decide(|world, now| commands::approve(world, approve.clone(), &alice(), now))
+        .expect("approved");
+    bed.drive();
+    assert_eq!(bed.phase(&id), RolloutPhase::Completed);
+    assert_eq!(*bed.running("m3"), digest(2));
+}
+
+#[test]
+fn a_held_machine_is_gone_round_and_catches_up_when_its_hold_ends() {
+    let mut bed = Bed::new(3);
+    bed.roll_out(1, all());
+    bed.drive();
+    hold(&mut bed, "m2");
+    let id = bed.roll_out(2, all());
+    bed.plan();
+    assert_eq!(bed.word(&id, "m2"), Some("held"));
+    bed.drive();
+    assert_eq!(bed.phase(&id), RolloutPhase::Completed);
+    assert_eq!(*bed.running("m2"), digest(1));
+    assert_eq!(bed.plan().wake_at, Some(bed.now + Duration::from_secs(60)));
+    bed.pass(Duration::from_secs(60));
+    bed.drive();
+    assert_eq!(bed.world.agents[&agent("m2")].hold, None);
+    assert_eq!(*bed.running("m2"), digest(2));
+}
+
+#[test]
+fn at_most_a_tenth_of_the_fleet_catches_up_at_once() {
+    let mut bed = Bed::new(1);
+    bed.roll_out(2, all());
+    bed.drive();
+    for n in 2..=20 {
+        bed.enrol(&format!("m{n}"), true);
+    }
+    bed.plan();
+    let asked = bed.world.agents.values().filter(|agent| {
+        agent
+            .placements
+            .get(&bed.workload)
+            .is_some_and(crate::Placement::is_in_flight)
+    });
+    assert_eq!(asked.count(), 2);
+    bed.drive();
+    assert!(
+        bed.machines
+            .values()
+            .all(|machine| machine.running[&bed.workload] == digest(2))
+    );
+}
+
+#[test]
+fn what_failed_on_a_machine_is_not_tried_there_again_until_an_operator_asks() {
+    let mut bed = Bed::new(1);
+    bed.roll_out(2, all());
+    bed.drive();
+    bed.enrol("m2", true);
+    bed.machines
+        .get_mut(&agent("m2"))
+        .expect("m2")
+        .bad
+        .insert(digest(2));
+    bed.drive();
+    assert_eq!(*bed.running("m2"), digest(1));
+    let generation = bed.world.agents[&agent("m2")].generation;
+    bed.pass(Duration::from_secs(86_400));
+    bed.drive();
+    assert_eq!(
+        bed.world.agents[&agent("m2")].generation,
+        generation,
+        "it is left alone"
+    );
+    bed.machines.get_mut(&agent("m2")).expect("m2").bad.clear();
+    let refresh = Refresh {
+        agents: vec![agent("m2")],
+        workloads: Vec::new(),
+        reason: String::new(),
+    };
+    let answer = bed
+        .decide(|world, now| commands::refresh(world, refresh.clone(), &alice(), now))
+        .expect("asked");
+    assert!(answer[0].asked.contains_key(&bed.workload));
+    bed.drive();
+    assert_eq!(*bed.running("m2"), digest(2));
+    let app = bed.workload.clone();
+    assert_eq!(
+        bed.machines[&agent("m2")]
+            .attempt(&app)
+            .map(|attempt| attempt.0),
+        Some(2)
+    );
+}
+
+#[test]
+fn a_refresh_says_for_each_machine_what_could_not_be_asked() {
+    let mut bed = Bed::new(3);
+    bed.roll_out(2, all());
+    bed.drive();
+    bed.offline("m1");
+    hold(&mut bed, "m2");
+    let refresh = Refresh {
+        agents: vec![agent("m1"), agent("m2"), agent("m3")],
+        workloads: Vec::new(),
+        reason: String::new(),
+    };
+    let answer = bed
+        .decide(|world, now| commands::refresh(world, refresh.clone(), &alice(), now))
+        .expect("asked");
+    let failed = |n: usize| {
+        answer[n]
+            .failed
+            .get(&bed.workload)
+            .map(|failure| failure.message.clone())
+            .unwrap_or_default()
+    };
+    assert!(
+        failed(0).contains("not online") && failed(1).contains("held"),
+        "{answer:?}"
+    );
+    assert!(answer[2].failed.is_empty());
+}
+
+#[test]
+fn a_rollout_for_a_part_of_the_fleet_leaves_the_rest_as_it_is() {
+    let mut bed = Bed::new(0);
+    for (name, region) in [("m1", "ord"), ("m2", "ams")] {
+        bed.enrol_with(name, true, Labels::from([("region".into(), region.into())]));
+    }
+    bed.promote(2);
+    let request = StartRollout {
+        workload: bed.workload.clone(),
+        pin: None,
+        strategy: all(),
+        agents: LabelSelector(Labels::from([("region".into(), "ord".into())])),
+        reason: String::new(),
+    };
+    let id = bed
+        .decide(|world, now| commands::start_rollout(world, request.clone(), &alice(), now))
+        .expect("started")
+        .id;
+    bed.drive();
+    assert_eq!(bed.phase(&id), RolloutPhase::Completed);
+    assert_eq!(
+        (bed.running("m1"), bed.running("m2")),
+        (&digest(2), &digest(1))
+    );
+    assert_eq!(bed.word(&id, "m2"), Some("not_a_member"));
+    bed.enrol_with("m3", true, Labels::from([("region".into(), "ord".into())]));
+    bed.drive();
+    assert_eq!(
+        *bed.running("m3"),
+        digest(2),
+        "one that it would have been for"
+    );
+}
+
+#[test]
+fn a_machine_with_a_digest_that_was_rolled_back_goes_back_too() {
+    let mut bed = Bed::new(2);
+    bed.roll_out(1, all());
+    bed.drive();
+    let id = bed.roll_out(2, all());
+    bed.drive();
+    bed.enrol("m3", true);
+    bed.drive();
+    assert_eq!(*bed.running("m3"), digest(2));
+    bed.decide(|world, now| commands::roll_back(world, steer(&id), &alice(), now))
+        .expect("rolled back");
+    bed.drive();
+    assert_eq!(*bed.running("m3"), digest(1));
+}

@@ -1,1 +1,345 @@
+//! Each gate on its own: a stage in some state, and what the gate answers.
 
+use std::time::Duration;
+
+use pinion_model::{AgentPhase, RolloutId};
+
+use super::bed::{Bed, agent, alice, count, rest, strategy};
+use crate::commands;
+use crate::gates::{
+    Verdict, View, approval, bake, budget, in_flight, min_proven, presence, progress,
+};
+use crate::{Amount, Approval, Gate, OfflinePolicy, StageSpec, Strategy};
+use AgentPhase::{
+    CuttingOver, Refused, RollbackFailed, RolledBack, Settled, Soaking, Staged, Withdrawn,
+};
+
+/// As many machines as there are phases, all in one stage, each in its phase.
+fn stage(rules: Strategy, phases: &[AgentPhase]) -> (Bed, RolloutId) {
+    let mut bed = Bed::new(phases.len());
+    let id = bed.roll_out(2, rules);
+    bed.plan();
+    for (n, phase) in phases.iter().enumerate() {
+        bed.say(&format!("m{}", n + 1), *phase);
+    }
+    (bed, id)
+}
+
+fn ask(bed: &Bed, id: &RolloutId, stage: usize, gate: fn(View<'_>) -> Verdict) -> Verdict {
+    let mut views = View::all(&bed.world, bed.rollout(id), bed.now);
+    gate(views.nth(stage).expect("a stage"))
+}
+
+/// `pass`, `wait`, `fail <n>` or the gate that stops.
+fn word(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Pass => "pass".into(),
+        Verdict::Wait(_) => "wait".into(),
+        Verdict::Fail(failed) => format!("fail {}", failed.len()),
+        Verdict::Stop(stop) => stop.gate.word().into(),
+    }
+}
+
+fn one(stage: StageSpec) -> Strategy {
+    strategy(vec![stage])
+}
+
+#[test]
+fn budget_counts_failures_that_nobody_has_acknowledged() {
+    for (allowed, phases, answer) in [
+        (Amount::Count(0), vec![Settled, Settled], "pass"),
+        (
+            Amount::Count(0),
+            vec![Settled, RolledBack],
+            "failure_budget",
+        ),
+        (Amount::Count(0), vec![Settled, Refused], "failure_budget"),
+        (Amount::Count(1), vec![Settled, RolledBack], "pass"),
+        (
+            Amount::Count(1),
+            vec![RolledBack, Refused, Settled],
+            "failure_budget",
+        ),
+        (Amount::Percent(100), vec![RolledBack, RolledBack], "pass"),
+        (Amount::Percent(0), vec![Withdrawn, Staged], "pass"),
+        (
+            Amount::Percent(100),
+            vec![RollbackFailed, Settled],
+            "rollback_failed",
+        ),
+    ] {
+        let (bed, id) = stage(
+            one(StageSpec {
+                failure_budget: Some(allowed),
+                ..rest()
+            }),
+            &phases,
+        );
+        assert_eq!(
+            word(&ask(&bed, &id, 0, budget::check)),
+            answer,
+            "{allowed} {phases:?}"
+        );
+    }
+}
+
+#[test]
+fn budget_names_the_machines_and_why() {
+    let (bed, id) = stage(one(rest()), &[RolledBack; 7]);
+    let Verdict::Stop(stop) = ask(&bed, &id, 0, budget::check) else {
+        panic!("it stops")
+    };
+    assert_eq!(stop.gate, Gate::FailureBudget);
+    assert!(
+        stop.reason.contains("7 of 7 machine(s) failed and 0 may")
+            && stop.reason.ends_with("and 2 more"),
+        "{}",
+        stop.reason
+    );
+    assert!(stop.reason.contains("(health: sick)"), "{}", stop.reason);
+}
+
+#[test]
+fn min_proven_wants_proof_from_machines_that_can_give_it() {
+    for (wanted, phases, answer) in [
+        (1, vec![Settled], "pass"),
+        (1, vec![Staged], "min_proven"),
+        (0, vec![Staged], "pass"),
+        (1, vec![Settled, Staged], "pass"),
+        (2, vec![Settled, Staged], "min_proven"),
+        (5, vec![Settled, Settled], "pass"),
+        (1, vec![RolledBack], "min_proven"),
+    ] {
+        let rules = StageSpec {
+            min_proven: Some(wanted),
+            failure_budget: Some(Amount::Percent(100)),
+            ..rest()
+        };
+        let (bed, id) = stage(one(rules), &phases);
+        assert_eq!(
+            word(&ask(&bed, &id, 0, min_proven::check)),
+            answer,
+            "{wanted} {phases:?}"
+        );
+    }
+}
+
+#[test]
+fn min_proven_goes_round_a_stage_that_is_skipped_only_after_a_proof() {
+    for (proven_before, answer) in [(true, "pass"), (false, "min_proven")] {
+        let mut bed = Bed::new(2);
+        let first = StageSpec {
+            min_proven: Some(0),
+            ..count(1)
+        };
+        let id = bed.roll_out(2, strategy(vec![first, rest()]));
+        bed.plan();
+        let (canary, other) = (bed.nth(&id, 0, 0), bed.nth(&id, 1, 0));
+        let hold = commands::HoldAgent {
+            agent: agent(&other),
+            reason: "mine".into(),
+            expires_at: None,
+        };
+        bed.decide(|world, now| commands::hold(world, hold.clone(), &alice(), now))
+            .expect("held");
+        bed.say(&canary, if proven_before { Settled } else { Staged });
+        assert_eq!(word(&ask(&bed, &id, 1, min_proven::check)), answer);
+    }
+}
+
+#[test]
+fn min_proven_says_when_no_machine_of_the_rollout_could_prove_it() {
+    let mut bed = Bed::new(0);
+    bed.enrol("m1", false);
+    let id = bed.roll_out(2, one(rest()));
+    bed.plan();
+    bed.say("m1", Staged);
+    let Verdict::Stop(stop) = ask(&bed, &id, 0, min_proven::check) else {
+        panic!("inconclusive")
+    };
+    assert!(
+        stop.reason
+            .contains("no machine of the whole rollout ran a container"),
+        "{}",
+        stop.reason
+    );
+}
+
+#[test]
+fn in_flight_leaves_room_up_to_the_limit_and_soaking_is_outside() {
+    for (limit, phases, room) in [
+        (Amount::Count(2), vec![], 0),
+        (Amount::Count(3), vec![Soaking, CuttingOver], 1),
+        (Amount::Count(2), vec![Settled, Staged], 2),
+        (Amount::Percent(50), vec![RolledBack], 1),
+    ] {
+        let mut bed = Bed::new(5);
+        let rules = StageSpec {
+            max_in_flight: Some(limit),
+            failure_budget: Some(Amount::Percent(100)),
+            ..rest()
+        };
+        let id = bed.roll_out(2, one(rules));
+        bed.plan();
+        for (n, phase) in phases.iter().enumerate() {
+            let name = bed.nth(&id, 0, n);
+            bed.say(&name, *phase);
+        }
+        let view = View::all(&bed.world, bed.rollout(&id), bed.now)
+            .next()
+            .expect("a stage");
+        assert_eq!(in_flight::room(view), room, "{limit} {phases:?}");
+    }
+}
+
+#[test]
+fn in_flight_waits_until_every_machine_is_done() {
+    for (phases, answer) in [
+        (vec![Settled, Staged], "pass"),
+        (vec![Settled, Soaking], "wait"),
+        (vec![Settled, CuttingOver], "wait"),
+        (vec![Settled, RolledBack], "pass"),
+        (vec![Settled, Withdrawn], "wait"),
+    ] {
+        let (bed, id) = stage(one(rest()), &phases);
+        assert_eq!(
+            word(&ask(&bed, &id, 0, in_flight::check)),
+            answer,
+            "{phases:?}"
+        );
+    }
+}
+
+#[test]
+fn presence_follows_the_strategy_and_counts_only_who_is_pending() {
+    for (policy, answer) in [
+        (OfflinePolicy::Wait, "wait"),
+        (OfflinePolicy::Skip, "pass"),
+        (OfflinePolicy::Fail, "fail 1"),
+    ] {
+        let mut bed = Bed::new(2);
+        bed.offline("m2");
+        let id = bed.roll_out(
+            2,
+            Strategy {
+                offline: Some(policy),
+                ..one(rest())
+            },
+        );
+        assert_eq!(
+            word(&ask(&bed, &id, 0, presence::check)),
+            answer,
+            "{policy:?}"
+        );
+        bed.observe(crate::Observation::Started { at: bed.now });
+        assert_eq!(
+            word(&ask(&bed, &id, 0, presence::check)),
+            "wait",
+            "unknown is not offline"
+        );
+    }
+    let (mut bed, id) = stage(
+        Strategy {
+            offline: Some(OfflinePolicy::Fail),
+            ..one(rest())
+        },
+        &[CuttingOver],
+    );
+    bed.offline("m1");
+    assert_eq!(
+        word(&ask(&bed, &id, 0, presence::check)),
+        "pass",
+        "it is in flight"
+    );
+}
+
+#[test]
+fn progress_waits_for_its_deadline_and_then_fails_what_is_in_flight() {
+    let (mut bed, id) = stage(one(rest()), &[CuttingOver, Soaking]);
+    bed.pass(Duration::from_millis(599_999));
+    assert_eq!(word(&ask(&bed, &id, 0, progress::check)), "wait");
+    bed.pass(Duration::from_millis(1));
+    assert_eq!(
+        word(&ask(&bed, &id, 0, progress::check)),
+        "fail 1",
+        "a soak is no lack of progress"
+    );
+    let (mut bed, id) = stage(one(rest()), &[Soaking]);
+    bed.pass(Duration::from_secs(86_400));
+    assert_eq!(word(&ask(&bed, &id, 0, progress::check)), "pass");
+}
+
+#[test]
+fn progress_leaves_out_offline_machines_unless_they_are_to_fail() {
+    for (policy, answer) in [
+        (OfflinePolicy::Wait, "pass"),
+        (OfflinePolicy::Skip, "fail 1"),
+        (OfflinePolicy::Fail, "fail 1"),
+    ] {
+        let (mut bed, id) = stage(
+            Strategy {
+                offline: Some(policy),
+                ..one(rest())
+            },
+            &[CuttingOver],
+        );
+        bed.offline("m1");
+        bed.pass(Duration::from_secs(600));
+        assert_eq!(
+            word(&ask(&bed, &id, 0, progress::check)),
+            answer,
+            "{policy:?}"
+        );
+    }
+}
+
+#[test]
+fn bake_begins_when_the_last_machine_has_settled() {
+    let rules = one(StageSpec {
+        bake: Some(Duration::from_secs(60)),
+        ..rest()
+    });
+    let (mut bed, id) = stage(rules, &[Settled]);
+    let Verdict::Wait(wait) = ask(&bed, &id, 0, bake::check) else {
+        panic!("it bakes")
+    };
+    assert_eq!(wait.until, Some(bed.now + Duration::from_secs(60)));
+    bed.pass(Duration::from_millis(59_999));
+    assert_eq!(word(&ask(&bed, &id, 0, bake::check)), "wait");
+    bed.pass(Duration::from_millis(1));
+    assert_eq!(word(&ask(&bed, &id, 0, bake::check)), "pass");
+    let (bed, id) = stage(one(rest()), &[CuttingOver]);
+    assert_eq!(
+        word(&ask(&bed, &id, 0, bake::check)),
+        "pass",
+        "nothing has settled yet"
+    );
+}
+
+#[test]
+fn approval_is_asked_of_a_person_only_where_the_stage_says_so() {
+    for (approval, approved, answer) in [
+        (Approval::Automatic, false, "pass"),
+        (Approval::Manual, false, "wait"),
+        (Approval::Manual, true, "pass"),
+    ] {
+        let mut bed = Bed::new(1);
+        let id = bed.roll_out(
+            2,
+            one(StageSpec {
+                approval: Some(approval),
+                ..rest()
+            }),
+        );
+        if approved {
+            let approve = commands::Approve {
+                rollout: id.clone(),
+                stage: None,
+                reason: String::new(),
+            };
+            bed.decide(|world, now| commands::approve(world, approve.clone(), &alice(), now))
+                .expect("approved");
+        }
+        assert_eq!(word(&ask(&bed, &id, 0, approval::check)), answer);
+    }
+}

@@ -1,1 +1,160 @@
+//! Machines that are away, late or stuck.
 
+use std::time::Duration;
+
+use pinion_model::{AgentPhase, FailureKind, RolloutPhase};
+
+use super::bed::{Bed, agent, digest, rest, strategy};
+use crate::{Observation, OfflinePolicy, Presence, Strategy};
+
+fn all(offline: OfflinePolicy) -> Strategy {
+    Strategy {
+        offline: Some(offline),
+        ..strategy(vec![rest()])
+    }
+}
+
+#[test]
+fn a_stage_waits_for_a_machine_that_is_offline() {
+    let mut bed = Bed::new(2);
+    bed.offline("m2");
+    let id = bed.roll_out(2, all(OfflinePolicy::Wait));
+    bed.drive();
+    assert_eq!(bed.phase(&id), RolloutPhase::Running);
+    assert_eq!(bed.word(&id, "m2"), Some("offline"));
+    bed.pass(Duration::from_secs(7 * 86_400));
+    bed.drive();
+    assert_eq!(
+        bed.phase(&id),
+        RolloutPhase::Running,
+        "however long it takes"
+    );
+    bed.hello("m2");
+    bed.drive();
+    assert_eq!(bed.phase(&id), RolloutPhase::Completed);
+}
+
+#[test]
+fn a_stage_goes_on_without_it_where_the_strategy_says_so_and_it_catches_up() {
+    let mut bed = Bed::new(2);
+    bed.offline("m2");
+    let id = bed.roll_out(2, all(OfflinePolicy::Skip));
+    bed.drive();
+    assert_eq!(bed.phase(&id), RolloutPhase::Completed);
+    assert_eq!(bed.rollout(&id).stages[0].note, "1 skipped");
+    assert_eq!(bed.word(&id, "m2"), Some("over"));
+    bed.hello("m2");
+    bed.drive();
+    assert_eq!(*bed.running("m2"), digest(2));
+}
+
+#[test]
+fn it_counts_as_a_failure_where_the_strategy_says_so() {
+    let mut bed = Bed::new(2);
+    bed.offline("m2");
+    let id = bed.roll_out(2, all(OfflinePolicy::Fail));
+    bed.drive();
+    assert_eq!(bed.phase(&id), RolloutPhase::Halted);
+    let failure = bed.rollout(&id).members[&agent("m2")]
+        .failure
+        .clone()
+        .expect("a failure");
+    assert_eq!(failure.kind, FailureKind::Timeout);
+    assert!(failure.message.contains("offline"), "{}", failure.message);
+}
+
+#[test]
+fn after_a_restart_of_the_coordinator_nobody_is_offline_for_90_seconds() {
+    let mut bed = Bed::new(2);
+    let id = bed.roll_out(2, all(OfflinePolicy::Fail));
+    bed.observe(Observation::Started { at: bed.now });
+    let planned = bed.plan();
+    assert_eq!(bed.word(&id, "m1"), Some("unknown"));
+    assert_eq!(planned.wake_at, Some(bed.now + Duration::from_secs(90)));
+    bed.hello("m1");
+    bed.drive();
+    assert_eq!(
+        bed.phase(&id),
+        RolloutPhase::Running,
+        "m2 is unknown, not offline"
+    );
+    bed.pass(Duration::from_secs(90));
+    bed.plan();
+    assert_eq!(bed.world.agents[&agent("m2")].presence, Presence::Offline);
+    assert_eq!(bed.phase(&id), RolloutPhase::Halted);
+}
+
+#[test]
+fn a_machine_that_goes_offline_in_flight_is_withdrawn_and_holds_its_place() {
+    let mut bed = Bed::new(1);
+    let id = bed.roll_out(2, all(OfflinePolicy::Wait));
+    bed.plan();
+    bed.offline("m1");
+    assert_eq!(bed.plan().changes.len(), 1, "withdrawn");
+    assert!(bed.world.desired(&agent("m1")).assignments[0].run.is_none());
+    assert_eq!(
+        (bed.counts(&id, 0).in_flight, bed.word(&id, "m1")),
+        (1, Some("offline"))
+    );
+    bed.pass(Duration::from_secs(86_400));
+    bed.plan();
+    assert_eq!(
+        bed.phase(&id),
+        RolloutPhase::Running,
+        "waiting is no failure"
+    );
+    bed.hello("m1");
+    bed.drive();
+    assert_eq!(bed.phase(&id), RolloutPhase::Completed);
+}
+
+#[test]
+fn a_stage_without_progress_fails_what_is_in_flight() {
+    let mut bed = Bed::new(2);
+    let id = bed.roll_out(2, all(OfflinePolicy::Wait));
+    let planned = bed.plan();
+    assert_eq!(planned.wake_at, Some(bed.now + Duration::from_secs(600)));
+    bed.pass(Duration::from_secs(599));
+    bed.say("m1", AgentPhase::CuttingOver);
+    bed.pass(Duration::from_secs(599));
+    bed.plan();
+    assert_eq!(bed.phase(&id), RolloutPhase::Running, "one of them moved");
+    bed.pass(Duration::from_secs(1));
+    bed.plan();
+    assert_eq!(bed.phase(&id), RolloutPhase::Halted);
+    assert_eq!(bed.counts(&id, 0).failed, 2);
+    let failure = bed.rollout(&id).members[&agent("m2")]
+        .failure
+        .clone()
+        .expect("late");
+    assert_eq!(failure.kind, FailureKind::Timeout);
+    assert!(
+        bed.world.desired(&agent("m2")).assignments[0].run.is_none(),
+        "withdrawn"
+    );
+    assert!(
+        bed.world.desired(&agent("m1")).assignments[0].run.is_some(),
+        "too late to withdraw"
+    );
+    bed.say("m1", AgentPhase::Settled);
+    assert_eq!(bed.counts(&id, 0).settled, 1, "it made it after all");
+}
+
+#[test]
+fn the_time_in_which_the_coordinator_was_away_is_no_lack_of_progress() {
+    let mut bed = Bed::new(1);
+    let id = bed.roll_out(2, all(OfflinePolicy::Wait));
+    bed.plan();
+    bed.say("m1", AgentPhase::CuttingOver);
+    bed.pass(Duration::from_secs(3600));
+    bed.observe(Observation::Started { at: bed.now });
+    bed.plan();
+    assert_eq!(bed.phase(&id), RolloutPhase::Running);
+    bed.pass(Duration::from_secs(600));
+    bed.plan();
+    assert_eq!(
+        bed.phase(&id),
+        RolloutPhase::Running,
+        "it is offline by now, and waited for"
+    );
+}

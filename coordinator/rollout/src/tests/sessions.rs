@@ -1,1 +1,156 @@
+//! Sessions, generations and reports that come late, twice or from the past.
 
+use std::collections::BTreeMap;
+
+use pinion_model::{AgentPhase, Generation, RolloutPhase, SessionEpoch};
+
+use super::bed::{Bed, agent, alice, rest, strategy};
+use crate::commands;
+use crate::{Change, Observation, Presence, Report, Versions};
+
+fn hello(bed: &mut Bed, name: &str, process: &str, generation: u64) {
+    let id = agent(name);
+    let epoch = bed.world.agents[&id].epoch.next();
+    bed.observe(Observation::Hello {
+        agent: id,
+        epoch,
+        generation: Generation(generation),
+        process_id: process.to_owned(),
+        facts: BTreeMap::new(),
+        versions: Versions::default(),
+        at: bed.now,
+    });
+}
+
+#[test]
+fn the_end_of_an_older_session_does_not_make_an_agent_offline() {
+    let mut bed = Bed::new(1);
+    let id = agent("m1");
+    let old = bed.world.agents[&id].epoch;
+    bed.hello("m1");
+    bed.observe(Observation::Offline {
+        agent: id.clone(),
+        epoch: old,
+        at: bed.now,
+    });
+    assert_eq!(bed.world.agents[&id].presence, Presence::Online);
+    assert_eq!(bed.world.agents[&id].epoch, SessionEpoch(old.0 + 1));
+}
+
+#[test]
+fn an_agent_that_knows_a_higher_generation_than_a_restored_backup_is_overtaken() {
+    let mut bed = Bed::new(1);
+    let rollout = bed.roll_out(2, strategy(vec![rest()]));
+    bed.plan();
+    hello(&mut bed, "m1", "process-m1", 41);
+    let changes = bed.plan().changes;
+    let Some(Change::Decision(raised)) = changes.first() else {
+        panic!("a decision, for the audit log")
+    };
+    assert_eq!(
+        (raised.action(), raised.subject()),
+        ("agent.generation_raised", "m1".to_owned())
+    );
+    let desired = bed.world.desired(&agent("m1"));
+    assert_eq!(desired.generation, Generation(42));
+    assert_eq!(
+        desired.assignments[0].generation,
+        Generation(42),
+        "stamped anew: 41 may have meant another thing"
+    );
+    bed.say("m1", AgentPhase::Settled);
+    assert_eq!(bed.counts(&rollout, 0).settled, 1);
+}
+
+#[test]
+fn a_process_that_comes_back_after_another_took_over_is_a_clone() {
+    let mut bed = Bed::new(2);
+    let id = agent("m1");
+    hello(&mut bed, "m1", "process-m1", 0);
+    assert_eq!(
+        bed.world.agents[&id].identity_conflict, None,
+        "the same process comes back"
+    );
+    hello(&mut bed, "m1", "other", 0);
+    assert_eq!(bed.world.agents[&id].identity_conflict, None, "a restart");
+    hello(&mut bed, "m1", "process-m1", 0);
+    assert_eq!(bed.world.agents[&id].identity_conflict, Some(bed.now));
+    let rollout = bed.roll_out(2, strategy(vec![rest()]));
+    bed.drive();
+    assert_eq!(
+        bed.phase(&rollout),
+        RolloutPhase::Completed,
+        "it is gone round"
+    );
+    assert_eq!(bed.counts(&rollout, 0).settled, 1);
+    bed.decide(|world, now| {
+        commands::release(
+            world,
+            id.clone(),
+            "one was a snapshot, and is gone",
+            &alice(),
+            now,
+        )
+    })
+    .expect("released");
+    assert!(!bed.world.agents[&id].is_held());
+}
+
+#[test]
+fn reports_about_the_past_change_nothing() {
+    let mut bed = Bed::new(1);
+    let rollout = bed.roll_out(2, strategy(vec![rest()]));
+    bed.plan();
+    let id = agent("m1");
+    let assignment = bed.world.desired(&id).assignments.remove(0);
+    let report = |generation, attempt, phase| Report {
+        workload: assignment.workload.clone(),
+        generation,
+        attempt,
+        phase,
+        waiting_for: String::new(),
+        failure: None,
+        containers: Vec::new(),
+        running: assignment.digest().cloned(),
+    };
+    let (generation, attempt) = (assignment.generation, assignment.attempt);
+    let before = bed.world.clone();
+    bed.reported(&id, report(Generation(0), attempt, AgentPhase::Settled));
+    bed.reported(&id, report(generation.next(), attempt, AgentPhase::Settled));
+    bed.reported(&id, report(generation, attempt.next(), AgentPhase::Settled));
+    assert!(bed.world == before, "another generation, another attempt");
+    bed.reported(&id, report(generation, attempt, AgentPhase::Soaking));
+    bed.reported(&id, report(generation, attempt, AgentPhase::Pulling));
+    assert_eq!(
+        bed.counts(&rollout, 0).soaking,
+        1,
+        "a proof is not taken back by an older word"
+    );
+    bed.reported(&id, report(generation, attempt, AgentPhase::Settled));
+    let settled = bed.world.clone();
+    bed.reported(&id, report(generation, attempt, AgentPhase::RolledBack));
+    bed.reported(&id, report(generation, attempt, AgentPhase::Settled));
+    assert!(bed.world == settled, "an outcome is final for its attempt");
+}
+
+#[test]
+fn what_an_agent_rolled_back_to_becomes_its_desired_state_once() {
+    let mut bed = Bed::new(1);
+    bed.roll_out(2, strategy(vec![rest()]));
+    bed.plan();
+    let asked = bed.world.agents[&agent("m1")].generation;
+    bed.say("m1", AgentPhase::RolledBack);
+    bed.plan();
+    let desired = bed.world.desired(&agent("m1"));
+    assert_eq!(desired.generation, asked.next());
+    assert_eq!(
+        desired.assignments[0].digest(),
+        Some(&super::bed::digest(1))
+    );
+    bed.drive();
+    assert_eq!(
+        bed.world.agents[&agent("m1")].generation,
+        asked.next(),
+        "and nothing follows"
+    );
+}

@@ -1,1 +1,344 @@
+//! What operators do to a rollout that is under way.
 
+use pinion_model::{AgentPhase, RolloutPhase};
+
+use super::bed::{Bed, agent, alice, count, digest, percent, rest, steer, strategy};
+use crate::commands::{self, Approve, RetryAgents};
+use crate::{Act, Amount, Approval, Change, Purpose, Refusal, StageSpec, Standing, Strategy};
+
+fn two_stages() -> Strategy {
+    strategy(vec![count(1), rest()])
+}
+
+fn assignments(changes: &[Change]) -> usize {
+    let is_turn = |change: &&Change| match change {
+        Change::Decision(decision) => {
+            matches!(&decision.act, Act::Assigned { assignment, .. } if matches!(assignment.purpose, Purpose::Rollout { .. }))
+        }
+        Change::Observation(_) => false,
+    };
+    changes.iter().filter(is_turn).count()
+}
+
+#[test]
+fn a_pause_withdraws_what_has_not_cut_over_and_assigns_nothing() {
+    let mut bed = Bed::new(3);
+    let id = bed.roll_out(2, strategy(vec![rest()]));
+    bed.plan();
+    bed.say("m1", AgentPhase::CuttingOver);
+    bed.decide(|world, now| commands::pause(world, steer(&id), &alice(), now))
+        .expect("paused");
+    let changes = bed.plan().changes;
+    assert_eq!(assignments(&changes), 0);
+    assert_eq!(changes.len(), 2, "the two that have not cut over");
+    assert_eq!(
+        bed.counts(&id, 0).in_flight,
+        3,
+        "in flight until acknowledged"
+    );
+    assert_eq!(bed.word(&id, "m2"), Some("withdrawing"));
+    bed.say("m2", AgentPhase::Withdrawn);
+    assert_eq!(bed.word(&id, "m2"), Some("paused"));
+    bed.say("m1", AgentPhase::Settled);
+    assert_eq!(
+        bed.rollout(&id).members[&agent("m1")].standing(),
+        Standing::Settled,
+        "what has cut over finishes"
+    );
+    assert!(bed.plan().changes.is_empty());
+
+    bed.decide(|world, now| commands::resume(world, steer(&id), &alice(), now))
+        .expect("resumed");
+    bed.drive();
+    assert_eq!(bed.phase(&id), RolloutPhase::Completed);
+}
+
+#[test]
+fn a_machine_that_cut_over_before_the_withdrawal_reached_it_counts_as_what_it_became() {
+    let mut bed = Bed::new(1);
+    let id = bed.roll_out(2, strategy(vec![rest()]));
+    bed.plan();
+    bed.step("m1");
+    bed.step("m1"); // cuts over; nobody has heard of it yet
+    bed.decide(|world, now| commands::pause(world, steer(&id), &alice(), now))
+        .expect("paused");
+    bed.drive();
+    assert_eq!(
+        bed.rollout(&id).members[&agent("m1")].standing(),
+        Standing::Settled
+    );
+    assert_eq!(*bed.running("m1"), digest(2));
+}
+
+#[test]
+fn a_stage_with_approval_waits_for_a_person() {
+    let mut bed = Bed::new(2);
+    let approved = StageSpec {
+        approval: Some(Approval::Manual),
+        ..rest()
+    };
+    let id = bed.roll_out(2, strategy(vec![count(1), approved]));
+    bed.drive();
+    assert_eq!(bed.phase(&id), RolloutPhase::AwaitingApproval);
+    let last = bed.nth(&id, 1, 0);
+    assert_eq!(bed.word(&id, &last), Some("awaiting_approval"));
+    let approve = Approve {
+        rollout: id.clone(),
+        stage: None,
+        reason: "looks good".into(),
+    };
+    bed.decide(|world, now| commands::approve(world, approve.clone(), &alice(), now))
+        .expect("approved");
+    let again = bed.decide(|world, now| commands::approve(world, approve.clone(), &alice(), now));
+    assert!(again.is_ok(), "approving twice is no fault");
+    bed.drive();
+    assert_eq!(bed.phase(&id), RolloutPhase::Completed);
+    let by = bed.rollout(&id).stages[1]
+        .approved
+        .as_ref()
+        .expect("by a person");
+    assert_eq!((&by.actor, by.reason.as_str()), (&alice(), "looks good"));
+}
+
+#[test]
+fn a_stage_can_be_approved_ahead_of_its_turn_but_only_where_it_is_asked_for() {
+    let mut bed = Bed::new(2);
+    let approved = StageSpec {
+        name: "wide".parse().ok(),
+        approval: Some(Approval::Manual),
+        ..rest()
+    };
+    let id = bed.roll_out(2, strategy(vec![count(1), approved]));
+    let approve = |stage: &str| Approve {
+        rollout: id.clone(),
+        stage: stage.parse().ok(),
+        reason: String::new(),
+    };
+    let first = bed.decide(|world, now| commands::approve(world, approve("1"), &alice(), now));
+    assert!(matches!(first, Err(Refusal::Precondition { .. })));
+    let unknown =
+        bed.decide(|world, now| commands::approve(world, approve("nowhere"), &alice(), now));
+    assert!(matches!(unknown, Err(Refusal::NotFound { .. })));
+    bed.decide(|world, now| commands::approve(world, approve("wide"), &alice(), now))
+        .expect("ahead");
+    bed.drive();
+    assert_eq!(bed.phase(&id), RolloutPhase::Completed);
+}
+
+#[test]
+fn resuming_forgives_the_failures_that_are_known_and_no_others() {
+    let mut bed = Bed::new(3);
+    let id = bed.roll_out(
+        2,
+        strategy(vec![StageSpec {
+            failure_budget: Some(Amount::Count(0)),
+            max_in_flight: Some(Amount::Count(1)),
+            min_proven: Some(0),
+            ..rest()
+        }]),
+    );
+    bed.plan();
+    let first = bed.nth(&id, 0, 0);
+    bed.say(&first, AgentPhase::RolledBack);
+    bed.plan();
+    assert_eq!(bed.phase(&id), RolloutPhase::Halted);
+    bed.decide(|world, now| commands::resume(world, steer(&id), &alice(), now))
+        .expect("resumed");
+    bed.plan();
+    assert_eq!(
+        bed.phase(&id),
+        RolloutPhase::Running,
+        "the known one does not trip it again"
+    );
+    let second = bed.nth(&id, 0, 1);
+    bed.say(&second, AgentPhase::RolledBack);
+    bed.plan();
+    assert_eq!(bed.phase(&id), RolloutPhase::Halted, "a new one does");
+}
+
+#[test]
+fn a_retry_asks_for_another_attempt_and_opens_the_stage_again() {
+    let mut bed = Bed::new(2);
+    let lax = StageSpec {
+        failure_budget: Some(Amount::Count(1)),
+        ..rest()
+    };
+    let approved = StageSpec {
+        approval: Some(Approval::Manual),
+        ..rest()
+    };
+    let id = bed.roll_out(
+        2,
+        strategy(vec![
+            StageSpec {
+                cohort: crate::Cohort::Percent(100),
+                ..lax
+            },
+            approved,
+        ]),
+    );
+    bed.machines
+        .get_mut(&agent("m1"))
+        .expect("m1")
+        .bad
+        .insert(digest(2));
+    bed.drive();
+    assert_eq!(bed.phase(&id), RolloutPhase::AwaitingApproval);
+    assert_eq!(bed.word(&id, "m1"), Some("failed"));
+    bed.machines.get_mut(&agent("m1")).expect("m1").bad.clear();
+    let retry = RetryAgents {
+        rollout: id.clone(),
+        agents: Vec::new(),
+        reason: "fixed".into(),
+    };
+    let retried = bed
+        .decide(|world, now| commands::retry(world, retry.clone(), &alice(), now))
+        .expect("retried");
+    assert_eq!(retried, [agent("m1")]);
+    bed.drive();
+    assert_eq!(bed.counts(&id, 0).settled, 2);
+    let app = bed.workload.clone();
+    assert_eq!(
+        bed.machines[&agent("m1")]
+            .attempt(&app)
+            .map(|attempt| attempt.0),
+        Some(2)
+    );
+    let settled = RetryAgents {
+        agents: vec![agent("m2")],
+        ..retry
+    };
+    let refused = bed.decide(|world, now| commands::retry(world, settled.clone(), &alice(), now));
+    assert!(
+        matches!(refused, Err(Refusal::Precondition { .. })),
+        "m2 has not failed"
+    );
+}
+
+#[test]
+fn an_abort_keeps_what_is_done_and_waits_for_what_is_in_flight() {
+    let mut bed = Bed::new(4);
+    let first = bed.roll_out(1, strategy(vec![rest()]));
+    bed.drive();
+    assert_eq!(bed.phase(&first), RolloutPhase::Completed);
+    let id = bed.roll_out(2, strategy(vec![count(1), percent(50), rest()]));
+    bed.plan();
+    let canary = bed.nth(&id, 0, 0);
+    while bed.counts(&id, 0).settled == 0 {
+        bed.step(&canary);
+    }
+    bed.plan();
+    bed.say(&bed.nth(&id, 1, 0), AgentPhase::CuttingOver);
+    bed.decide(|world, now| commands::abort(world, steer(&id), &alice(), now))
+        .expect("aborted");
+    bed.plan();
+    assert_eq!(
+        bed.phase(&id),
+        RolloutPhase::Aborting,
+        "one is cutting over"
+    );
+    bed.say(&bed.nth(&id, 1, 0), AgentPhase::Settled);
+    bed.drive();
+    assert_eq!(bed.phase(&id), RolloutPhase::Aborted);
+    assert_eq!(*bed.running(&canary), digest(2), "what is done stays done");
+    assert_eq!(
+        bed.world.workloads[&bed.workload]
+            .stable()
+            .map(|pin| pin.number.0),
+        Some(1)
+    );
+    assert_eq!(
+        bed.world.workloads[&bed.workload]
+            .current()
+            .map(|pin| pin.number.0),
+        Some(2)
+    );
+}
+
+#[test]
+fn a_newer_rollout_takes_the_place_of_the_older_and_says_what_became_of_it() {
+    let mut bed = Bed::new(4);
+    let old = bed.roll_out(2, two_stages());
+    bed.plan();
+    let canary = bed.nth(&old, 0, 0);
+    bed.step(&canary);
+    let new = bed.roll_out(3, two_stages());
+    assert_eq!(bed.phase(&old), RolloutPhase::Superseded);
+    assert_eq!(bed.rollout(&old).superseded_by, Some(new.clone()));
+    assert!(
+        bed.rollout(&old).reason.contains("1 in flight"),
+        "{}",
+        bed.rollout(&old).reason
+    );
+    bed.drive();
+    assert_eq!(bed.phase(&new), RolloutPhase::Completed);
+    assert!(
+        bed.machines
+            .values()
+            .all(|machine| machine.running[&bed.workload] == digest(3))
+    );
+    assert_eq!(bed.counts(&old, 0).in_flight, 0, "withdrawn or taken over");
+}
+
+#[test]
+fn a_machine_that_was_revoked_is_in_flight_nowhere_not_even_in_what_is_over() {
+    let mut bed = Bed::new(4);
+    let old = bed.roll_out(
+        4,
+        strategy(vec![StageSpec {
+            max_in_flight: Some(Amount::Count(3)),
+            ..rest()
+        }]),
+    );
+    bed.plan();
+    let name = bed.nth(&old, 0, 0);
+    bed.decide(|world, now| commands::revoke_agent(world, agent(&name), "lost", &alice(), now))
+        .expect("revoked");
+    assert_eq!(bed.word(&old, &name), Some("revoked"));
+    bed.roll_out(2, two_stages());
+    bed.plan();
+    assert!(bed.counts(&old, 0).in_flight <= 3);
+    assert!(!bed.rollout(&old).members[&agent(&name)].was_changed());
+}
+
+#[test]
+fn the_same_digest_is_not_rolled_out_twice_at_once_but_may_be_again_later() {
+    let mut bed = Bed::new(1);
+    let first = bed.roll_out(2, two_stages());
+    let request = commands::StartRollout {
+        workload: bed.workload.clone(),
+        pin: None,
+        strategy: two_stages(),
+        agents: pinion_model::LabelSelector::default(),
+        reason: String::new(),
+    };
+    let refused =
+        bed.decide(|world, now| commands::start_rollout(world, request.clone(), &alice(), now));
+    assert!(
+        refused
+            .expect_err("under way")
+            .to_string()
+            .contains(first.as_str())
+    );
+    bed.drive();
+    let second = bed.start(two_stages());
+    assert_eq!((first.as_str(), second.as_str()), ("app-1-1", "app-1-2"));
+}
+
+#[test]
+fn what_cannot_be_done_in_a_phase_is_refused_with_what_can() {
+    let mut bed = Bed::new(1);
+    let id = bed.roll_out(2, two_stages());
+    let running = bed.decide(|world, now| commands::resume(world, steer(&id), &alice(), now));
+    assert!(matches!(running, Err(Refusal::Precondition { .. })));
+    bed.drive();
+    for command in [commands::pause, commands::resume, commands::abort] {
+        let over = bed
+            .decide(|world, now| command(world, steer(&id), &alice(), now))
+            .expect_err("over");
+        assert!(over.to_string().contains("completed"), "{over}");
+    }
+    let unknown = steer(&"app-9-9".parse().expect("an id"));
+    let refused = bed.decide(|world, now| commands::pause(world, unknown.clone(), &alice(), now));
+    assert!(matches!(refused, Err(Refusal::NotFound { .. })));
+}
