@@ -43,6 +43,14 @@ pub(crate) enum Error {
     /// Standard input, for a confirmation.
     #[error("read the answer from standard input")]
     Input(#[source] io::Error),
+    /// A file that would be overwritten.
+    #[error(
+        "{path} is there already, and a key or certificate is never overwritten: choose another --out, or move it away"
+    )]
+    Exists {
+        /// Path of the file.
+        path: String,
+    },
     /// A file that the command writes.
     #[error("write {path}")]
     File {

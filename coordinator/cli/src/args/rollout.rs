@@ -75,11 +75,12 @@ Examples:
     #[command(after_help = "\
 Examples:
   pinion rollout explain codex-7-1
-  pinion rollout explain codex-7-1 tenant-3")]
+  pinion rollout explain codex-7-1 --agent tenant-3")]
     Explain {
         /// Id of the rollout
         rollout: RolloutId,
         /// Only this machine
+        #[arg(long, value_name = "NAME")]
         agent: Option<AgentId>,
     },
     /// Let the stage that waits for an approval begin
@@ -120,11 +121,12 @@ Examples:
     #[command(after_help = "\
 Examples:
   pinion rollout retry codex-7-1
-  pinion rollout retry codex-7-1 tenant-3 tenant-4 --reason 'disk was full'")]
+  pinion rollout retry codex-7-1 --agent tenant-3 --agent tenant-4 --reason 'disk was full'")]
     Retry {
         #[command(flatten)]
         change: Change,
-        /// Machines [default: every one that failed]
+        /// Only this machine; may be repeated [default: every one that failed]
+        #[arg(long = "agent", value_name = "NAME")]
         agents: Vec<AgentId>,
     },
 }

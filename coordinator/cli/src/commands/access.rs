@@ -143,11 +143,12 @@ async fn create_operator(app: &App, args: OperatorCreateArgs) -> Result<(), Erro
     let file = |extension: &str| args.out.join(format!("{}.{extension}", args.name));
     let (key_path, cert_path) = (file("key"), file("pem"));
     std::fs::create_dir_all(&args.out).map_err(|source| failed(&args.out, source))?;
-    if cert_path.exists() {
-        return Err(failed(
-            &cert_path,
-            io::Error::from(io::ErrorKind::AlreadyExists),
-        ));
+    for path in [&key_path, &cert_path] {
+        if path.exists() {
+            return Err(Error::Exists {
+                path: path.display().to_string(),
+            });
+        }
     }
     let key = rcgen::KeyPair::generate()?;
     write_new(&key_path, &key.serialize_pem(), 0o600)?;

@@ -220,6 +220,7 @@ async fn watch(
                     "{} lost sight of the fleet ({why}); looking again in {wait:?}",
                     clock()
                 ),
+                Event::Quiet => {}
                 Event::Back => eprintln!("{} the coordinator answers again", clock()),
             }
             Ok(None)

@@ -79,6 +79,7 @@ async fn follow_entries(app: &App, link: &Link, args: &AuditListArgs) -> Result<
                     "{} lost sight of the log ({why}); looking again in {wait:?}",
                     clock()
                 ),
+                Event::Quiet => {}
                 Event::Back => eprintln!("{} the coordinator answers again", clock()),
             }
             Ok(None)

@@ -49,6 +49,10 @@ pub(super) async fn watch(
                 ));
                 Ok(None)
             }
+            Event::Quiet => {
+                view.refresh();
+                Ok(None)
+            }
             Event::Back => {
                 view.remark("the coordinator answers again");
                 Ok(None)
@@ -95,6 +99,13 @@ impl View {
                 screen.draw(rollout, &new);
                 Ok(())
             }
+        }
+    }
+
+    /// Draws the ages anew.
+    fn refresh(&mut self) {
+        if let Self::Screen(screen, _) = self {
+            screen.refresh();
         }
     }
 

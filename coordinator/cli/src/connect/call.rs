@@ -120,8 +120,7 @@ impl Link {
             )),
             Code::PermissionDenied => needed_role(method).map(|role| {
                 format!(
-                    "this needs the role {role}, and {} has another",
-                    self.credential()
+                    "this needs the role {role} or a higher one: ask somebody who has it, or an admin for it (`pinion operator create`, `pinion token create --kind api`)"
                 )
             }),
             Code::NotFound => {

@@ -109,7 +109,7 @@ pub(crate) fn resolve(
     }
     let merged = profile.with(given);
     let endpoint = merged.endpoint.unwrap_or_else(|| LOCAL.into());
-    if !endpoint.starts_with("https://") {
+    if !is_address(&endpoint) {
         return Err(SettingsError::Endpoint(endpoint));
     }
     let credential = match (token, merged.token_file, merged.cert, merged.key) {
@@ -123,6 +123,21 @@ pub(crate) fn resolve(
         ca: merged.ca.ok_or(SettingsError::NoAuthority)?,
         credential,
     })
+}
+
+/// `https://HOST`, with an optional port and no path.
+fn is_address(endpoint: &str) -> bool {
+    let Some(authority) = endpoint.strip_prefix("https://") else {
+        return false;
+    };
+    let authority = authority.strip_suffix('/').unwrap_or(authority);
+    let (host, port) = match authority.rsplit_once(':') {
+        // The colons of an IPv6 address are inside its brackets.
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (authority, None),
+    };
+    let port_ok = port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0));
+    port_ok && !host.is_empty() && !host.contains(['/', '@', '?', '#', ' '])
 }
 
 #[cfg(test)]
@@ -214,6 +229,30 @@ mod tests {
             resolve(&plain, None, &Profile::default()),
             Err(SettingsError::Endpoint(_))
         ));
+    }
+
+    #[test]
+    fn an_address_has_a_host_and_a_port_that_is_a_number() {
+        for good in [
+            "https://a:7444",
+            "https://127.0.0.1:1/",
+            "https://[::1]:7444",
+            "https://[::1]",
+            "https://a",
+        ] {
+            assert!(is_address(good), "{good}");
+        }
+        for bad in [
+            "https://",
+            "https://a:x",
+            "https://a:0",
+            "https://:1",
+            "https://a/b",
+            "https://u@a:1",
+            "a:1",
+        ] {
+            assert!(!is_address(bad), "{bad}");
+        }
     }
 
     #[test]

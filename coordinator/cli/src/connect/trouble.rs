@@ -19,6 +19,8 @@ pub(super) enum Trouble {
     ServerExpired,
     /// The server refused our certificate.
     RefusedUs,
+    /// The server does not speak TLS.
+    NotTls,
     /// The connection ended without a word.
     Closed,
     /// Something else.
@@ -52,6 +54,8 @@ pub(super) fn classify(words: &str) -> Trouble {
     let says = |any: &[&str]| any.iter().any(|part| words.contains(part));
     if says(&["connection refused"]) {
         Trouble::Refused
+    } else if says(&["invalidcontenttype", "corrupt message"]) {
+        Trouble::NotTls
     } else if says(&["received fatal alert"]) {
         Trouble::RefusedUs
     } else if says(&["notvalidforname", "not valid for name", "not valid for"]) {
@@ -113,8 +117,11 @@ impl Trouble {
             Self::RefusedUs => format!(
                 "the coordinator refused {us}: it is of another authority, expired or revoked; an admin makes a new one with `pinion operator create`"
             ),
+            Self::NotTls => format!(
+                "{endpoint} does not speak TLS: is this the operators' listener (7444 unless changed)?"
+            ),
             Self::Closed => format!(
-                "{endpoint} ended the connection: is this the operators' listener (7444 unless changed), and is {us} of this coordinator?"
+                "{endpoint} ended the connection without a word: most likely it refused {us} (of another authority, or expired); or it is not the operators' listener (7444 unless changed)"
             ),
             Self::Other => {
                 format!("check that {endpoint} is the operators' listener of a coordinator")
@@ -155,6 +162,10 @@ mod tests {
             (
                 "failed to lookup address information: Name or service not known",
                 Trouble::NoSuchName,
+            ),
+            (
+                "received corrupt message of type InvalidContentType",
+                Trouble::NotTls,
             ),
             ("deadline has elapsed", Trouble::Silent),
             ("stream closed because of a broken pipe", Trouble::Closed),

@@ -13,24 +13,12 @@ const LOG_LINES: usize = 10;
 
 /// Machines, one a line.
 pub(crate) fn list(agents: &[v1::Agent], now: Now) -> String {
-    let mut table = Table::new([
-        "AGENT",
-        "PRESENCE",
-        "SINCE",
-        "VERSION",
-        "LABELS",
-        "NOTE",
-        "WORKLOADS",
-    ]);
+    let mut table = Table::new(["AGENT", "PRESENCE", "SINCE", "LABELS", "NOTE", "WORKLOADS"]);
     for agent in agents {
         table.row([
             agent.name.clone(),
             words::presence(agent.presence),
             now.age(agent.presence_since.as_ref()),
-            agent
-                .facts
-                .get("agent_version")
-                .map_or_else(|| "-".into(), |v| text::line(v)),
             words::labels(&agent.labels),
             note(agent),
             workloads(agent),

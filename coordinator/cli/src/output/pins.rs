@@ -115,7 +115,11 @@ fn row(pin: &v1::Pin, now: Now) -> [String; 8] {
         if pin.stable { "yes".into() } else { "-".into() },
         now.when(pin.promoted_at.as_ref()),
         words::actor(pin.promoted_by.as_ref()),
-        text::cut(&text::line(&pin.notes), 60),
+        if pin.notes.is_empty() {
+            "-".into()
+        } else {
+            text::cut(&text::line(&pin.notes), 60)
+        },
     ]
 }
 

@@ -6,6 +6,8 @@ use super::age::{self, Now};
 use super::table::{Table, fields};
 use super::{text, words};
 
+/// Characters of a reason in a list; `rollout show` has it whole.
+const REASON: usize = 80;
 /// Lines of a machine's log that are shown.
 const LOG_LINES: usize = 10;
 
@@ -40,7 +42,7 @@ pub(crate) fn list(answer: &v1::ListRolloutsResponse, now: Now) -> String {
             if rollout.reason.is_empty() {
                 "-".into()
             } else {
-                text::line(&rollout.reason)
+                text::cut(&text::line(&rollout.reason), REASON)
             },
         ]);
     }
@@ -75,7 +77,7 @@ pub(crate) fn show(rollout: &v1::Rollout, all: bool, now: Now) -> String {
         ),
     ]);
     out.push_str(&format!("\n{}", stages(rollout)));
-    for stage in &rollout.stages {
+    for stage in rollout.stages.iter().filter(|_| goes_on_by_itself(rollout)) {
         for reason in &stage.waiting_for {
             out.push_str(&format!(
                 "stage {} waits for {}\n",
@@ -121,6 +123,15 @@ pub(crate) fn next_command(rollout: &v1::Rollout) -> Option<String> {
         )),
         _ => None,
     }
+}
+
+/// Whether it waits for machines and time; else it waits for a person, whom
+/// [`next_command`] tells what to type.
+pub(crate) fn goes_on_by_itself(rollout: &v1::Rollout) -> bool {
+    matches!(
+        rollout.phase(),
+        v1::RolloutPhase::Running | v1::RolloutPhase::RollingBack | v1::RolloutPhase::Aborting
+    )
 }
 
 /// Name and number of the open stage, such as `canary 1/3`.
@@ -179,6 +190,7 @@ fn stages(rollout: &v1::Rollout) -> String {
         "SETTLED",
         "STAGED",
         "FAILED",
+        "MAY FAIL",
         "SKIPPED",
     ]);
     for stage in &rollout.stages {
@@ -195,11 +207,12 @@ fn stages(rollout: &v1::Rollout) -> String {
             stage_is(stage).into(),
             stage.agents.to_string(),
             pending,
-            format!("{in_flight} of {}", stage.max_in_flight),
+            in_flight,
             soaking,
             settled,
             staged,
-            format!("{} of {}", stage.failed, stage.failure_budget),
+            stage.failed.to_string(),
+            stage.failure_budget.to_string(),
             stage.skipped.to_string(),
         ]);
     }

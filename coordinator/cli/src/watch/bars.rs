@@ -2,7 +2,7 @@
 
 use pinion_proto::v1::{AgentPhase, Member, Rollout, Stage};
 
-use super::lines::counts;
+use super::lines::{counts, waits_are_news};
 use crate::output::age::Now;
 use crate::output::{text, words};
 
@@ -53,7 +53,7 @@ fn bar(stage: &Stage, width: usize) -> Bar {
 }
 
 /// A row for each machine that is under way or failed, at most `limit`, and
-/// then how many more; after them what the open stages wait for.
+/// then how many more; after them what stages wait for whose machines do not show it.
 pub(crate) fn rows(rollout: &Rollout, limit: usize, now: Now) -> Vec<String> {
     let shown: Vec<_> = rollout
         .stages
@@ -75,7 +75,11 @@ pub(crate) fn rows(rollout: &Rollout, limit: usize, now: Now) -> Vec<String> {
     if shown.len() > limit {
         rows.push(format!("  … and {} more", shown.len() - limit));
     }
-    for stage in &rollout.stages {
+    for stage in rollout
+        .stages
+        .iter()
+        .filter(|stage| waits_are_news(rollout, stage))
+    {
         let waits = stage
             .waiting_for
             .iter()
@@ -109,6 +113,7 @@ fn row(member: &Member, width: usize, now: Now) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pinion_proto::v1::RolloutPhase;
 
     fn member(agent: &str, phase: AgentPhase) -> Member {
         Member {
@@ -143,6 +148,7 @@ mod tests {
             ..Stage::default()
         };
         Rollout {
+            phase: RolloutPhase::Running.into(),
             stages: vec![first, stage],
             ..Rollout::default()
         }
@@ -163,16 +169,19 @@ mod tests {
     }
 
     #[test]
+    fn what_a_stage_waits_for_is_a_row_when_no_machine_of_it_is_under_way() {
+        let mut waiting = rollout();
+        waiting.stages[0].waiting_for = vec!["the bake".into()];
+        assert_eq!(
+            rows(&waiting, 0, Now(0)).last().map(String::as_str),
+            Some("  canary waits for the bake")
+        );
+    }
+
+    #[test]
     fn only_machines_under_way_have_a_row_and_no_more_than_fit() {
         let rows_of = |limit| rows(&rollout(), limit, Now(0));
-        assert_eq!(
-            rows_of(10),
-            [
-                "  t2  pulling -",
-                "  t3  soaking -",
-                "  rest waits for the soak of t3"
-            ]
-        );
+        assert_eq!(rows_of(10), ["  t2  pulling -", "  t3  soaking -"]);
         assert_eq!(rows_of(1)[1], "  … and 1 more");
     }
 }

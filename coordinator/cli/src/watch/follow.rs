@@ -8,6 +8,9 @@ use crate::connect::{Link, is_final};
 use crate::error::Error;
 use crate::exit::Exit;
 
+/// How long without a message is quiet.
+const QUIET: Duration = Duration::from_secs(1);
+
 /// What a watch sees.
 pub(crate) enum Event<T> {
     /// The next message.
@@ -21,6 +24,8 @@ pub(crate) enum Event<T> {
     },
     /// It runs again.
     Back,
+    /// Nothing came for a second: ages on a screen have changed.
+    Quiet,
 }
 
 /// Feeds every message of the stream that `open` opens to `sink`, until that
@@ -42,7 +47,11 @@ pub(crate) async fn follow<T>(
     loop {
         let why = match link.ask(method, open()).await {
             Ok(mut stream) => loop {
-                match stream.message().await {
+                let Ok(next) = tokio::time::timeout(QUIET, stream.message()).await else {
+                    sink(Event::Quiet)?;
+                    continue;
+                };
+                match next {
                     Ok(Some(message)) => {
                         if state == Stream::Broken {
                             sink(Event::Back)?;

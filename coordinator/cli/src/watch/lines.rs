@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use pinion_proto::v1::{AgentPhase, Failure, Member, Rollout, RolloutPhase, Stage};
 
-use crate::output::rollouts::{next_command, totals};
+use crate::output::rollouts::{goes_on_by_itself, next_command, totals};
 use crate::output::{text, words};
 
 /// A line, and what it is about.
@@ -74,6 +74,7 @@ impl Lines {
                 self.member(member, &mut lines);
             }
             self.stage(stage, &mut lines);
+            self.wait(rollout, stage, &mut lines);
         }
         self.phase(rollout, &mut lines);
         self.begun = true;
@@ -135,22 +136,27 @@ impl Lines {
                 text: format!("stage {} passed", stage.name),
             });
         }
-        let waits = stage
+        seen.counts = counts;
+        seen.passed = stage.passed;
+    }
+
+    fn wait(&mut self, rollout: &Rollout, stage: &Stage, lines: &mut Vec<Line>) {
+        let reasons: Vec<_> = stage
             .waiting_for
             .iter()
             .map(|reason| text::line(reason))
-            .collect::<Vec<_>>()
-            .join("; ");
+            .collect();
+        let waits = reasons.join("; ");
         let key = without_numbers(&waits);
-        if !waits.is_empty() && key != seen.waits {
-            lines.push(Line {
-                about: About::Wait,
-                text: format!("stage {} waits for {waits}", stage.name),
-            });
+        let seen = self.stages.entry(stage.name.clone()).or_default();
+        if !waits_are_news(rollout, stage) || waits.is_empty() || key == seen.waits {
+            return;
         }
-        seen.counts = counts;
-        seen.passed = stage.passed;
         seen.waits = key;
+        lines.push(Line {
+            about: About::Wait,
+            text: format!("stage {} waits for {waits}", stage.name),
+        });
     }
 
     fn phase(&mut self, rollout: &Rollout, lines: &mut Vec<Line>) {
@@ -170,6 +176,12 @@ impl Lines {
         }
         self.phase = line;
     }
+}
+
+/// While machines are under way their own lines tell what is going on, and
+/// while a person is waited for the rollout's do.
+pub(crate) fn waits_are_news(rollout: &Rollout, stage: &Stage) -> bool {
+    stage.in_flight + stage.soaking == 0 && goes_on_by_itself(rollout)
 }
 
 /// What the rollout is.
@@ -370,20 +382,34 @@ mod tests {
     #[test]
     fn waiting_is_told_once_and_a_countdown_does_not_repeat_it() {
         let waiting = |reason: &str| {
-            let mut stage = canary(AgentPhase::Soaking);
+            let mut stage = Stage {
+                in_flight: 0,
+                ..canary(AgentPhase::Unspecified)
+            };
             stage.waiting_for = vec![reason.into()];
             rollout(vec![stage, rest()])
         };
         let mut lines = Lines::default();
-        let first = texts(&mut lines, &waiting("soak of 1 agent, 12 s left"));
+        let first = texts(&mut lines, &waiting("t1, offline for 12 s"));
         assert_eq!(
             first.last().map(String::as_str),
-            Some("stage canary waits for soak of 1 agent, 12 s left")
+            Some("stage canary waits for t1, offline for 12 s")
         );
-        assert!(texts(&mut lines, &waiting("soak of 1 agent, 9 s left")).is_empty());
+        assert!(texts(&mut lines, &waiting("t1, offline for 15 s")).is_empty());
         assert_eq!(
-            texts(&mut lines, &waiting("approval")),
-            ["stage canary waits for approval"]
+            texts(&mut lines, &waiting("the bake")),
+            ["stage canary waits for the bake"]
+        );
+    }
+
+    #[test]
+    fn while_machines_are_under_way_their_lines_are_enough() {
+        let mut stage = canary(AgentPhase::Verifying);
+        stage.waiting_for = vec!["machines: 1 in flight".into()];
+        let said = texts(&mut Lines::default(), &rollout(vec![stage, rest()]));
+        assert!(
+            !said.iter().any(|line| line.contains("waits for")),
+            "{said:?}"
         );
     }
 

@@ -15,6 +15,8 @@ pub(crate) struct Screen {
     all: MultiProgress,
     stages: Vec<ProgressBar>,
     rows: Vec<ProgressBar>,
+    /// What was drawn last.
+    last: Rollout,
 }
 
 impl Screen {
@@ -24,6 +26,7 @@ impl Screen {
             all: MultiProgress::with_draw_target(ProgressDrawTarget::stdout()),
             stages: Vec::new(),
             rows: Vec::new(),
+            last: Rollout::default(),
         }
     }
 
@@ -36,7 +39,13 @@ impl Screen {
             self.say(&line.text);
         }
         self.draw_stages(rollout);
-        self.draw_rows(&rows(rollout, ROWS, Now::read()));
+        self.last.clone_from(rollout);
+        self.refresh();
+    }
+
+    /// Draws the rows again, with the ages of now.
+    pub(crate) fn refresh(&mut self) {
+        self.draw_rows(&rows(&self.last, ROWS, Now::read()));
     }
 
     /// A line that stays, with the time.
