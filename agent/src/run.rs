@@ -32,6 +32,7 @@ use crate::reconcile::{Handle, Reconciler};
 use crate::report::{ReportError, Reports};
 use crate::session::{Backoff, Sessions};
 use crate::socket::SocketError;
+use crate::status::WorkloadView;
 use crate::{disk, machine, renew, socket, tls};
 
 /// Where the engine is unless somebody says otherwise.
@@ -46,6 +47,8 @@ const RECOVERY_LIMIT: Duration = Duration::from_secs(10 * 60);
 const RECOVERY_ENGINE_LIMIT: Duration = Duration::from_secs(30);
 /// The same, if the journal says that nothing was.
 const GLANCE: Duration = Duration::from_secs(2);
+/// How long the first look at the engine may take where nothing is known.
+const FIRST_LOOK: Duration = Duration::from_secs(5);
 /// How long everything has to end after SIGTERM.
 const END_LIMIT: Duration = Duration::from_secs(5);
 
@@ -292,29 +295,35 @@ async fn reach(host: &str) -> (Docker, EngineInfo) {
 /// Waits until nothing is between an old container and a new one.
 async fn recovered(handle: &Handle, stop: &CancellationToken) {
     let mut views = handle.status();
-    let is_between = |phase: Option<AgentPhase>| {
-        matches!(
-            phase,
-            Some(AgentPhase::CuttingOver | AgentPhase::Verifying | AgentPhase::RollingBack)
-        )
+    let knows_any = !handle.desired().catalog.is_empty() || !handle.reports().is_empty();
+    // The first change is the first look at the engine; where nothing is known
+    // it comes only if containers tell of an operation that no journal holds.
+    let first_look = if knows_any {
+        RECOVERY_LIMIT
+    } else {
+        FIRST_LOOK
     };
     let calm = async {
-        // The first change is the first look at the engine.
-        while views.changed().await.is_ok() {
-            if !views
-                .borrow_and_update()
-                .values()
-                .any(|view| is_between(view.phase))
-            {
-                return;
-            }
+        if tokio::time::timeout(first_look, views.changed())
+            .await
+            .is_err()
+        {
+            return;
         }
+        while views.borrow_and_update().values().any(is_between) && views.changed().await.is_ok() {}
     };
     tokio::select! {
-        () = calm => tracing::info!("what was under way is recovered"),
+        () = calm => tracing::info!("nothing is under way any more"),
         () = tokio::time::sleep(RECOVERY_LIMIT) => tracing::warn!("recovery took too long and is left to the next start"),
         () = stop.cancelled() => {}
     }
+}
+
+fn is_between(view: &WorkloadView) -> bool {
+    matches!(
+        view.phase,
+        Some(AgentPhase::CuttingOver | AgentPhase::Verifying | AgentPhase::RollingBack)
+    )
 }
 
 /// One state directory serves one agent; the lock ends with the process.
