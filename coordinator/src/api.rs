@@ -24,13 +24,18 @@ mod rollouts;
 pub mod session;
 mod watch;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use pinion_model::Actor;
+use pinion_proto::roles::METHODS;
 use pinion_proto::v1;
 use tokio_util::sync::CancellationToken;
 use tonic::Request;
 use tonic::service::Routes;
+use tonic_health::ServingStatus;
+use tonic_health::pb::health_server::HealthServer;
+use tonic_health::server::{HealthReporter, HealthService};
 
 pub use auth::{AuthLayer, AuthService};
 pub use error::CallError;
@@ -52,6 +57,8 @@ pub struct Context {
     pub addresses: Vec<String>,
     /// The live sessions of agents.
     pub sessions: Arc<Sessions>,
+    /// What `grpc.health.v1` answers.
+    pub health: HealthReporter,
     /// Ends every watching stream.
     pub stop: CancellationToken,
 }
@@ -98,7 +105,7 @@ pub fn routes(context: &Arc<Context>, limits: MessageLimits) -> Routes {
     use v1::rollout_service_server::RolloutServiceServer;
 
     let at = || Arc::clone(context);
-    let (_, health) = tonic_health::server::health_reporter();
+    let health = HealthService::from_health_reporter(context.health.clone());
     Routes::default()
         .add_service(session::AgentApi::server(Arc::clone(&context.sessions)))
         .add_service(limited!(PinServiceServer<_>, pins::PinApi(at()), limits))
@@ -127,10 +134,26 @@ pub fn routes(context: &Arc<Context>, limits: MessageLimits) -> Routes {
             audit::AuditApi(at()),
             limits
         ))
-        .add_service(health)
+        .add_service(HealthServer::new(health))
         .add_service(reflection().build_v1().expect(DESCRIPTORS_ARE_GOOD))
         .add_service(reflection().build_v1alpha().expect(DESCRIPTORS_ARE_GOOD))
         .prepare()
+}
+
+/// Says of the coordinator and of each of its services whether it serves.
+pub async fn set_serving(health: &HealthReporter, serving: bool) {
+    let word = if serving {
+        ServingStatus::Serving
+    } else {
+        ServingStatus::NotServing
+    };
+    let services: BTreeSet<_> = METHODS
+        .iter()
+        .filter_map(|path| path.split('/').nth(1))
+        .collect();
+    for service in services.into_iter().chain([""]) {
+        health.set_service_status(service, word).await;
+    }
 }
 
 const DESCRIPTORS_ARE_GOOD: &str = "the descriptors were made by the build";

@@ -71,16 +71,16 @@ impl Authenticator {
         peer.map_err(|why| Denied::Unknown(format!("{}: {why}", certificate.subject)))
     }
 
-    /// Who holds the API token `secret`.
+    /// Who holds the API token of this hash.
     ///
     /// # Errors
     ///
     /// If nobody does, or it was revoked or has expired.
-    pub fn by_token(&self, secret: &str) -> Result<Peer, Denied> {
-        let hash: [u8; 32] = Sha256::digest(secret).into();
+    pub fn by_token(&self, secret: &TokenHash) -> Result<Peer, Denied> {
+        let hash = &secret.0;
         if self
             .admin_token
-            .is_some_and(|admin| bool::from(admin.ct_eq(&hash)))
+            .is_some_and(|admin| bool::from(admin.ct_eq(hash)))
         {
             let name = ADMIN_TOKEN_HOLDER.parse().expect("the constant is a name");
             return Ok(Peer::Operator(name, Role::Promoter));
@@ -88,7 +88,7 @@ impl Authenticator {
         let now = self.ledger.clock();
         let holder = self
             .ledger
-            .read(|world| token_holder(world, &hex(&hash), now));
+            .read(|world| token_holder(world, &hex(hash), now));
         let (name, role) = holder.ok_or_else(|| {
             Denied::Unknown("the API token is unknown, revoked or expired: make one with `pinion token create --kind api`".to_owned())
         })?;
@@ -244,13 +244,16 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// SHA-256 of an API token: what is kept of it while a call lasts.
+#[derive(Clone, Copy)]
+pub struct TokenHash([u8; 32]);
+
 /// The token of an `authorization: Bearer …` header; `None` without one.
 #[must_use]
-pub fn bearer(headers: &http::HeaderMap) -> Option<&str> {
+pub fn bearer(headers: &http::HeaderMap) -> Option<TokenHash> {
     let value = headers.get(http::header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
-    scheme
-        .eq_ignore_ascii_case("bearer")
-        .then(|| token.trim())
-        .filter(|token| !token.is_empty())
+    let token = token.trim();
+    let given = scheme.eq_ignore_ascii_case("bearer") && !token.is_empty();
+    given.then(|| TokenHash(Sha256::digest(token).into()))
 }

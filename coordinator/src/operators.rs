@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use pinion_model::{Actor, OperatorName, Role};
+use pinion_model::{Actor, OperatorName, Role, Timestamp};
 use pinion_rollout::{Certificate, commands};
 use rcgen::PublicKeyData;
 
@@ -16,41 +16,48 @@ pub const LIFE: Duration = Duration::from_secs(90 * 86_400);
 /// How long it may be good.
 pub const LONGEST_LIFE: Duration = Duration::from_secs(365 * 86_400);
 
-/// Issues a certificate that says that the holder of `key` is `name`, and
-/// stores the role that goes with the name. An older certificate of that name
-/// is refused from then on.
+/// A certificate that says that the holder of `key` is `name`. It counts once
+/// it is [registered](register).
 ///
 /// # Errors
 ///
-/// If the decision is refused, or nothing could be signed or stored.
-pub async fn issue(
-    ledger: &Ledger,
+/// If it cannot be signed.
+pub fn sign(
     authority: &Authority,
     name: &OperatorName,
-    role: Role,
     key: &impl PublicKeyData,
+    from: Timestamp,
     life: Duration,
-    by: &Actor,
 ) -> Result<Issued, CallError> {
-    let valid = Validity {
-        from: ledger.clock(),
-        life,
-    };
     let subject = Subject::Operator(name.clone());
-    let issued = authority
+    let valid = Validity { from, life };
+    authority
         .issue_client(&subject, key, valid)
-        .map_err(CallError::internal)?;
+        .map_err(CallError::internal)
+}
+
+/// Makes a certificate the one of `name`, and stores the role that goes with
+/// the name. A former certificate of that name is refused from then on.
+///
+/// # Errors
+///
+/// If the decision is refused or cannot be stored.
+pub async fn register(
+    ledger: &Ledger,
+    name: &OperatorName,
+    role: Role,
+    issued: &Issued,
+    by: &Actor,
+) -> Result<(), CallError> {
+    let request = commands::IssueOperator {
+        name: name.clone(),
+        role,
+        certificate: certificate(issued),
+    };
     ledger
-        .decide(|world, now| {
-            let request = commands::IssueOperator {
-                name: name.clone(),
-                role,
-                certificate: certificate(&issued),
-            };
-            commands::issue_operator(world, request, by, now)
-        })
+        .decide(|world, now| commands::issue_operator(world, request.clone(), by, now))
         .await?;
-    Ok(issued)
+    Ok(())
 }
 
 /// What the store keeps of a certificate.

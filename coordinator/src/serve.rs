@@ -22,8 +22,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 pub use address::{Advertised, server_names};
-pub use bootstrap::{Pki, pki};
 pub(crate) use bootstrap::pki_dir;
+pub use bootstrap::{Pki, pki};
 pub use grpc::Face;
 pub use listeners::{Bound, Running};
 

@@ -120,16 +120,9 @@ impl AccessService for AccessApi {
             return Err(CallError::invalid("ttl", "must be at most 365 days").into());
         }
         let context = &self.0;
-        let issued = operators::issue(
-            &context.ledger,
-            &context.authority,
-            &name,
-            role,
-            &key,
-            life,
-            &by,
-        )
-        .await?;
+        let from = context.ledger.clock();
+        let issued = operators::sign(&context.authority, &name, &key, from, life)?;
+        operators::register(&context.ledger, &name, role, &issued, &by).await?;
         let operator = context.ledger.read(|world| {
             world
                 .access

@@ -9,6 +9,7 @@ use pinion_proto::v1::audit_service_server::AuditService;
 use tokio::sync::watch;
 use tonic::{Request, Response, Status};
 
+use super::auth::Admission;
 use super::convert::audit::entry;
 use super::watch::Watch;
 use super::{CallError, Context, page};
@@ -61,7 +62,7 @@ impl AuditService for AuditApi {
 
     async fn watch_audit(
         &self,
-        _: Request<v1::WatchAuditRequest>,
+        request: Request<v1::WatchAuditRequest>,
     ) -> Result<Response<Self::WatchAuditStream>, Status> {
         let revisions = self.0.ledger.revisions();
         let newest = AuditQuery {
@@ -72,9 +73,11 @@ impl AuditService for AuditApi {
         let seen = self.0.ledger.audit(newest).await.map_err(CallError::from)?;
         let begin = Tail {
             context: Arc::clone(&self.0),
+            admission: request.extensions().get().cloned(),
             revisions,
             seen: seen.first().map(|newest| newest.cursor),
             ready: VecDeque::new(),
+            ended: false,
         };
         Ok(Response::new(Box::pin(stream::unfold(begin, Tail::next))))
     }
@@ -83,14 +86,16 @@ impl AuditService for AuditApi {
 /// Entries that are newer than what was seen.
 struct Tail {
     context: Arc<Context>,
+    admission: Option<Admission>,
     revisions: watch::Receiver<Revision>,
     seen: Option<AuditCursor>,
     ready: VecDeque<AuditEntry>,
+    ended: bool,
 }
 
 impl Tail {
     async fn next(mut self) -> Option<(Result<v1::WatchAuditResponse, Status>, Self)> {
-        loop {
+        while !self.ended {
             if let Some(next) = self.ready.pop_front() {
                 self.seen = Some(next.cursor);
                 let message = v1::WatchAuditResponse {
@@ -103,14 +108,19 @@ impl Tail {
                 changed = self.revisions.changed() => changed.ok()?,
                 () = tokio::time::sleep(LOOK) => {}
             }
-            if let Err(error) = self.look().await {
-                return Some((Err(error.into()), self));
+            if let Err(status) = self.look().await {
+                self.ended = true;
+                return Some((Err(status), self));
             }
         }
+        None
     }
 
     /// Reads back to what was seen, newest first, and keeps it oldest first.
-    async fn look(&mut self) -> Result<(), CallError> {
+    async fn look(&mut self) -> Result<(), Status> {
+        self.admission
+            .as_ref()
+            .map_or(Ok(()), |admission| admission.check().map(drop))?;
         let mut before = None;
         loop {
             let query = AuditQuery {
@@ -118,7 +128,12 @@ impl Tail {
                 limit: BATCH,
                 refused_only: false,
             };
-            let found = self.context.ledger.audit(query).await?;
+            let found = self
+                .context
+                .ledger
+                .audit(query)
+                .await
+                .map_err(CallError::from)?;
             let read = found.len();
             for entry in found {
                 if self.seen.is_some_and(|seen| entry.cursor <= seen) {

@@ -4,11 +4,12 @@ use std::task::{Context, Poll};
 
 use futures_util::future::{Either, Ready, ready};
 use http::{Request, Response};
+use pinion_proto::roles::METHODS;
 use tonic::Status;
 use tonic::body::Body;
 use tower::{Layer, Service};
 
-use crate::authentication::{Authenticator, Denied, bearer};
+use crate::authentication::{Authenticator, Denied, TokenHash, bearer};
 use crate::identity::{Peer, Presented};
 use crate::ledger::Ledger;
 use crate::listen::ConnectionInfo;
@@ -37,34 +38,55 @@ impl AuthLayer {
     }
 }
 
-impl Auth {
-    /// Who makes this call, if they may.
-    fn admit<B>(&self, request: &Request<B>) -> Result<Peer, Status> {
+/// What a caller showed. Who that is now can be asked again for as long as
+/// the call lasts.
+#[derive(Clone)]
+pub(crate) struct Admission {
+    auth: Arc<Auth>,
+    presented: Presented,
+    token: Option<TokenHash>,
+    path: String,
+}
+
+impl Admission {
+    fn of<B>(auth: &Arc<Auth>, request: &Request<B>) -> Self {
         let connection = request.extensions().get::<ConnectionInfo>();
-        let presented = connection.map_or(&Presented::Nothing, |connection| &connection.presented);
-        let path = request.uri().path();
-        let known = match self.authenticator.by_certificate(presented) {
-            Ok(Peer::Anonymous) if self.tokens => bearer(request.headers())
-                .map_or(Ok(Peer::Anonymous), |token| {
-                    self.authenticator.by_token(token)
-                }),
-            known => known,
-        };
-        let (peer, denied) = match known {
-            Ok(peer) => (peer.clone(), self.authenticator.may_call(&peer, path)),
-            // Whoever is not known may still do what anyone may: enrol again.
-            Err(why) => (
-                Peer::Anonymous,
-                self.authenticator
-                    .may_call(&Peer::Anonymous, path)
-                    .map_err(|_| why),
-            ),
-        };
-        denied
-            .map(|()| peer.clone())
-            .map_err(|why| self.refuse(&peer, path, &why))
+        let token = auth.tokens.then(|| bearer(request.headers())).flatten();
+        Self {
+            auth: Arc::clone(auth),
+            presented: connection.map_or(Presented::Nothing, |from| from.presented.clone()),
+            token,
+            path: request.uri().path().to_owned(),
+        }
     }
 
+    /// Whoever may make this call now.
+    ///
+    /// # Errors
+    ///
+    /// If the caller may not (any more), which is counted and audited.
+    pub(crate) fn check(&self) -> Result<Peer, Status> {
+        let authenticator = &self.auth.authenticator;
+        let known = match (authenticator.by_certificate(&self.presented), &self.token) {
+            (Ok(Peer::Anonymous), Some(token)) => authenticator.by_token(token),
+            (known, _) => known,
+        };
+        let (peer, allowed) = match known {
+            Ok(peer) => (peer.clone(), authenticator.may_call(&peer, &self.path)),
+            // Whoever is not known may still do what anyone may: enrol again.
+            Err(why) => {
+                let anyone = authenticator.may_call(&Peer::Anonymous, &self.path);
+                (Peer::Anonymous, anyone.map_err(|_| why))
+            }
+        };
+        match allowed {
+            Ok(()) => Ok(peer),
+            Err(why) => Err(self.auth.refuse(&peer, &self.path, &why)),
+        }
+    }
+}
+
+impl Auth {
     fn refuse(&self, peer: &Peer, path: &str, why: &Denied) -> Status {
         let actor = (!matches!(peer, Peer::Anonymous)).then(|| peer.actor());
         self.ledger.refused(RefusedCall {
@@ -112,12 +134,23 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        match self.auth.admit(&request) {
+        let admission = Admission::of(&self.auth, &request);
+        match admission.check() {
             Ok(peer) => {
+                count(&admission.path);
                 request.extensions_mut().insert(peer);
+                request.extensions_mut().insert(admission);
                 Either::Left(self.inner.call(request))
             }
             Err(status) => Either::Right(ready(Ok(status.into_http()))),
         }
     }
+}
+
+/// Counts a call that was let in. A path of no method of ours is "other", so
+/// that no caller makes up series.
+fn count(path: &str) {
+    let known = METHODS.iter().find(|known| **known == path);
+    let method = known.copied().unwrap_or("other");
+    metrics::counter!("pinion_calls_total", "method" => method).increment(1);
 }

@@ -92,15 +92,18 @@ impl FleetService for FleetApi {
         &self,
         request: Request<v1::WatchAgentsRequest>,
     ) -> Result<Response<Self::WatchAgentsStream>, Status> {
+        let admission = request.extensions().get().cloned();
         let labels = labels(request.into_inner().match_labels).map_err(CallError::from)?;
         let mut told = Told {
             labels,
             agents: BTreeMap::new(),
             begun: false,
         };
-        Ok(Response::new(follow(Arc::clone(&self.0), move |context| {
-            told.look(context)
-        })))
+        Ok(Response::new(follow(
+            Arc::clone(&self.0),
+            admission,
+            move |context| told.look(context),
+        )))
     }
 
     async fn set_labels(

@@ -198,27 +198,32 @@ impl RolloutService for RolloutApi {
         &self,
         request: Request<v1::WatchRolloutRequest>,
     ) -> Result<Response<Self::WatchRolloutStream>, Status> {
+        let admission = request.extensions().get().cloned();
         let id: RolloutId =
             text("rollout", &request.into_inner().rollout).map_err(CallError::from)?;
         self.rollout(&id)?;
         let mut last = None;
-        Ok(Response::new(follow(Arc::clone(&self.0), move |context| {
-            let Some(now) = rollout(context, &id) else {
-                return Look::Fail(CallError::not_found("rollout", &id).into());
-            };
-            if last.as_ref() == Some(&now) {
-                return Look::Same;
-            }
-            last = Some(now.clone());
-            let terminal =
-                v1::RolloutPhase::known(now.phase).is_some_and(|phase| phase.is_terminal());
-            let message = v1::WatchRolloutResponse { rollout: Some(now) };
-            if terminal {
-                Look::Last(message)
-            } else {
-                Look::Say(message)
-            }
-        })))
+        Ok(Response::new(follow(
+            Arc::clone(&self.0),
+            admission,
+            move |context| {
+                let Some(now) = rollout(context, &id) else {
+                    return Look::Fail(CallError::not_found("rollout", &id).into());
+                };
+                if last.as_ref() == Some(&now) {
+                    return Look::Same;
+                }
+                last = Some(now.clone());
+                let terminal =
+                    v1::RolloutPhase::known(now.phase).is_some_and(|phase| phase.is_terminal());
+                let message = v1::WatchRolloutResponse { rollout: Some(now) };
+                if terminal {
+                    Look::Last(message)
+                } else {
+                    Look::Say(message)
+                }
+            },
+        )))
     }
 
     async fn explain_rollout(

@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use tonic::Status;
 
 use super::Context;
+use super::auth::Admission;
 
 /// What a watching call answers with.
 pub(super) type Watch<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -26,14 +27,17 @@ pub(super) enum Look<T> {
 }
 
 /// Looks now and after every change, latest only: a reader that is slow
-/// misses states, never the last one. Ends when the coordinator stops.
+/// misses states, never the last one. Ends when the coordinator stops, and when
+/// the caller may not look any more.
 pub(super) fn follow<T: Send + 'static>(
     context: Arc<Context>,
+    admission: Option<Admission>,
     look: impl FnMut(&Context) -> Look<T> + Send + 'static,
 ) -> Watch<T> {
     let revisions = context.ledger.revisions();
     let begin = Follow {
         context,
+        admission,
         revisions,
         look,
         seen: None,
@@ -44,6 +48,7 @@ pub(super) fn follow<T: Send + 'static>(
 
 struct Follow<F> {
     context: Arc<Context>,
+    admission: Option<Admission>,
     revisions: watch::Receiver<Revision>,
     look: F,
     seen: Option<Revision>,
@@ -64,6 +69,10 @@ impl<F> Follow<F> {
                 }
             }
             self.seen = Some(*self.revisions.borrow_and_update());
+            if let Some(Err(status)) = self.admission.as_ref().map(Admission::check) {
+                self.ended = true;
+                return Some((Err(status), self));
+            }
             match (self.look)(&self.context) {
                 Look::Same => {}
                 Look::Say(message) => return Some((Ok(message), self)),

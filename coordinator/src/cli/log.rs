@@ -14,9 +14,11 @@ pub enum LogFormat {
 
 /// Writes the log to standard error; `RUST_LOG` sets the level (default `info`).
 pub(super) fn init(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let usual = || EnvFilter::new("info,refinery_core=warn");
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| usual());
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     // A second call, in tests, finds the log already there.
     let _ = match format {

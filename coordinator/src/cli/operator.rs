@@ -63,17 +63,14 @@ impl CreateArgs {
         let authority = Authority::open(&pki, domain, SystemClock.now())
             .context("open the certificate authority")?;
         let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).context("make a key")?;
-        let issued = operators::issue(
-            &ledger,
+        let issued = operators::sign(
             &authority,
             &self.name,
-            self.role,
             &key,
+            ledger.clock(),
             operators::LIFE,
-            &Actor::System,
         )
-        .await
-        .context("issue the certificate")?;
+        .context("sign the certificate")?;
         let at = |name: &str| self.out.join(name);
         let (cert, private) = (
             at(&format!("{}.pem", self.name)),
@@ -83,6 +80,9 @@ impl CreateArgs {
         files::write_secret(&private, &key.serialize_pem())?;
         files::write_public(&cert, &issued.pem)?;
         files::write_public(&at("ca.pem"), authority.pem())?;
+        operators::register(&ledger, &self.name, self.role, &issued, &Actor::System)
+            .await
+            .context("store the operator")?;
         println!("{} ({}) until {}", self.name, self.role, issued.not_after);
         println!("  certificate {}", cert.display());
         println!("  key         {}", private.display());

@@ -83,7 +83,23 @@ pub struct ServeArgs {
     drain: Duration,
     /// An API token of role promoter for pipelines.
     #[arg(long, env = "CP_ADMIN_API_TOKEN", hide = true, hide_env_values = true)]
-    admin_api_token: Option<String>,
+    admin_api_token: Option<Secret>,
+}
+
+/// A value that no `Debug` shows.
+#[derive(Clone)]
+struct Secret(String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[secret]")
+    }
+}
+
+impl From<&str> for Secret {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
 }
 
 fn heartbeat(text: &str) -> Result<Duration, String> {
@@ -152,7 +168,10 @@ impl ServeArgs {
             http_tls,
             heartbeat: self.heartbeat,
             drain: self.drain,
-            admin_api_token: self.admin_api_token.filter(|token| !token.is_empty()),
+            admin_api_token: self
+                .admin_api_token
+                .map(|token| token.0)
+                .filter(|token| !token.is_empty()),
         })
     }
 }

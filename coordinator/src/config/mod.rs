@@ -39,8 +39,8 @@ const KEYS: [&str; 5] = [
 /// A checked configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// Stands in the names of a new authority.
-    pub trust_domain: TrustDomain,
+    /// Stands in the names of a new authority; an old one keeps its own.
+    pub trust_domain: Option<TrustDomain>,
     /// The registry whose images are tried first.
     pub default_registry: RegistryName,
     /// Registry to what stands before a repository's path, such as
@@ -106,7 +106,7 @@ impl Config {
         let strategies = strategies(file, &root)?;
         let workloads =
             catalog::workloads(file, &root, &default_registry, &registries, &strategies)?;
-        let trust_domain = root.parsed("trust_domain")?.unwrap_or_default();
+        let trust_domain = root.parsed("trust_domain")?;
         Ok(Self {
             trust_domain,
             default_registry,

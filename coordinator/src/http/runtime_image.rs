@@ -138,7 +138,7 @@ fn authorise(http: &Http, headers: &HeaderMap, call: &str, role: Role) -> Result
         Denied::Unknown("an API token is needed: send `Authorization: Bearer <token>`".to_owned())
     });
     let peer = token
-        .and_then(|token| http.authenticator.by_token(token))
+        .and_then(|token| http.authenticator.by_token(&token))
         .map_err(|denied| refuse(http, None, call, denied))?;
     http.authenticator
         .require(&peer, role)

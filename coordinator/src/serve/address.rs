@@ -79,10 +79,17 @@ pub fn server_names(advertise: &[Advertised], listen: &[SocketAddr]) -> BTreeSet
         ServerName::Dns("localhost".to_owned()),
         ServerName::Ip(Ipv4Addr::LOCALHOST.into()),
     ]);
-    let specific = listen.iter().map(SocketAddr::ip).filter(|ip| !ip.is_unspecified());
+    let specific = listen
+        .iter()
+        .map(SocketAddr::ip)
+        .filter(|ip| !ip.is_unspecified());
     names.extend(advertise.iter().map(|at| ServerName::from_host(&at.host)));
     names.extend(specific.map(ServerName::Ip));
-    if advertise.is_empty() && listen.first().is_some_and(|agents| agents.ip().is_unspecified()) {
+    if advertise.is_empty()
+        && listen
+            .first()
+            .is_some_and(|agents| agents.ip().is_unspecified())
+    {
         names.insert(ServerName::from_host(&hostname()));
     }
     names

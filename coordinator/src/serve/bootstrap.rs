@@ -10,6 +10,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::{HttpTls, Settings};
 use crate::cli::UsageError;
+use crate::config::ConfigError;
 use crate::identity::{Authority, ServerCertificate, files, server_certificate};
 use crate::ledger::Ledger;
 use crate::listen::server_tls;
@@ -39,8 +40,19 @@ pub(crate) fn pki_dir(data_dir: &Path) -> PathBuf {
 /// If a file cannot be read or written, or is damaged.
 pub fn pki(settings: &Settings, now: Timestamp) -> anyhow::Result<Pki> {
     let dir = pki_dir(&settings.data_dir);
-    let authority = Authority::open(&dir, settings.config.trust_domain.clone(), now)
+    let asked = settings.config.trust_domain.as_ref();
+    let authority = Authority::open(&dir, asked.cloned().unwrap_or_default(), now)
         .context("open the certificate authority")?;
+    if let Some(asked) = asked.filter(|asked| *asked != authority.domain()) {
+        let message = format!(
+            "is {asked}, but the authority in {} is of {}: names that it signed would count no more; \
+             set trust_domain = \"{1}\", or leave it out",
+            dir.display(),
+            authority.domain()
+        );
+        let (file, key) = ("the configuration".to_owned(), "trust_domain".to_owned());
+        return Err(UsageError::Config(ConfigError::Key { file, key, message }).into());
+    }
     let server = server_certificate(&dir, &authority, &settings.names, now)
         .context("make the server certificate")?;
     Ok(Pki {
@@ -63,20 +75,16 @@ pub(super) async fn first_admin(
     let name: OperatorName = "admin".parse().context("the first operator's name")?;
     let dir = pki_dir(data_dir).join("operators");
     let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).context("make a key")?;
-    let issued = operators::issue(
-        ledger,
-        &pki.authority,
-        &name,
-        Role::Admin,
-        &key,
-        operators::LIFE,
-        &Actor::System,
-    )
-    .await
-    .context("issue the first administrator's certificate")?;
+    let issued = operators::sign(&pki.authority, &name, &key, ledger.clock(), operators::LIFE)
+        .context("sign the first administrator's certificate")?;
     files::private_dir(&dir)?;
     files::write_secret(&dir.join("admin.key"), &key.serialize_pem())?;
     files::write_public(&dir.join("admin.pem"), &issued.pem)?;
+    // Known only once its key is on disk: whatever happens in between, the
+    // next start makes another.
+    operators::register(ledger, &name, Role::Admin, &issued, &Actor::System)
+        .await
+        .context("store the first administrator")?;
     let ca = pki.dir.join("ca.pem");
     println!("A new authority and a first administrator were made:");
     println!("  authority      {}", ca.display());

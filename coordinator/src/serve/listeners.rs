@@ -8,6 +8,7 @@ use rustls::ServerConfig;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tonic_health::server::HealthReporter;
 
 use super::renewal::Shown;
 use super::{Face, HttpTls, Pki, Settings, address, grpc};
@@ -22,7 +23,7 @@ use crate::sessions::{SessionSettings, Sessions};
 use crate::store::RefusedCall;
 
 /// How long streams may take to end after they were told to.
-const LEAVE: Duration = Duration::from_secs(10);
+const LEAVE: Duration = Duration::from_secs(5);
 
 /// Three sockets that accept nothing yet.
 #[derive(Debug)]
@@ -33,7 +34,6 @@ pub struct Bound {
 }
 
 /// A coordinator at work.
-#[derive(Debug)]
 pub struct Running {
     /// Where agents come.
     pub agents: SocketAddr,
@@ -43,9 +43,16 @@ pub struct Running {
     pub http: SocketAddr,
     sessions: Arc<Sessions>,
     readiness: Arc<Readiness>,
+    health: HealthReporter,
     ledger: Arc<Ledger>,
     parts: JoinSet<&'static str>,
     stop: CancellationToken,
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.ready_line())
+    }
 }
 
 impl Bound {
@@ -85,12 +92,14 @@ impl Bound {
         let authenticator =
             Authenticator::new(Arc::clone(&ledger), settings.admin_api_token.as_deref());
         let sessions = sessions(settings, &ledger);
+        let health = HealthReporter::new();
         let context = Arc::new(Context {
             ledger: Arc::clone(&ledger),
             config: Arc::clone(&config),
             authority: Arc::clone(&pki.authority),
             addresses: address::addresses(&settings.advertise, self.agents.address()),
             sessions: Arc::clone(&sessions),
+            health: health.clone(),
             stop: stop.clone(),
         });
         let verifier = client_verifier(&pki.authority).context("trust our own authority")?;
@@ -109,6 +118,7 @@ impl Bound {
             http: self.http.address(),
             sessions,
             readiness: Arc::clone(&readiness),
+            health,
             ledger: Arc::clone(&ledger),
             parts: JoinSet::new(),
             stop,
@@ -218,10 +228,13 @@ impl Running {
     fn reconcile(&mut self) {
         let (readiness, stop) = (Arc::clone(&self.readiness), self.stop.clone());
         let work = reconciler::run(Arc::clone(&self.ledger), Arc::clone(&self.sessions), stop);
+        let health = self.health.clone();
         readiness.set_planning(true);
         self.parts.spawn(async move {
+            api::set_serving(&health, true).await;
             work.await;
             readiness.set_planning(false);
+            api::set_serving(&health, false).await;
             "the reconciler"
         });
     }
@@ -248,6 +261,7 @@ impl Running {
     /// Asks agents to leave within `drain`, lets calls end, and closes.
     pub async fn stop(mut self, drain: Duration) {
         self.readiness.set_leaving();
+        api::set_serving(&self.health, false).await;
         let cut_off = self.sessions.drain(drain).await;
         if cut_off > 0 {
             tracing::warn!(agents = cut_off, "agents did not leave in time");

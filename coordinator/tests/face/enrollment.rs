@@ -14,19 +14,33 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 use crate::support::{Server, key};
 
 fn csr(key: &KeyPair) -> Vec<u8> {
-    CertificateParams::default().serialize_request(key).expect("a request").der().to_vec()
+    CertificateParams::default()
+        .serialize_request(key)
+        .expect("a request")
+        .der()
+        .to_vec()
 }
 
 async fn token(server: &Server, request: v1::CreateTokenRequest) -> EnrollmentToken {
     let admin = server.operator("admin", Role::Admin).await;
     let channel = server.channel(server.running.operators, Some(&admin)).await;
-    let request = v1::CreateTokenRequest { kind: v1::TokenKind::Enrollment.into(), ..request };
-    let answer = AccessServiceClient::new(channel).create_token(request).await.expect("a token");
+    let request = v1::CreateTokenRequest {
+        kind: v1::TokenKind::Enrollment.into(),
+        ..request
+    };
+    let answer = AccessServiceClient::new(channel)
+        .create_token(request)
+        .await
+        .expect("a token");
     EnrollmentToken::decode(&answer.into_inner().secret).expect("an enrolment token")
 }
 
 fn enroll(token: &EnrollmentToken, key: &KeyPair, name: &str) -> v1::EnrollRequest {
-    v1::EnrollRequest { token_secret: token.secret.clone(), csr: csr(key), name: name.to_owned() }
+    v1::EnrollRequest {
+        token_secret: token.secret.clone(),
+        csr: csr(key),
+        name: name.to_owned(),
+    }
 }
 
 async fn client(server: &Server) -> EnrollmentServiceClient<Channel> {
@@ -41,7 +55,10 @@ async fn of_a_hundred_keys_at_once_one_gets_a_certificate() {
     assert_eq!(token.addresses, [server.running.agents.to_string()]);
     let mut calls = tokio::task::JoinSet::new();
     for n in 0..100 {
-        let (mut client, request) = (client(&server).await, enroll(&token, &key(), &format!("m{n}")));
+        let (mut client, request) = (
+            client(&server).await,
+            enroll(&token, &key(), &format!("m{n}")),
+        );
         calls.spawn(async move { client.enroll(request).await });
     }
     let (mut enrolled, mut refused) = (0, 0);
@@ -63,10 +80,25 @@ async fn of_a_hundred_keys_at_once_one_gets_a_certificate() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_key_gets_the_same_answer_again() {
     let server = Server::start().await;
-    let token = token(&server, v1::CreateTokenRequest { name: "web-1".into(), ..Default::default() }).await;
+    let token = token(
+        &server,
+        v1::CreateTokenRequest {
+            name: "web-1".into(),
+            ..Default::default()
+        },
+    )
+    .await;
     let (mut client, key) = (client(&server).await, key());
-    let first = client.enroll(enroll(&token, &key, "ignored")).await.expect("enrolled").into_inner();
-    let again = client.enroll(enroll(&token, &key, "ignored")).await.expect("again").into_inner();
+    let first = client
+        .enroll(enroll(&token, &key, "ignored"))
+        .await
+        .expect("enrolled")
+        .into_inner();
+    let again = client
+        .enroll(enroll(&token, &key, "ignored"))
+        .await
+        .expect("again")
+        .into_inner();
     assert_eq!(first, again);
     assert_eq!(first.agent, "web-1");
     server.stop().await;
@@ -75,15 +107,28 @@ async fn the_same_key_gets_the_same_answer_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_group_token_gives_as_many_names_as_it_has_uses() {
     let server = Server::start().await;
-    let token = token(&server, v1::CreateTokenRequest { max_uses: 3, ..Default::default() }).await;
+    let token = token(
+        &server,
+        v1::CreateTokenRequest {
+            max_uses: 3,
+            ..Default::default()
+        },
+    )
+    .await;
     let mut client = client(&server).await;
     let mut names = BTreeSet::new();
     for n in 0..3 {
-        let answer = client.enroll(enroll(&token, &key(), &format!("asg-{n}"))).await.expect("enrolled");
+        let answer = client
+            .enroll(enroll(&token, &key(), &format!("asg-{n}")))
+            .await
+            .expect("enrolled");
         names.insert(answer.into_inner().agent);
     }
     assert_eq!(names.len(), 3);
-    let late = client.enroll(enroll(&token, &key(), "asg-3")).await.expect_err("used up");
+    let late = client
+        .enroll(enroll(&token, &key(), "asg-3"))
+        .await
+        .expect_err("used up");
     assert_eq!(late.code(), Code::PermissionDenied);
     server.stop().await;
 }
@@ -94,10 +139,19 @@ async fn a_name_that_is_taken_and_a_token_that_is_none_are_refused() {
     server.agent("web-1").await;
     let good = token(&server, v1::CreateTokenRequest::default()).await;
     let mut client = client(&server).await;
-    let taken = client.enroll(enroll(&good, &key(), "web-1")).await.expect_err("taken");
+    let taken = client
+        .enroll(enroll(&good, &key(), "web-1"))
+        .await
+        .expect_err("taken");
     assert_eq!(taken.code(), Code::AlreadyExists);
-    let unknown = EnrollmentToken { secret: "guess".into(), ..good };
-    let guessed = client.enroll(enroll(&unknown, &key(), "web-2")).await.expect_err("unknown");
+    let unknown = EnrollmentToken {
+        secret: "guess".into(),
+        ..good
+    };
+    let guessed = client
+        .enroll(enroll(&unknown, &key(), "web-2"))
+        .await
+        .expect_err("unknown");
     assert_eq!(guessed.code(), Code::Unauthenticated);
     assert!(!guessed.message().contains("guess"), "{guessed}");
     server.stop().await;
@@ -106,24 +160,61 @@ async fn a_name_that_is_taken_and_a_token_that_is_none_are_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_but_the_key_of_a_hostile_request_is_signed() {
     let server = Server::start().await;
-    let token = token(&server, v1::CreateTokenRequest { name: "web-1".into(), ..Default::default() }).await;
+    let token = token(
+        &server,
+        v1::CreateTokenRequest {
+            name: "web-1".into(),
+            ..Default::default()
+        },
+    )
+    .await;
     let key = key();
     let mut params = CertificateParams::new(vec!["coordinator.example".to_owned()]).expect("names");
     let admin = "spiffe://pinion/operator/admin".try_into().expect("a URI");
     params.subject_alt_names.push(SanType::URI(admin));
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
-    let csr = params.serialize_request(&key).expect("a request").der().to_vec();
-    let request = v1::EnrollRequest { token_secret: token.secret.clone(), csr, name: String::new() };
-    let answer = client(&server).await.enroll(request).await.expect("enrolled").into_inner();
+    params.extended_key_usages = vec![
+        ExtendedKeyUsagePurpose::ServerAuth,
+        ExtendedKeyUsagePurpose::ClientAuth,
+    ];
+    let csr = params
+        .serialize_request(&key)
+        .expect("a request")
+        .der()
+        .to_vec();
+    let request = v1::EnrollRequest {
+        token_secret: token.secret.clone(),
+        csr,
+        name: String::new(),
+    };
+    let answer = client(&server)
+        .await
+        .enroll(request)
+        .await
+        .expect("enrolled")
+        .into_inner();
     let (_, certificate) = X509Certificate::from_der(&answer.certificate).expect("a certificate");
-    let names = certificate.subject_alternative_name().expect("readable").expect("present");
+    let names = certificate
+        .subject_alternative_name()
+        .expect("readable")
+        .expect("present");
     let name = Subject::Agent("web-1".parse().expect("a name")).uri(server.authority.domain());
-    assert_eq!(names.value.general_names, [x509_parser::extensions::GeneralName::URI(&name)]);
+    assert_eq!(
+        names.value.general_names,
+        [x509_parser::extensions::GeneralName::URI(&name)]
+    );
     assert!(!certificate.is_ca());
-    let usage = certificate.extended_key_usage().expect("readable").expect("present");
+    let usage = certificate
+        .extended_key_usage()
+        .expect("readable")
+        .expect("present");
     assert!(usage.value.client_auth && !usage.value.server_auth);
-    assert!(!certificate.subject().to_string().contains("coordinator.example"));
+    assert!(
+        !certificate
+            .subject()
+            .to_string()
+            .contains("coordinator.example")
+    );
     server.stop().await;
 }
 
@@ -134,8 +225,16 @@ async fn a_request_that_is_none_names_its_field() {
     let mut broken = csr(&key());
     *broken.last_mut().expect("bytes") ^= 1;
     for csr in [Vec::new(), b"-----BEGIN".to_vec(), vec![0x30; 9000], broken] {
-        let request = v1::EnrollRequest { token_secret: token.secret.clone(), csr, name: "m".into() };
-        let error = client(&server).await.enroll(request).await.expect_err("no request");
+        let request = v1::EnrollRequest {
+            token_secret: token.secret.clone(),
+            csr,
+            name: "m".into(),
+        };
+        let error = client(&server)
+            .await
+            .enroll(request)
+            .await
+            .expect_err("no request");
         assert_eq!(error.code(), Code::InvalidArgument);
         assert!(error.message().starts_with("csr: "), "{error}");
     }
@@ -148,13 +247,18 @@ async fn an_agent_that_was_away_renews_with_its_expired_certificate() {
     let away = server.expired_agent("away", 29).await;
     let channel = server.channel(server.running.agents, Some(&away)).await;
     let request = v1::RenewCertificateRequest { csr: csr(&key()) };
-    let answer = EnrollmentServiceClient::new(channel).renew_certificate(request).await;
+    let answer = EnrollmentServiceClient::new(channel)
+        .renew_certificate(request)
+        .await;
     let answer = answer.expect("renewed").into_inner();
     let known = server.ledger.read(|world| {
         let agent = &world.agents[&"away".parse().expect("a name")];
         agent.certificates.len()
     });
     assert_eq!(known, 2);
-    assert_eq!(answer.authorities, [server.authority.certificate().to_vec()]);
+    assert_eq!(
+        answer.authorities,
+        [server.authority.certificate().to_vec()]
+    );
     server.stop().await;
 }

@@ -14,12 +14,19 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// client certificate shows on the first read.
 async fn let_in(server: &Server, identity: Option<&Identity>) -> bool {
     let tls = client_tls(server.authority.certificate().clone(), identity);
-    let stream = TcpStream::connect(server.running.agents).await.expect("a connection");
+    let stream = TcpStream::connect(server.running.agents)
+        .await
+        .expect("a connection");
     let name = "localhost".try_into().expect("a name");
-    let Ok(mut stream) = tokio_rustls::TlsConnector::from(tls).connect(name, stream).await else {
+    let Ok(mut stream) = tokio_rustls::TlsConnector::from(tls)
+        .connect(name, stream)
+        .await
+    else {
         return false;
     };
-    let _ = stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await;
+    let _ = stream
+        .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")
+        .await;
     let mut byte = [0];
     matches!(stream.read(&mut byte).await, Ok(1))
 }
@@ -27,8 +34,13 @@ async fn let_in(server: &Server, identity: Option<&Identity>) -> bool {
 fn identity(authority: &Authority, subject: &Subject, from: Timestamp) -> Identity {
     let key = key();
     let valid = Validity { from, life: DAY };
-    let issued = authority.issue_client(subject, &key, valid).expect("a certificate");
-    Identity { chain: vec![issued.der], key: Arc::new(key) }
+    let issued = authority
+        .issue_client(subject, &key, valid)
+        .expect("a certificate");
+    Identity {
+        chain: vec![issued.der],
+        key: Arc::new(key),
+    }
 }
 
 fn ago(server: &Server, days: u32) -> Timestamp {
@@ -44,7 +56,9 @@ async fn a_certificate_of_another_authority_ends_in_the_handshake_and_is_audited
     let subject = Subject::Operator("admin".parse().expect("a name"));
     assert!(let_in(&server, None).await, "the listener itself works");
     assert!(!let_in(&server, Some(&identity(&foreign, &subject, now))).await);
-    server.audited(&["agents' listener", "TLS handshake failed"]).await;
+    server
+        .audited(&["agents' listener", "TLS handshake failed"])
+        .await;
     server.stop().await;
 }
 
@@ -55,9 +69,27 @@ async fn only_agents_have_a_grace_of_thirty_days_and_not_a_day_more() {
     let operator = Subject::Operator("admin".parse().expect("a name"));
     let authority = &server.authority;
     assert!(let_in(&server, Some(&identity(authority, &agent, ago(&server, 2)))).await);
-    assert!(let_in(&server, Some(&identity(authority, &agent, ago(&server, 30)))).await);
-    assert!(!let_in(&server, Some(&identity(authority, &agent, ago(&server, 32)))).await);
-    assert!(!let_in(&server, Some(&identity(authority, &operator, ago(&server, 2)))).await);
+    assert!(
+        let_in(
+            &server,
+            Some(&identity(authority, &agent, ago(&server, 30)))
+        )
+        .await
+    );
+    assert!(
+        !let_in(
+            &server,
+            Some(&identity(authority, &agent, ago(&server, 32)))
+        )
+        .await
+    );
+    assert!(
+        !let_in(
+            &server,
+            Some(&identity(authority, &operator, ago(&server, 2)))
+        )
+        .await
+    );
     server.stop().await;
 }
 
@@ -77,7 +109,10 @@ async fn a_certificate_that_is_not_for_clients_is_refused() {
     .expect("a server certificate");
     let key = std::fs::read_to_string(dir.path().join("server.key")).expect("its key");
     let key = rcgen::KeyPair::from_pem(&key).expect("a key");
-    let stolen = Identity { chain: vec![made.chain[0].clone()], key: Arc::new(key) };
+    let stolen = Identity {
+        chain: vec![made.chain[0].clone()],
+        key: Arc::new(key),
+    };
     assert!(!let_in(&server, Some(&stolen)).await);
     server.stop().await;
 }
@@ -86,14 +121,29 @@ async fn a_certificate_that_is_not_for_clients_is_refused() {
 fn the_authority_is_made_once_and_its_key_is_its_owners_alone() {
     use std::os::unix::fs::PermissionsExt as _;
     let dir = tempfile::tempdir().expect("a directory");
-    let open = || Authority::open(dir.path(), TrustDomain::default(), Timestamp(1_800_000_000_000));
+    let open = || {
+        Authority::open(
+            dir.path(),
+            TrustDomain::default(),
+            Timestamp(1_800_000_000_000),
+        )
+    };
     let made = open().expect("made").fingerprint();
     assert_eq!(open().expect("opened").fingerprint(), made);
-    let mode = |name: &str| std::fs::metadata(dir.path().join(name)).expect("a file").permissions().mode() & 0o777;
+    let mode = |name: &str| {
+        std::fs::metadata(dir.path().join(name))
+            .expect("a file")
+            .permissions()
+            .mode()
+            & 0o777
+    };
     assert_eq!((mode("ca.key"), mode("ca.pem")), (0o600, 0o644));
     std::fs::remove_file(dir.path().join("ca.key")).expect("removed");
     let error = open().expect_err("half of it is gone").to_string();
-    assert!(error.contains("ca.key is not") && error.contains("backup"), "{error}");
+    assert!(
+        error.contains("ca.key is not") && error.contains("backup"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -102,9 +152,17 @@ fn the_server_certificate_follows_its_names_and_its_age() {
     let dir = tempfile::tempdir().expect("a directory");
     let now = Timestamp(1_800_000_000_000);
     let authority = Authority::open(dir.path(), TrustDomain::default(), now).expect("an authority");
-    let names = |hosts: &[&str]| hosts.iter().map(|host| ServerName::from_host(host)).collect();
+    let names = |hosts: &[&str]| {
+        hosts
+            .iter()
+            .map(|host| ServerName::from_host(host))
+            .collect()
+    };
     let at = |hosts: &[&str], now: Timestamp| {
-        server_certificate(dir.path(), &authority, &names(hosts), now).expect("a certificate").chain[0].clone()
+        server_certificate(dir.path(), &authority, &names(hosts), now)
+            .expect("a certificate")
+            .chain[0]
+            .clone()
     };
     let first = at(&["a.example", "10.0.0.1"], now);
     assert_eq!(at(&["10.0.0.1", "a.example"], now + DAY), first);

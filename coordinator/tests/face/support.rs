@@ -15,8 +15,8 @@ use pinion_coordinator::operators;
 use pinion_coordinator::serve::{Bound, Running, Settings};
 use pinion_coordinator::store::{AuditQuery, MemoryStore};
 use pinion_model::{Actor, AgentId, Role, Timestamp};
-use pinion_rollout::commands::{self, Claim, CreateToken, NewToken, Redeem};
 use pinion_rollout::Certificate;
+use pinion_rollout::commands::{self, Claim, CreateToken, NewToken, Redeem};
 use rcgen::KeyPair;
 use rustls::RootCertStore;
 use rustls::crypto::ring;
@@ -66,24 +66,47 @@ impl Server {
             drain: Duration::ZERO,
             admin_api_token: Some(ADMIN_TOKEN.to_owned()),
         };
-        let ledger = Ledger::open(Arc::new(MemoryStore::default())).await.expect("a ledger");
-        let pki = pinion_coordinator::serve::pki(&settings, SystemClock.now()).expect("an authority");
+        let ledger = Ledger::open(Arc::new(MemoryStore::default()))
+            .await
+            .expect("a ledger");
+        let pki =
+            pinion_coordinator::serve::pki(&settings, SystemClock.now()).expect("an authority");
         let authority = Arc::clone(&pki.authority);
-        let metrics = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder().handle();
+        let metrics = metrics_exporter_prometheus::PrometheusBuilder::new()
+            .build_recorder()
+            .handle();
         let bound = Bound::bind(&settings).await.expect("three ports");
         let running = bound
-            .start(&settings, None, pki, Arc::clone(&ledger), metrics, CancellationToken::new())
+            .start(
+                &settings,
+                None,
+                pki,
+                Arc::clone(&ledger),
+                metrics,
+                CancellationToken::new(),
+            )
             .expect("a coordinator");
-        Self { running, ledger, authority, _dir: dir }
+        Self {
+            running,
+            ledger,
+            authority,
+            _dir: dir,
+        }
     }
 
     /// An operator with a certificate.
     pub(crate) async fn operator(&self, name: &str, role: Role) -> Identity {
         let (key, name) = (key(), name.parse().expect("a name"));
-        let issued = operators::issue(&self.ledger, &self.authority, &name, role, &key, DAY, &Actor::System)
+        let issued = operators::sign(&self.authority, &name, &key, self.ledger.clock(), DAY)
+            .expect("signed");
+        let by = Actor::System;
+        operators::register(&self.ledger, &name, role, &issued, &by)
             .await
             .expect("an operator");
-        Identity { chain: vec![issued.der], key: Arc::new(key) }
+        Identity {
+            chain: vec![issued.der],
+            key: Arc::new(key),
+        }
     }
 
     /// A machine whose certificate is good from `from` for a day.
@@ -98,13 +121,23 @@ impl Server {
         let token = CreateToken {
             id: format!("token of {name}"),
             secret_hash: secret_hash.clone(),
-            kind: NewToken::Enrollment { agent: None, labels: BTreeMap::new(), max_uses: 1 },
+            kind: NewToken::Enrollment {
+                agent: None,
+                labels: BTreeMap::new(),
+                max_uses: 1,
+            },
             expires_at: Some(self.ledger.clock() + DAY),
         };
-        let made = self.ledger.decide(|world, now| commands::create_token(world, token.clone(), &Actor::System, now));
+        let made = self
+            .ledger
+            .decide(|world, now| commands::create_token(world, token.clone(), &Actor::System, now));
         made.await.expect("a token");
         let redeem = Redeem {
-            claim: Claim { secret_hash, key: name.to_owned(), wanted: Some(agent.clone()) },
+            claim: Claim {
+                secret_hash,
+                key: name.to_owned(),
+                wanted: Some(agent.clone()),
+            },
             agent,
             certificate: Certificate {
                 fingerprint: issued.fingerprint.clone(),
@@ -113,9 +146,14 @@ impl Server {
             },
             encoded: String::new(),
         };
-        let enrolled = self.ledger.decide(|world, now| commands::redeem(world, redeem.clone(), now));
+        let enrolled = self
+            .ledger
+            .decide(|world, now| commands::redeem(world, redeem.clone(), now));
         enrolled.await.expect("an agent");
-        Identity { chain: vec![issued.der], key: Arc::new(key) }
+        Identity {
+            chain: vec![issued.der],
+            key: Arc::new(key),
+        }
     }
 
     /// A machine with a good certificate.
@@ -125,13 +163,20 @@ impl Server {
 
     /// A machine whose certificate ended `days` ago.
     pub(crate) async fn expired_agent(&self, name: &str, days: u32) -> Identity {
-        let from = self.ledger.clock().0 - u64::try_from((DAY * (days + 1)).as_millis()).expect("fits");
+        let from =
+            self.ledger.clock().0 - u64::try_from((DAY * (days + 1)).as_millis()).expect("fits");
         self.agent_from(name, Timestamp(from)).await
     }
 
     /// A channel to `address` as `identity`.
-    pub(crate) async fn channel(&self, address: SocketAddr, identity: Option<&Identity>) -> Channel {
-        self.try_channel(address, identity).await.expect("a connection")
+    pub(crate) async fn channel(
+        &self,
+        address: SocketAddr,
+        identity: Option<&Identity>,
+    ) -> Channel {
+        self.try_channel(address, identity)
+            .await
+            .expect("a connection")
     }
 
     pub(crate) async fn try_channel(
@@ -148,12 +193,19 @@ impl Server {
                 tls.connect(name, stream).await.map(TokioIo::new)
             }
         });
-        Endpoint::from_static("https://localhost").connect_with_connector(connect).await
+        Endpoint::from_static("https://localhost")
+            .connect_with_connector(connect)
+            .await
     }
 
     /// The gRPC code with which an empty message to `path` is answered before
     /// any body; `None`: it was let in and something else came.
-    pub(crate) async fn code(&self, channel: &Channel, bearer: Option<&str>, path: &str) -> Option<i32> {
+    pub(crate) async fn code(
+        &self,
+        channel: &Channel,
+        bearer: Option<&str>,
+        path: &str,
+    ) -> Option<i32> {
         let mut request = http::Request::post(format!("https://localhost{path}"))
             .header("content-type", "application/grpc")
             .header("te", "trailers");
@@ -172,7 +224,11 @@ impl Server {
 
     /// Waits until the audit log holds a refused call with these words.
     pub(crate) async fn audited(&self, words: &[&str]) {
-        let query = AuditQuery { before: None, limit: 1000, refused_only: true };
+        let query = AuditQuery {
+            before: None,
+            limit: 1000,
+            refused_only: true,
+        };
         loop {
             let entries = self.ledger.audit(query).await.expect("the audit log");
             let found = |entry: &pinion_coordinator::store::AuditEntry| {
@@ -210,7 +266,9 @@ pub(crate) fn client_tls(
         None => builder.with_no_client_auth(),
         Some(identity) => {
             let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(identity.key.serialize_der()));
-            builder.with_client_auth_cert(identity.chain.clone(), key).expect("an identity")
+            builder
+                .with_client_auth_cert(identity.chain.clone(), key)
+                .expect("an identity")
         }
     };
     config.alpn_protocols = vec![b"h2".to_vec()];
@@ -226,7 +284,9 @@ pub(crate) async fn call(
     body: &[u8],
 ) -> (u16, String) {
     let mut stream = TcpStream::connect(address).await.expect("a connection");
-    let token = token.map(|token| format!("authorization: Bearer {token}\r\n")).unwrap_or_default();
+    let token = token
+        .map(|token| format!("authorization: Bearer {token}\r\n"))
+        .unwrap_or_default();
     let head = format!(
         "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{token}content-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\r\n",
         body.len()
@@ -238,6 +298,11 @@ pub(crate) async fn call(
     let _ = stream.read_to_end(&mut answer).await;
     let answer = String::from_utf8(answer).expect("text");
     let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
-    let code = head.split(' ').nth(1).expect("a code").parse().expect("a number");
+    let code = head
+        .split(' ')
+        .nth(1)
+        .expect("a code")
+        .parse()
+        .expect("a number");
     (code, body.to_owned())
 }
