@@ -71,14 +71,16 @@ enum View {
     /// For logs: a line a change.
     Lines(Printer, Lines),
     /// For people.
-    Screen(Screen, Lines),
+    Screen(Box<Screen>, Lines),
 }
 
 impl View {
     fn new(out: Printer) -> Self {
         match () {
             () if out.is_json() => Self::Json(out),
-            () if std::io::stdout().is_terminal() => Self::Screen(Screen::new(), Lines::default()),
+            () if std::io::stdout().is_terminal() => {
+                Self::Screen(Box::new(Screen::new()), Lines::default())
+            }
             () => Self::Lines(out, Lines::default()),
         }
     }

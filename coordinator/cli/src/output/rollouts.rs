@@ -99,15 +99,18 @@ pub(crate) fn show(rollout: &v1::Rollout, all: bool, now: Now) -> String {
 
 /// What was asked of a rollout, and where it is now, on one line.
 pub(crate) fn changed(rollout: &v1::Rollout) -> String {
-    let mut out = format!(
-        "rollout {} is {}",
-        rollout.id,
-        words::rollout_phase(rollout.phase)
-    );
-    if !rollout.reason.is_empty() {
-        out.push_str(&format!(": {}", text::line(&rollout.reason)));
+    format!("rollout {} is {}", rollout.id, phase_and_reason(rollout))
+}
+
+/// `halted: 1 of 1 failed`; a reason that begins with the phase, such as
+/// `paused by alice`, says it alone.
+pub(crate) fn phase_and_reason(rollout: &v1::Rollout) -> String {
+    let phase = words::rollout_phase(rollout.phase);
+    match text::line(&rollout.reason) {
+        reason if reason.is_empty() => phase,
+        reason if reason.starts_with(&phase) => reason,
+        reason => format!("{phase}: {reason}"),
     }
-    out
 }
 
 /// What an operator may want to type next.

@@ -22,7 +22,12 @@ impl Fleet {
                     lines.push(format!("agent {} {saying}", agent.name));
                 }
             }
-            for subject in seen.keys().filter(|subject| !now.contains_key(*subject)) {
+            // What is not said of a workload any more is said anew in a moment.
+            let ended = ["held", "revoked", "in identity conflict"];
+            for subject in ended
+                .iter()
+                .filter(|it| seen.contains_key(**it) && !now.contains_key(**it))
+            {
                 lines.push(format!("agent {} {}", agent.name, gone(subject)));
             }
             *seen = now;
@@ -45,8 +50,8 @@ fn sayings(agent: &Agent) -> BTreeMap<String, String> {
     }
     if agent.identity_conflict {
         said.insert(
-            "identity conflict".into(),
-            "identity conflict: two machines use its certificate".into(),
+            "in identity conflict".into(),
+            "in identity conflict: two machines use its certificate".into(),
         );
     }
     for workload in agent
@@ -81,7 +86,7 @@ fn workload_saying(workload: &AgentWorkload) -> String {
 fn gone(subject: &str) -> String {
     match subject {
         "held" => "released".into(),
-        subject => format!("{subject}: no longer"),
+        subject => format!("no longer {subject}"),
     }
 }
 

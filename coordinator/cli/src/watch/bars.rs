@@ -11,7 +11,7 @@ use crate::output::{text, words};
 pub(crate) struct Bar {
     /// Name of the stage, as wide as the widest.
     pub(crate) name: String,
-    /// Machines that are done, also those that failed.
+    /// Machines that are done, also those that failed; not those that were skipped.
     pub(crate) done: u64,
     /// Machines.
     pub(crate) total: u64,
@@ -46,7 +46,7 @@ fn bar(stage: &Stage, width: usize) -> Bar {
     }
     Bar {
         name: format!("{:<width$}", stage.name),
-        done: (stage.settled + stage.staged + stage.failed + stage.skipped).into(),
+        done: (stage.settled + stage.staged + stage.failed).into(),
         total: stage.agents.into(),
         note,
     }

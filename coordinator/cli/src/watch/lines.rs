@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use pinion_proto::v1::{AgentPhase, Failure, Member, Rollout, RolloutPhase, Stage};
 
-use crate::output::rollouts::{goes_on_by_itself, next_command, totals};
+use crate::output::rollouts::{goes_on_by_itself, next_command, phase_and_reason, totals};
 use crate::output::{text, words};
 
 /// A line, and what it is about.
@@ -228,26 +228,24 @@ fn member_line(member: &Member) -> String {
 }
 
 fn phase_line(rollout: &Rollout) -> String {
-    let mut out = format!("rollout {}", words::rollout_phase(rollout.phase));
-    let total = totals(rollout);
-    match rollout.phase() {
-        RolloutPhase::Completed => {
-            out.push_str(&format!(": {}/{} settled", total.settled, total.agents))
+    let said = phase_and_reason(rollout);
+    let stage = rollout.stages.get(rollout.open_stage as usize);
+    match (rollout.phase(), stage) {
+        (RolloutPhase::Completed, _) => {
+            let total = totals(rollout);
+            format!(
+                "rollout completed: {}/{} settled",
+                total.settled, total.agents
+            )
         }
-        RolloutPhase::AwaitingApproval => {
-            if let Some(stage) = rollout.stages.get(rollout.open_stage as usize) {
-                out.push_str(&format!(" of stage {}", stage.name));
-            }
+        (RolloutPhase::AwaitingApproval, Some(stage)) if rollout.reason.is_empty() => {
+            format!("rollout {said} of stage {}", stage.name)
         }
-        RolloutPhase::Superseded if !rollout.superseded_by.is_empty() => {
-            out.push_str(&format!(" by {}", rollout.superseded_by));
+        (RolloutPhase::Superseded, _) if !rollout.superseded_by.is_empty() => {
+            format!("rollout superseded by {}", rollout.superseded_by)
         }
-        _ => {}
+        _ => format!("rollout {said}"),
     }
-    if !rollout.reason.is_empty() {
-        out.push_str(&format!(": {}", text::line(&rollout.reason)));
-    }
-    out
 }
 
 /// So that a countdown is one line and not one a second.
@@ -431,6 +429,18 @@ mod tests {
         );
         assert!(
             said.contains(&"To go on: pinion rollout approve codex-7-1".to_owned()),
+            "{said:?}"
+        );
+    }
+
+    #[test]
+    fn a_reason_that_says_the_phase_is_not_told_twice() {
+        let mut paused = rollout(vec![canary(AgentPhase::Pulling)]);
+        paused.phase = RolloutPhase::Paused.into();
+        paused.reason = "paused by alice: lunch".into();
+        let said = texts(&mut Lines::default(), &paused);
+        assert!(
+            said.contains(&"rollout paused by alice: lunch".to_owned()),
             "{said:?}"
         );
     }
