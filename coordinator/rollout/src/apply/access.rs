@@ -1,10 +1,9 @@
-use pinion_model::Timestamp;
-
 use crate::world::Touched;
-use crate::{Act, Agent, Certificate, TokenKind, World};
+use crate::{Act, Agent, Certificate, Decision, TokenKind, World};
 
-pub(super) fn apply(world: &mut World, act: &Act, at: Timestamp, touched: &mut Touched) {
-    match act {
+/// Tokens, certificates and operators.
+pub(super) fn apply(world: &mut World, decision: &Decision, touched: &mut Touched) {
+    match &decision.act {
         Act::AgentEnrolled {
             agent,
             token,
@@ -18,7 +17,7 @@ pub(super) fn apply(world: &mut World, act: &Act, at: Timestamp, touched: &mut T
             {
                 uses.insert(key.clone(), answer.clone());
             }
-            let enrolled = Agent::enrolled(labels.clone(), certificate.clone(), at);
+            let enrolled = Agent::enrolled(labels.clone(), certificate.clone(), decision.at);
             world.agents.insert(agent.clone(), enrolled);
             touched.agents.insert(agent.clone());
         }

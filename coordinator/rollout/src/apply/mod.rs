@@ -6,8 +6,12 @@
 mod access;
 mod assigned;
 mod decisions;
+mod fleet;
+mod members;
+mod phases;
 mod reports;
 mod sessions;
+mod stages;
 
 use crate::world::Touched;
 use crate::{Change, World};

@@ -1,6 +1,7 @@
 //! The unit of storage, replication, audit and live watching.
 
 mod decision;
+mod describe;
 mod observation;
 
 use serde::{Deserialize, Serialize};

@@ -9,6 +9,7 @@ mod enrollment;
 mod fleet;
 mod pins;
 mod preview;
+mod refresh;
 mod retry;
 mod start;
 mod steer;
@@ -22,12 +23,10 @@ pub use access::{
 pub use enrollment::{
     Answer, Claim, Redeem, Renew, Standing, check_redeem, redeem, renew, standing,
 };
-pub use fleet::{
-    HoldAgent, Refresh, Refreshed, SetLabels, hold, refresh, release, remove_agent, revoke_agent,
-    set_labels,
-};
+pub use fleet::{HoldAgent, SetLabels, hold, release, remove_agent, revoke_agent, set_labels};
 pub use pins::{Promote, Promoted, promote};
 pub use preview::{PlannedAgent, PlannedRollout, PlannedStage, plan_rollout};
+pub use refresh::{Refresh, Refreshed, refresh};
 pub use retry::{RetryAgents, retry};
 pub use start::{StartRollout, start_rollout};
 pub use steer::{Approve, Steer, abort, approve, pause, resume, roll_back};

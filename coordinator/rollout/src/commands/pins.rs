@@ -4,7 +4,7 @@ use pinion_model::{
 
 use super::start::begin;
 use super::{check_text, decided};
-use crate::{Act, Outcome, Pin, Refusal, Strategy, Workload, World};
+use crate::{Act, Change, Outcome, Pin, Refusal, Strategy, Workload, World};
 
 /// A digest to become a workload's pin. The catalog's part of it (images, tag,
 /// whether a rollout follows) is the caller's to fill in.
@@ -68,7 +68,72 @@ pub fn promote(
             rollout: None,
         }));
     }
-    let pin = Pin {
+    let auto = request.auto.clone();
+    let name = request.workload.clone();
+    let pin = next_pin(workload, request, by, now);
+    let mut changes = vec![decided(
+        by,
+        now,
+        Act::PinPromoted {
+            workload: name.clone(),
+            pin: pin.clone(),
+        },
+    )];
+    let rollout = match &auto {
+        Some(strategy) => Some(follow(world, &name, &pin, strategy, by, now, &mut changes)?),
+        None => None,
+    };
+    Ok(Outcome {
+        changes,
+        value: Promoted {
+            pin,
+            changed: true,
+            rollout,
+        },
+    })
+}
+
+/// The rollout of a new pin. Whoever comes back to the digest that is on its
+/// way finds its rollout there.
+fn follow(
+    world: &World,
+    workload: &WorkloadName,
+    pin: &Pin,
+    strategy: &Strategy,
+    by: &Actor,
+    now: Timestamp,
+    changes: &mut Vec<Change>,
+) -> Result<RolloutId, Refusal> {
+    let active = world.active_rollout(workload);
+    if let Some(same) =
+        active.filter(|active| active.run.digest == pin.digest && !active.rolled_back)
+    {
+        return Ok(same.id.clone());
+    }
+    let reason = format!("pin {} was promoted", pin.number);
+    let rollout = begin(
+        world,
+        workload,
+        pin,
+        strategy,
+        LabelSelector::default(),
+        &reason,
+        by,
+        now,
+    )?;
+    let id = rollout.id.clone();
+    changes.push(decided(
+        by,
+        now,
+        Act::RolloutStarted {
+            rollout: Box::new(rollout),
+        },
+    ));
+    Ok(id)
+}
+
+fn next_pin(workload: Option<&Workload>, request: Promote, by: &Actor, at: Timestamp) -> Pin {
+    Pin {
         number: PinNumber(workload.map_or(0, |workload| workload.pins.len() as u64) + 1),
         digest: request.digest,
         source_sha: request.source_sha,
@@ -76,51 +141,6 @@ pub fn promote(
         images: request.images,
         local_tag: request.local_tag,
         promoted_by: by.clone(),
-        at: now,
-    };
-    let mut changes = vec![decided(
-        by,
-        now,
-        Act::PinPromoted {
-            workload: request.workload.clone(),
-            pin: pin.clone(),
-        },
-    )];
-    // Whoever comes back to the digest that is on its way finds its rollout there.
-    let active = world.active_rollout(&request.workload);
-    let same = active.filter(|active| active.run.digest == pin.digest && !active.rolled_back);
-    let mut started = request
-        .auto
-        .as_ref()
-        .and(same)
-        .map(|active| active.id.clone());
-    if let Some(strategy) = request.auto.as_ref().filter(|_| started.is_none()) {
-        let reason = format!("pin {} was promoted", pin.number);
-        let rollout = begin(
-            world,
-            &request.workload,
-            &pin,
-            strategy,
-            LabelSelector::default(),
-            &reason,
-            by,
-            now,
-        )?;
-        started = Some(rollout.id.clone());
-        changes.push(decided(
-            by,
-            now,
-            Act::RolloutStarted {
-                rollout: Box::new(rollout),
-            },
-        ));
+        at,
     }
-    Ok(Outcome {
-        changes,
-        value: Promoted {
-            pin,
-            changed: true,
-            rollout: started,
-        },
-    })
 }

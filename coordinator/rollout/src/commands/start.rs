@@ -120,18 +120,7 @@ pub(super) fn begin(
         );
         return Err(Refusal::precondition(message));
     }
-    let before = world.workloads.get(workload).map_or(0, |workload| {
-        workload
-            .rollouts
-            .iter()
-            .filter(|id| world.rollouts.get(id).is_some_and(|r| r.pin == pin.number))
-            .count()
-    });
-    let id = RolloutId::new(
-        workload,
-        pin.number,
-        u32::try_from(before + 1).unwrap_or(u32::MAX),
-    );
+    let id = next_id(world, workload, pin.number);
     let frozen = freeze(world, &spec, &id, workload, &pin.digest, now);
     Ok(Rollout {
         id,
@@ -161,4 +150,20 @@ pub(super) fn begin(
         replaces: active.map(|active| active.id.clone()),
         superseded_by: None,
     })
+}
+
+/// The n-th rollout of that pin is `<workload>-<pin>-<n>`.
+fn next_id(world: &World, workload: &WorkloadName, pin: PinNumber) -> RolloutId {
+    let rollouts = world
+        .workloads
+        .get(workload)
+        .map(|workload| workload.rollouts.as_slice());
+    let of_pin = |id: &&RolloutId| {
+        world
+            .rollouts
+            .get(id)
+            .is_some_and(|rollout| rollout.pin == pin)
+    };
+    let before = rollouts.unwrap_or_default().iter().filter(of_pin).count();
+    RolloutId::new(workload, pin, u32::try_from(before + 1).unwrap_or(u32::MAX))
 }

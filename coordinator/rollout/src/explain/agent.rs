@@ -1,11 +1,12 @@
-use pinion_model::{AgentId, AgentPhase, RolloutId, RolloutPhase, Timestamp};
+use pinion_model::{AgentId, AgentPhase, RolloutId, Timestamp};
 
 use super::Reason;
+use super::pending::pending;
 use crate::world::{Class, Way};
 use crate::{Agent, Member, Rollout, Stage, World};
 
 /// What holds a member: a word, what about it, and since when.
-type Found = (&'static str, String, Timestamp);
+pub(super) type Found = (&'static str, String, Timestamp);
 
 /// Why an agent is not done in a rollout. None: it is, or there is no such
 /// rollout or agent.
@@ -196,93 +197,9 @@ fn held(agent: Option<&Agent>) -> Option<Found> {
     ))
 }
 
-fn offline(agent: Option<&Agent>, then: &str) -> Found {
+pub(super) fn offline(agent: Option<&Agent>, then: &str) -> Found {
     let since = agent.map(|agent| agent.presence_since).unwrap_or_default();
     ("offline", format!("offline since {since}; {then}"), since)
-}
-
-fn pending(
-    rollout: &Rollout,
-    stage: &Stage,
-    member: &Member,
-    class: Class,
-    agent: Option<&Agent>,
-) -> Found {
-    let number = member.stage as usize;
-    match rollout.phase {
-        RolloutPhase::Paused => return ("paused", resume("paused", rollout), rollout.since),
-        RolloutPhase::Halted => return ("halted", resume("halted", rollout), rollout.since),
-        RolloutPhase::Aborting => {
-            return (
-                "aborting",
-                format!("the rollout is ending: {}", rollout.reason),
-                rollout.since,
-            );
-        }
-        RolloutPhase::RollingBack => {
-            return (
-                "rolling_back",
-                "the rollout is taken back; this machine was not reached".to_owned(),
-                rollout.since,
-            );
-        }
-        RolloutPhase::AwaitingApproval if number == rollout.open_stage => {
-            let detail = format!(
-                "stage {} waits for `pinion rollout approve {}`",
-                stage.rules.name, rollout.id
-            );
-            return ("awaiting_approval", detail, rollout.since);
-        }
-        _ => {}
-    }
-    if number > rollout.open_stage || stage.opened_at.is_none() {
-        let open = rollout
-            .open()
-            .map(|open| open.rules.name.to_string())
-            .unwrap_or_default();
-        let detail = format!(
-            "stage {} opens when stage {open} has passed",
-            stage.rules.name
-        );
-        return ("stage_not_open", detail, rollout.started.at);
-    }
-    if number < rollout.open_stage {
-        let detail = format!(
-            "stage {} passed without it; it catches up with the stable digest once the rollout has completed",
-            stage.rules.name
-        );
-        return (
-            "stage_passed",
-            detail,
-            stage.passed_at.unwrap_or(member.since),
-        );
-    }
-    match class {
-        Class::Offline => offline(
-            agent,
-            "its stage waits, goes round it or fails it, as the strategy says",
-        ),
-        Class::Unknown => (
-            "unknown",
-            "not seen since the coordinator started; known within 90 s".to_owned(),
-            agent.map(|agent| agent.presence_since).unwrap_or_default(),
-        ),
-        _ => (
-            "limit_in_flight",
-            format!(
-                "stage {} takes {} machine(s) at once; it is next when one is proven",
-                stage.rules.name, stage.max_in_flight
-            ),
-            member.since,
-        ),
-    }
-}
-
-fn resume(what: &str, rollout: &Rollout) -> String {
-    format!(
-        "the rollout is {what} ({}); `pinion rollout resume {}` goes on",
-        rollout.reason, rollout.id
-    )
 }
 
 fn in_flight(class: Class, member: &Member, agent: Option<&Agent>) -> Found {

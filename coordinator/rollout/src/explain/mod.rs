@@ -2,6 +2,7 @@
 //! for one machine at a time.
 
 mod agent;
+mod pending;
 mod summary;
 
 use pinion_model::{StageName, Timestamp};

@@ -4,7 +4,7 @@ use pinion_model::{AgentId, Attempt, Digest, RolloutId, Timestamp, WorkloadName}
 
 use super::amount::share;
 use super::order::seed;
-use super::{Cohort, Spec};
+use super::{Cohort, Spec, StageRules};
 use crate::{Agent, Member, Stage, World};
 
 /// Who is in which stage, from now on for good.
@@ -50,19 +50,7 @@ pub(crate) fn freeze(
             frozen.members.insert(name.clone(), member);
             order.push(name.clone());
         }
-        frozen.stages.push(Stage {
-            max_in_flight: rules.max_in_flight.of(order.len()),
-            failure_budget: rules.failure_budget.of(order.len()),
-            rules: rules.clone(),
-            order,
-            opened_at: None,
-            passed_at: None,
-            approved: None,
-            progressed_at: now,
-            settled_at: None,
-            accepted_unproven: false,
-            note: String::new(),
-        });
+        frozen.stages.push(stage_of(rules, order, now));
     }
     frozen.left_out = free
         .into_iter()
@@ -70,6 +58,22 @@ pub(crate) fn freeze(
         .collect();
     frozen.left_out.sort();
     frozen
+}
+
+fn stage_of(rules: &StageRules, order: Vec<AgentId>, now: Timestamp) -> Stage {
+    Stage {
+        max_in_flight: rules.max_in_flight.of(order.len()),
+        failure_budget: rules.failure_budget.of(order.len()),
+        rules: rules.clone(),
+        order,
+        opened_at: None,
+        passed_at: None,
+        approved: None,
+        progressed_at: now,
+        settled_at: None,
+        accepted_unproven: false,
+        note: String::new(),
+    }
 }
 
 fn number_of(index: usize) -> u32 {

@@ -4,6 +4,7 @@ mod bed;
 mod catch_up;
 mod commands;
 mod enrollment;
+mod events;
 mod gates;
 mod history;
 mod machine;

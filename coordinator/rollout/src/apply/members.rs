@@ -1,0 +1,127 @@
+use std::collections::BTreeSet;
+
+use pinion_model::{AgentId, Failure, Generation, RolloutId, Timestamp};
+
+use super::assigned;
+use crate::world::{Touched, Tried};
+use crate::{Act, Decision, World};
+
+/// What is asked of single machines, and what becomes of them in their rollouts.
+pub(super) fn apply(world: &mut World, decision: &Decision, touched: &mut Touched) {
+    let at = decision.at;
+    match &decision.act {
+        Act::AgentsRetried {
+            rollout, agents, ..
+        } => retry(world, rollout, agents, at, touched),
+        Act::MemberFailed {
+            rollout,
+            agent,
+            failure,
+        } => {
+            fail(world, rollout, agent, failure, at, touched);
+        }
+        Act::Assigned {
+            agent, assignment, ..
+        } => {
+            assigned::apply(world, agent, assignment, at, touched);
+        }
+        Act::GenerationRaised { agent, generation } => raise(world, agent, *generation, touched),
+        _ => {}
+    }
+}
+
+fn retry(
+    world: &mut World,
+    id: &RolloutId,
+    agents: &BTreeSet<AgentId>,
+    at: Timestamp,
+    touched: &mut Touched,
+) {
+    let Some(rollout) = world.rollouts.get_mut(id) else {
+        return;
+    };
+    for agent in agents {
+        let Some(member) = rollout.members.get_mut(agent) else {
+            continue;
+        };
+        member.phase = None;
+        member.failure = None;
+        member.acknowledged = false;
+        member.withdrawing = false;
+        member.taken_over = false;
+        member.generation = Generation::default();
+        member.attempt = member.attempt.next();
+        member.waiting_for.clear();
+        member.since = at;
+        let stage = member.stage as usize;
+        rollout.open_stage = rollout.open_stage.min(stage);
+        rollout.stages[stage].passed_at = None;
+        rollout.stages[stage].progressed_at = at;
+        touched.agents.insert(agent.clone());
+    }
+    touched.rollouts.insert(id.clone());
+}
+
+fn fail(
+    world: &mut World,
+    id: &RolloutId,
+    agent: &AgentId,
+    failure: &Failure,
+    at: Timestamp,
+    touched: &mut Touched,
+) {
+    let Some(rollout) = world.rollouts.get_mut(id) else {
+        return;
+    };
+    let digest = rollout.digest().clone();
+    let Some(member) = rollout.members.get_mut(agent) else {
+        return;
+    };
+    member.failure = Some(failure.clone());
+    member.since = at;
+    // One that was offline when its turn came has tried nothing.
+    let asked = member.generation > Generation::default();
+    let agents = &mut world.agents;
+    let placement = agents
+        .get_mut(agent)
+        .and_then(|a| a.placements.get_mut(&rollout.workload));
+    if let Some(placement) = placement.filter(|_| asked) {
+        placement.tried = Some(Tried {
+            digest,
+            attempt: member.attempt,
+        });
+    }
+    touched.agents.insert(agent.clone());
+    touched.members.insert((id.clone(), agent.clone()));
+}
+
+/// Every assignment of the agent is stamped anew: a generation that it knows
+/// from before the restored backup may have meant something else.
+fn raise(world: &mut World, id: &AgentId, generation: Generation, touched: &mut Touched) {
+    let Some(agent) = world.agents.get_mut(id) else {
+        return;
+    };
+    agent.generation = agent.generation.max(generation);
+    for placement in agent.placements.values_mut() {
+        let Some(assignment) = &mut placement.assignment else {
+            continue;
+        };
+        let old = std::mem::replace(&mut assignment.generation, generation);
+        let rollout = assignment.purpose.rollout();
+        let rollout = rollout.and_then(|rollout| world.rollouts.get_mut(rollout));
+        let Some(member) = rollout.and_then(|rollout| rollout.members.get_mut(id)) else {
+            continue;
+        };
+        if member.generation == old {
+            member.generation = generation;
+        }
+        if let Some(restore) = member
+            .restore
+            .as_mut()
+            .filter(|restore| restore.generation == old)
+        {
+            restore.generation = generation;
+        }
+    }
+    touched.agents.insert(id.clone());
+}

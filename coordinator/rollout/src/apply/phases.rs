@@ -1,0 +1,183 @@
+use std::collections::BTreeSet;
+
+use pinion_model::{RolloutId, RolloutPhase, Timestamp};
+
+use crate::world::{Gate, Stable, Standing, Touched};
+use crate::{Act, Decision, Rollout, World};
+
+/// Rollouts that begin, stop, go on, go back and end.
+pub(super) fn apply(world: &mut World, decision: &Decision, touched: &mut Touched) {
+    let at = decision.at;
+    match &decision.act {
+        Act::RolloutStarted { rollout } => start(world, rollout, at, touched),
+        Act::RolloutPaused { rollout, reason } => edit(world, rollout, touched, |rollout| {
+            enter(
+                rollout,
+                RolloutPhase::Paused,
+                &said(&decision.actor, "paused", reason),
+                at,
+            );
+        }),
+        Act::RolloutResumed { rollout, .. } => {
+            edit(world, rollout, touched, |rollout| resume(rollout, at));
+        }
+        Act::RolloutHalted {
+            rollout,
+            gate,
+            reason,
+        } => edit(world, rollout, touched, |rollout| {
+            enter(rollout, RolloutPhase::Halted, reason, at);
+            rollout.halted_by = Some(*gate);
+        }),
+        Act::RolloutAborted { rollout, reason } => edit(world, rollout, touched, |rollout| {
+            enter(
+                rollout,
+                RolloutPhase::Aborting,
+                &said(&decision.actor, "aborted", reason),
+                at,
+            );
+        }),
+        Act::RollbackStarted { rollout, reason } => roll_back(world, rollout, reason, at, touched),
+        Act::RolloutEnded {
+            rollout,
+            phase,
+            reason,
+        } => {
+            end(world, rollout, *phase, reason, at, touched);
+        }
+        _ => {}
+    }
+}
+
+fn edit(world: &mut World, id: &RolloutId, touched: &mut Touched, edit: impl FnOnce(&mut Rollout)) {
+    if let Some(rollout) = world.rollouts.get_mut(id) {
+        let failures =
+            rollout.phase == RolloutPhase::Halted || rollout.phase == RolloutPhase::Paused;
+        edit(rollout);
+        // A resume acknowledges failures, which are members' classes.
+        if failures {
+            touched.rollouts.insert(id.clone());
+        }
+    }
+}
+
+pub(super) fn enter(rollout: &mut Rollout, phase: RolloutPhase, reason: &str, at: Timestamp) {
+    rollout.phase = phase;
+    rollout.since = at;
+    rollout.reason = reason.to_owned();
+    rollout.halted_by = None;
+    if phase.is_terminal() {
+        rollout.ended_at = Some(at);
+    }
+}
+
+fn said(actor: &pinion_model::Actor, what: &str, reason: &str) -> String {
+    if reason.is_empty() {
+        format!("{what} by {actor}")
+    } else {
+        format!("{what} by {actor}: {reason}")
+    }
+}
+
+fn start(world: &mut World, rollout: &Rollout, at: Timestamp, touched: &mut Touched) {
+    let id = rollout.id.clone();
+    if let Some(old) = rollout
+        .replaces
+        .as_ref()
+        .and_then(|old| world.rollouts.get_mut(old))
+    {
+        let reason = superseded(old, &id);
+        enter(old, RolloutPhase::Superseded, &reason, at);
+        old.superseded_by = Some(id.clone());
+        touched.rollouts.insert(old.id.clone());
+    }
+    let workload = world.workloads.entry(rollout.workload.clone()).or_default();
+    workload.rollouts.push(id.clone());
+    touched.workloads.insert(rollout.workload.clone());
+    touched.rollouts.insert(id.clone());
+    world.rollouts.insert(id, rollout.clone());
+}
+
+fn superseded(old: &Rollout, by: &RolloutId) -> String {
+    let count = |standing: Standing| {
+        old.members
+            .values()
+            .filter(|m| m.standing() == standing)
+            .count()
+    };
+    let done = count(Standing::Settled) + count(Standing::Soaking) + count(Standing::Staged);
+    format!(
+        "superseded by {by} in stage {} of {}: {done} machine(s) had it, {} in flight were withdrawn or taken over, {} failed, {} never reached",
+        (old.open_stage + 1).min(old.stages.len()),
+        old.stages.len(),
+        count(Standing::InFlight),
+        count(Standing::Failed),
+        count(Standing::Pending)
+    )
+}
+
+fn resume(rollout: &mut Rollout, at: Timestamp) {
+    if rollout.halted_by == Some(Gate::MinProven)
+        && let Some(stage) = rollout.stages.get_mut(rollout.open_stage)
+    {
+        stage.accepted_unproven = true;
+    }
+    for member in rollout.members.values_mut() {
+        member.acknowledged |= member.standing() == Standing::Failed;
+    }
+    if let Some(stage) = rollout.stages.get_mut(rollout.open_stage) {
+        stage.progressed_at = at;
+    }
+    enter(rollout, RolloutPhase::Running, "", at);
+}
+
+fn roll_back(
+    world: &mut World,
+    id: &RolloutId,
+    reason: &str,
+    at: Timestamp,
+    touched: &mut Touched,
+) {
+    let Some(rollout) = world.rollouts.get_mut(id) else {
+        return;
+    };
+    enter(rollout, RolloutPhase::RollingBack, reason, at);
+    rollout.rolled_back = true;
+    rollout.ended_at = None;
+    let digest = rollout.digest().clone();
+    if let Some(workload) = world.workloads.get_mut(&rollout.workload) {
+        let bad: BTreeSet<_> = workload
+            .pins
+            .iter()
+            .filter(|pin| pin.digest == digest)
+            .map(|pin| pin.number)
+            .collect();
+        workload.proven.retain(|stable| !bad.contains(&stable.pin));
+    }
+    touched.workloads.insert(rollout.workload.clone());
+    touched.rollouts.insert(id.clone());
+}
+
+fn end(
+    world: &mut World,
+    id: &RolloutId,
+    phase: RolloutPhase,
+    reason: &str,
+    at: Timestamp,
+    touched: &mut Touched,
+) {
+    let Some(rollout) = world.rollouts.get_mut(id) else {
+        return;
+    };
+    enter(rollout, phase, reason, at);
+    if phase == RolloutPhase::Completed
+        && let Some(workload) = world.workloads.get_mut(&rollout.workload)
+    {
+        workload.proven.push(Stable {
+            pin: rollout.pin,
+            rollout: id.clone(),
+        });
+    }
+    touched.workloads.insert(rollout.workload.clone());
+    touched.rollouts.insert(id.clone());
+}

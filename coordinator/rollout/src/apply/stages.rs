@@ -1,0 +1,67 @@
+use pinion_model::{RolloutId, RolloutPhase, Timestamp};
+
+use super::decisions::by;
+use super::phases::enter;
+use crate::world::Touched;
+use crate::{Act, Decision, Rollout, World};
+
+/// Stages that open, wait, are approved and pass.
+pub(super) fn apply(world: &mut World, decision: &Decision, _touched: &mut Touched) {
+    let at = decision.at;
+    match &decision.act {
+        Act::StageOpened { rollout, stage } => {
+            edit(world, rollout, |rollout| open(rollout, *stage, at))
+        }
+        Act::StagePassed {
+            rollout,
+            stage,
+            note,
+        } => edit(world, rollout, |rollout| {
+            if let Some(passed) = rollout.stages.get_mut(*stage) {
+                passed.passed_at = Some(at);
+                passed.note.clone_from(note);
+                rollout.open_stage = stage + 1;
+            }
+        }),
+        Act::ApprovalAwaited { rollout, stage } => edit(world, rollout, |rollout| {
+            let name = rollout
+                .stages
+                .get(*stage)
+                .map(|stage| stage.rules.name.to_string());
+            let reason = format!("stage {} waits for approval", name.unwrap_or_default());
+            enter(rollout, RolloutPhase::AwaitingApproval, &reason, at);
+        }),
+        Act::StageApproved {
+            rollout,
+            stage,
+            reason,
+        } => edit(world, rollout, |rollout| {
+            let Some((place, _)) = rollout.stage(stage) else {
+                return;
+            };
+            rollout.stages[place].approved = Some(by(decision, reason));
+            if rollout.phase == RolloutPhase::AwaitingApproval && rollout.open_stage == place {
+                enter(rollout, RolloutPhase::Running, "", at);
+            }
+        }),
+        _ => {}
+    }
+}
+
+/// What stages do touches no class of a member.
+fn edit(world: &mut World, id: &RolloutId, edit: impl FnOnce(&mut Rollout)) {
+    if let Some(rollout) = world.rollouts.get_mut(id) {
+        edit(rollout);
+    }
+}
+
+fn open(rollout: &mut Rollout, stage: usize, at: Timestamp) {
+    if let Some(opened) = rollout.stages.get_mut(stage) {
+        opened.opened_at.get_or_insert(at);
+        opened.progressed_at = at;
+        rollout.open_stage = stage;
+    }
+    if rollout.phase != RolloutPhase::Running {
+        enter(rollout, RolloutPhase::Running, "", at);
+    }
+}

@@ -1,0 +1,169 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use pinion_model::{Actor, AgentId, Failure, FailureKind, Generation, Timestamp, WorkloadName};
+
+use super::{agent_of, check_text, decided};
+use crate::plan::stable_assignment;
+use crate::{Act, Agent, Assignment, Change, Outcome, Presence, Refusal, World};
+
+/// Machines to bring to their stable digests now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refresh {
+    /// Which machines; at least one.
+    pub agents: Vec<AgentId>,
+    /// Empty: every workload that has a stable digest.
+    pub workloads: Vec<WorkloadName>,
+    /// Why; may be empty.
+    pub reason: String,
+}
+
+/// What was asked of one machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refreshed {
+    /// Which machine.
+    pub agent: AgentId,
+    /// The generation to wait for, by workload.
+    pub asked: BTreeMap<WorkloadName, Generation>,
+    /// What could not be asked, and why.
+    pub failed: BTreeMap<WorkloadName, Failure>,
+}
+
+/// Asks machines to converge to their stable digests now, also where that
+/// failed before. What cannot be asked is in the answer, machine by machine.
+///
+/// # Errors
+///
+/// `NotFound` for an unknown agent or a workload without pins, `Invalid` without an agent.
+pub fn refresh(
+    world: &World,
+    request: Refresh,
+    by: &Actor,
+    now: Timestamp,
+) -> Result<Outcome<Vec<Refreshed>>, Refusal> {
+    check_text("reason", &request.reason)?;
+    if request.agents.is_empty() {
+        return Err(Refusal::invalid("agents", "must name at least one machine"));
+    }
+    for workload in &request.workloads {
+        if !world.workloads.contains_key(workload) {
+            return Err(Refusal::not_found("pin of workload", workload));
+        }
+    }
+    let mut outcome = Outcome {
+        changes: Vec::new(),
+        value: Vec::new(),
+    };
+    for id in request.agents.iter().collect::<BTreeSet<_>>() {
+        let agent = agent_of(world, id)?;
+        outcome.value.push(refresh_agent(
+            world,
+            id,
+            agent,
+            &request,
+            by,
+            now,
+            &mut outcome.changes,
+        ));
+    }
+    Ok(outcome)
+}
+
+fn refresh_agent(
+    world: &World,
+    id: &AgentId,
+    agent: &Agent,
+    request: &Refresh,
+    by: &Actor,
+    now: Timestamp,
+    changes: &mut Vec<Change>,
+) -> Refreshed {
+    let mut refreshed = Refreshed {
+        agent: id.clone(),
+        asked: BTreeMap::new(),
+        failed: BTreeMap::new(),
+    };
+    let mut generation = world.next_generation(id);
+    for workload in workloads(world, id, request) {
+        match assignment(world, id, agent, workload, generation) {
+            Ok(assignment) => {
+                refreshed.asked.insert(workload.clone(), generation);
+                generation = generation.next();
+                let reason = reason(&request.reason);
+                changes.push(decided(
+                    by,
+                    now,
+                    Act::Assigned {
+                        agent: id.clone(),
+                        assignment,
+                        reason,
+                    },
+                ));
+            }
+            Err(message) => {
+                let failure = Failure::new(FailureKind::Policy, message);
+                refreshed.failed.insert(workload.clone(), failure);
+            }
+        }
+    }
+    refreshed
+}
+
+fn workloads<'a>(world: &'a World, id: &AgentId, request: &'a Refresh) -> Vec<&'a WorkloadName> {
+    if !request.workloads.is_empty() {
+        return request.workloads.iter().collect();
+    }
+    world
+        .workloads
+        .keys()
+        .filter(|workload| world.stable_for(workload, id).is_some())
+        .collect()
+}
+
+fn assignment(
+    world: &World,
+    id: &AgentId,
+    agent: &Agent,
+    workload: &WorkloadName,
+    generation: Generation,
+) -> Result<Assignment, String> {
+    if let Some(obstacle) = obstacle(world, id, agent, workload) {
+        return Err(obstacle);
+    }
+    stable_assignment(world, id, workload, generation, true).ok_or_else(|| {
+        "no rollout of it has completed on machines like this one; start one first".to_owned()
+    })
+}
+
+fn reason(said: &str) -> String {
+    if said.is_empty() {
+        "refresh".to_owned()
+    } else {
+        format!("refresh: {said}")
+    }
+}
+
+/// Why a machine cannot be asked now.
+fn obstacle(world: &World, id: &AgentId, agent: &Agent, workload: &WorkloadName) -> Option<String> {
+    if agent.revoked.is_some() {
+        return Some(format!("{id} is revoked; enrol it anew"));
+    }
+    if agent.is_held() {
+        return Some(format!("{id} is held; release it first"));
+    }
+    if agent.presence != Presence::Online {
+        return Some(format!(
+            "{id} is not online; it catches up by itself when it is back"
+        ));
+    }
+    let rollout = world.active_rollout(workload)?;
+    let owned = world
+        .assignment(id, workload)
+        .and_then(|assignment| assignment.rollout())
+        == Some(&rollout.id);
+    owned.then(|| {
+        format!(
+            "{} is at work on it there; use `pinion rollout retry {}` if it failed",
+            rollout.id, rollout.id
+        )
+    })
+}

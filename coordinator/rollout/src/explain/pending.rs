@@ -1,0 +1,94 @@
+use pinion_model::RolloutPhase;
+
+use super::agent::{Found, offline};
+use crate::world::Class;
+use crate::{Agent, Member, Rollout, Stage};
+
+/// What holds a member that was not assigned: the rollout as a whole, its
+/// stage, or its place in the stage.
+pub(super) fn pending(
+    rollout: &Rollout,
+    stage: &Stage,
+    member: &Member,
+    class: Class,
+    agent: Option<&Agent>,
+) -> Found {
+    by_rollout(rollout, stage, member)
+        .or_else(|| by_stage(rollout, stage, member))
+        .unwrap_or_else(|| in_open_stage(stage, member, class, agent))
+}
+
+fn by_rollout(rollout: &Rollout, stage: &Stage, member: &Member) -> Option<Found> {
+    let resume = |what: &str| {
+        format!(
+            "the rollout is {what} ({}); `pinion rollout resume {}` goes on",
+            rollout.reason, rollout.id
+        )
+    };
+    let waits = rollout.open_stage == member.stage as usize;
+    let (word, detail) = match rollout.phase {
+        RolloutPhase::Paused => ("paused", resume("paused")),
+        RolloutPhase::Halted => ("halted", resume("halted")),
+        RolloutPhase::Aborting => (
+            "aborting",
+            format!("the rollout is ending: {}", rollout.reason),
+        ),
+        RolloutPhase::RollingBack => (
+            "rolling_back",
+            "the rollout is taken back; this machine was not reached".to_owned(),
+        ),
+        RolloutPhase::AwaitingApproval if waits => {
+            let (stage, rollout) = (&stage.rules.name, &rollout.id);
+            (
+                "awaiting_approval",
+                format!("stage {stage} waits for `pinion rollout approve {rollout}`"),
+            )
+        }
+        _ => return None,
+    };
+    Some((word, detail, rollout.since))
+}
+
+fn by_stage(rollout: &Rollout, stage: &Stage, member: &Member) -> Option<Found> {
+    let (number, name) = (member.stage as usize, &stage.rules.name);
+    if number < rollout.open_stage {
+        let detail = format!(
+            "stage {name} passed without it; it catches up with the stable digest once the rollout has completed"
+        );
+        return Some((
+            "stage_passed",
+            detail,
+            stage.passed_at.unwrap_or(member.since),
+        ));
+    }
+    if number > rollout.open_stage || stage.opened_at.is_none() {
+        let open = rollout
+            .open()
+            .map(|open| open.rules.name.to_string())
+            .unwrap_or_default();
+        let detail = format!("stage {name} opens when stage {open} has passed");
+        return Some(("stage_not_open", detail, rollout.started.at));
+    }
+    None
+}
+
+fn in_open_stage(stage: &Stage, member: &Member, class: Class, agent: Option<&Agent>) -> Found {
+    match class {
+        Class::Offline => offline(
+            agent,
+            "its stage waits, goes round it or fails it, as the strategy says",
+        ),
+        Class::Unknown => (
+            "unknown",
+            "not seen since the coordinator started; known within 90 s".to_owned(),
+            agent.map(|agent| agent.presence_since).unwrap_or_default(),
+        ),
+        _ => {
+            let (name, limit) = (&stage.rules.name, stage.max_in_flight);
+            let detail = format!(
+                "stage {name} takes {limit} machine(s) at once; it is next when one is proven"
+            );
+            ("limit_in_flight", detail, member.since)
+        }
+    }
+}

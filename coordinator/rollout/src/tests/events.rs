@@ -1,0 +1,289 @@
+//! Random events for a fleet, and how each happens.
+
+use std::time::Duration;
+
+use pinion_model::{Actor, AgentId, RolloutId, Timestamp};
+use proptest::prelude::*;
+
+use super::bed::{Bed, agent, alice, digest, steer, strategy};
+use crate::commands::{self, HoldAgent, Refresh, RetryAgents, Steer};
+use crate::{
+    Amount, Approval, Change, Cohort, FailureAction, Observation, OfflinePolicy, Outcome, Refusal,
+    StageSpec, Strategy as Rules, World,
+};
+
+pub(super) const MACHINES: usize = 8;
+
+#[derive(Debug, Clone)]
+pub(super) enum Event {
+    Step(usize),
+    StepAll,
+    Offline(usize),
+    Hello(usize),
+    Pass(u64),
+    Restart,
+    RollOut(u8, Box<Rules>),
+    Pause,
+    Resume,
+    Abort,
+    RollBack,
+    Approve,
+    Retry,
+    Hold(usize),
+    Release(usize),
+    Refresh(usize),
+    Revoke(usize),
+    Remove(usize),
+    Enrol,
+    Sicken(usize),
+    Repeat(usize),
+    Spoil(usize, u8),
+}
+
+fn amount() -> impl Strategy<Value = Amount> {
+    prop_oneof![
+        (1..4_u32).prop_map(Amount::Count),
+        (1..=100_u32).prop_map(Amount::Percent)
+    ]
+}
+
+fn stage() -> impl Strategy<Value = StageSpec> {
+    let cohort = prop_oneof![(1..4_u32).prop_map(Cohort::Count), Just(Cohort::Rest)];
+    let approval = prop_oneof![3 => Just(Approval::Automatic), 1 => Just(Approval::Manual)];
+    let budget = proptest::option::of((0..3_u32).prop_map(Amount::Count));
+    let bake = prop_oneof![Just(0), Just(30_u64)];
+    (
+        cohort,
+        approval,
+        proptest::option::of(amount()),
+        budget,
+        bake,
+        0..3_u32,
+    )
+        .prop_map(
+            |(cohort, approval, max_in_flight, failure_budget, bake, min_proven)| StageSpec {
+                approval: Some(approval),
+                max_in_flight,
+                failure_budget,
+                bake: Some(Duration::from_secs(bake)),
+                min_proven: Some(min_proven),
+                ..StageSpec::of(cohort)
+            },
+        )
+}
+
+fn rules() -> impl Strategy<Value = Rules> {
+    let action = prop_oneof![Just(FailureAction::Halt), Just(FailureAction::Rollback)];
+    let offline = prop_oneof![
+        Just(OfflinePolicy::Wait),
+        Just(OfflinePolicy::Skip),
+        Just(OfflinePolicy::Fail)
+    ];
+    (proptest::collection::vec(stage(), 1..4), action, offline).prop_map(
+        |(stages, action, offline)| Rules {
+            on_failure: Some(action),
+            offline: Some(offline),
+            ..strategy(stages)
+        },
+    )
+}
+
+pub(super) fn event() -> impl Strategy<Value = Event> {
+    let machine = || 1..=MACHINES;
+    prop_oneof![
+        8 => machine().prop_map(Event::Step),
+        8 => Just(Event::StepAll),
+        2 => machine().prop_map(Event::Offline),
+        3 => machine().prop_map(Event::Hello),
+        3 => (1..700_u64).prop_map(Event::Pass),
+        1 => Just(Event::Restart),
+        3 => (2..5_u8, rules()).prop_map(|(n, rules)| Event::RollOut(n, Box::new(rules))),
+        1 => Just(Event::Pause),
+        3 => Just(Event::Resume),
+        1 => Just(Event::Abort),
+        1 => Just(Event::RollBack),
+        3 => Just(Event::Approve),
+        1 => Just(Event::Retry),
+        1 => machine().prop_map(Event::Hold),
+        1 => machine().prop_map(Event::Release),
+        1 => machine().prop_map(Event::Refresh),
+        1 => machine().prop_map(Event::Revoke),
+        1 => machine().prop_map(Event::Remove),
+        1 => Just(Event::Enrol),
+        1 => machine().prop_map(Event::Sicken),
+        2 => (0..400_usize).prop_map(Event::Repeat),
+        1 => (machine(), 2..5_u8).prop_map(|(machine, n)| Event::Spoil(machine, n)),
+    ]
+}
+
+type Command = fn(&World, Steer, &Actor, Timestamp) -> Result<Outcome<RolloutId>, Refusal>;
+
+fn name(n: usize) -> String {
+    format!("m{n}")
+}
+
+fn id(n: usize) -> AgentId {
+    agent(&name(n))
+}
+
+/// A refusal is an answer, too.
+fn tried<T>(_: Result<T, Refusal>) {}
+
+impl Bed {
+    fn newest(&self) -> Option<RolloutId> {
+        self.world
+            .workloads
+            .get(&self.workload)?
+            .rollouts
+            .last()
+            .cloned()
+    }
+
+    pub(super) fn steered(&mut self, command: Command) {
+        if let Some(id) = self.newest() {
+            tried(self.decide(|world, now| command(world, steer(&id), &alice(), now)));
+        }
+    }
+
+    pub(super) fn happen(&mut self, event: &Event) {
+        match event {
+            Event::Step(n) => drop(self.step(&name(*n))),
+            Event::StepAll => (1..=MACHINES).for_each(|n| drop(self.step(&name(n)))),
+            Event::Offline(n) => self.offline(&name(*n)),
+            Event::Hello(n) => self.hello(&name(*n)),
+            Event::Pass(seconds) => self.pass(Duration::from_secs(*seconds)),
+            Event::Restart => self.observe(Observation::Started { at: self.now }),
+            Event::Sicken(n) => self.sicken(&id(*n)),
+            Event::Repeat(nth) => self.repeat(*nth),
+            Event::Spoil(n, bad) => self.spoil(&id(*n), *bad),
+            Event::Enrol => self.enrol_one(),
+            _ => self.operate(event),
+        }
+    }
+
+    fn operate(&mut self, event: &Event) {
+        match event {
+            Event::RollOut(n, rules) => self.try_roll_out(*n, rules),
+            Event::Pause => self.steered(commands::pause),
+            Event::Resume => self.steered(commands::resume),
+            Event::Abort => self.steered(commands::abort),
+            Event::RollBack => self.steered(commands::roll_back),
+            Event::Approve => self.approve(),
+            Event::Retry => self.retry(),
+            Event::Hold(n) => self.hold(&id(*n)),
+            Event::Release(n) => self.release(*n),
+            Event::Refresh(n) => self.refresh(&id(*n)),
+            Event::Revoke(n) => {
+                tried(
+                    self.decide(|world, now| {
+                        commands::revoke_agent(world, id(*n), "", &alice(), now)
+                    }),
+                );
+            }
+            Event::Remove(n) => {
+                tried(
+                    self.decide(|world, now| {
+                        commands::remove_agent(world, id(*n), "", &alice(), now)
+                    }),
+                );
+            }
+            _ => unreachable!("happens without an operator"),
+        }
+    }
+
+    fn try_roll_out(&mut self, n: u8, rules: &Rules) {
+        self.promote(n);
+        let request = commands::StartRollout {
+            workload: self.workload.clone(),
+            pin: None,
+            strategy: rules.clone(),
+            agents: pinion_model::LabelSelector::default(),
+            reason: String::new(),
+        };
+        tried(
+            self.decide(|world, now| {
+                commands::start_rollout(world, request.clone(), &alice(), now)
+            }),
+        );
+    }
+
+    fn retry(&mut self) {
+        if let Some(rollout) = self.newest() {
+            let retry = RetryAgents {
+                rollout,
+                agents: Vec::new(),
+                reason: String::new(),
+            };
+            tried(self.decide(|world, now| commands::retry(world, retry.clone(), &alice(), now)));
+        }
+    }
+
+    fn hold(&mut self, agent: &AgentId) {
+        let expires_at = Some(self.now + Duration::from_secs(300));
+        let hold = HoldAgent {
+            agent: agent.clone(),
+            reason: "care".into(),
+            expires_at,
+        };
+        tried(self.decide(|world, now| commands::hold(world, hold.clone(), &alice(), now)));
+    }
+
+    pub(super) fn release(&mut self, n: usize) {
+        tried(self.decide(|world, now| commands::release(world, id(n), "", &alice(), now)));
+    }
+
+    fn refresh(&mut self, agent: &AgentId) {
+        let refresh = Refresh {
+            agents: vec![agent.clone()],
+            workloads: Vec::new(),
+            reason: String::new(),
+        };
+        tried(self.decide(|world, now| commands::refresh(world, refresh.clone(), &alice(), now)));
+    }
+
+    fn enrol_one(&mut self) {
+        let free = (1..=MACHINES).find(|n| !self.world.agents.contains_key(&id(*n)));
+        if let Some(n) = free {
+            self.enrol(&name(n), true);
+        }
+    }
+
+    fn sicken(&mut self, id: &AgentId) {
+        let workload = self.workload.clone();
+        let report = self
+            .machines
+            .get_mut(id)
+            .and_then(|machine| machine.regress(&workload));
+        if let Some(report) = report.filter(|_| self.is_online(id)) {
+            self.reported(id, report);
+        }
+    }
+
+    /// An old report comes once more.
+    fn repeat(&mut self, nth: usize) {
+        let reports = self.history.iter();
+        let reports = reports
+            .filter(|change| matches!(change, Change::Observation(Observation::Reported { .. })));
+        let old = reports.clone().nth(nth % reports.count().max(1)).cloned();
+        self.commit(old.into_iter().collect());
+    }
+
+    fn spoil(&mut self, id: &AgentId, bad: u8) {
+        if let Some(machine) = self.machines.get_mut(id) {
+            machine.bad.insert(digest(bad));
+        }
+    }
+
+    pub(super) fn approve(&mut self) {
+        if let Some(rollout) = self.newest() {
+            let approve = commands::Approve {
+                rollout,
+                stage: None,
+                reason: String::new(),
+            };
+            tried(
+                self.decide(|world, now| commands::approve(world, approve.clone(), &alice(), now)),
+            );
+        }
+    }
+}
