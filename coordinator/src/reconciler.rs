@@ -103,3 +103,6 @@ async fn sleep_until(ledger: &Ledger, at: Option<Timestamp>) {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests;

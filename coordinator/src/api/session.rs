@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use futures_util::{Stream, stream};
+use pinion_model::AgentId;
 use pinion_proto::v1::agent_service_server::{AgentService, AgentServiceServer};
 use pinion_proto::v1::{SessionRequest, SessionResponse};
 use tonic::{Request, Response, Status, Streaming};
@@ -52,18 +53,14 @@ impl AgentService for AgentApi {
         let agent = agent.ok_or_else(|| {
             Status::unauthenticated("a session needs the certificate of an agent")
         })?;
-        let begin = Turn::Begin(self.sessions.clone(), agent, request.into_inner());
+        let begin = Turn::Begin(self.sessions.clone(), agent, Box::new(request.into_inner()));
         Ok(Response::new(Box::pin(stream::unfold(begin, Turn::next))))
     }
 }
 
 /// Where a stream is: each answer is made when the transport asks for it.
 enum Turn {
-    Begin(
-        Arc<Sessions>,
-        pinion_model::AgentId,
-        Streaming<SessionRequest>,
-    ),
+    Begin(Arc<Sessions>, AgentId, Box<Streaming<SessionRequest>>),
     Live(Box<Session<Streaming<SessionRequest>>>),
     End,
 }
@@ -71,7 +68,7 @@ enum Turn {
 impl Turn {
     async fn next(self) -> Option<(Result<SessionResponse, Status>, Self)> {
         let mut session = match self {
-            Self::Begin(sessions, agent, inbound) => match sessions.open(agent, inbound).await {
+            Self::Begin(sessions, agent, inbound) => match sessions.open(agent, *inbound).await {
                 Ok(session) => Box::new(session),
                 Err(error) => return Some((Err(error.into()), Self::End)),
             },

@@ -14,6 +14,8 @@
 
 mod follower;
 mod refusals;
+#[cfg(test)]
+mod tests;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use pinion_model::{AgentId, SessionEpoch};
-use pinion_rollout::{Observation, Presence};
+use pinion_rollout::Observation;
 use tokio::time::Instant;
 
 use super::seat::Ending;
@@ -9,46 +9,19 @@ use super::{Places, SessionSettings, Sessions};
 
 impl Sessions {
     /// Gives the Offline edges until it is dropped: for agents that were
-    /// silent too long, for those whose stream went and that did not come back
-    /// within a heartbeat, and for those that never came after the start.
+    /// silent too long, and for those whose stream went and that did not come
+    /// back within a heartbeat. Those that never come after a start are the
+    /// planner's to call offline.
     pub async fn watch_liveness(self: Arc<Self>) {
-        let began = Instant::now();
-        let mut awaited = self.expected();
         let mut owed = Vec::new();
         let mut turns = tokio::time::interval(self.settings.heartbeat_period / 4);
         loop {
             turns.tick().await;
             owed.extend(self.places().gone(Instant::now(), &self.settings));
-            if began.elapsed() >= self.settings.start_grace {
-                owed.extend(self.never_came(std::mem::take(&mut awaited)));
-            }
             if !owed.is_empty() && self.give_edges(&owed).await {
                 owed.clear();
             }
         }
-    }
-
-    /// Who was not offline when the coordinator began.
-    fn expected(&self) -> Vec<AgentId> {
-        self.ledger.read(|world| {
-            let expected = world.agents.iter();
-            let expected = expected.filter(|(_, agent)| agent.presence != Presence::Offline);
-            expected.map(|(name, _)| name.clone()).collect()
-        })
-    }
-
-    fn never_came(&self, awaited: Vec<AgentId>) -> Vec<(AgentId, SessionEpoch)> {
-        let places = self.places();
-        let absent = awaited
-            .into_iter()
-            .filter(|agent| !places.by_agent.contains_key(agent));
-        let epoch = |agent: AgentId| {
-            let epoch = self
-                .ledger
-                .read(|world| world.agents.get(&agent).map(|known| known.epoch));
-            epoch.map(|epoch| (agent, epoch))
-        };
-        absent.filter_map(epoch).collect()
     }
 
     /// False if they are not durable. Giving one again, or after the agent

@@ -21,6 +21,8 @@ mod liveness;
 mod seat;
 mod session;
 mod settings;
+#[cfg(test)]
+pub(crate) mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -10,6 +10,7 @@ use pinion_proto::convert::duration;
 use pinion_proto::v1::{self, session_request, session_response};
 use pinion_rollout::Observation;
 use tonic::Status;
+use tracing::{Instrument as _, Span};
 
 use super::seat::{Control, Inbox, Seat};
 use super::{Sessions, convert, limits};
@@ -78,6 +79,7 @@ pub(crate) struct Session<S> {
     floor: Generation,
     drained: bool,
     limiter: DefaultDirectRateLimiter,
+    span: Span,
 }
 
 impl Sessions {
@@ -105,7 +107,8 @@ impl Sessions {
             .observe(observed)
             .await
             .map_err(SessionError::Store)?;
-        tracing::info!(%agent, epoch = seat.epoch.0, "session began");
+        let span = tracing::info_span!("session", %agent, epoch = seat.epoch.0);
+        span.in_scope(|| tracing::info!("session began"));
         let mut session = Session {
             seat,
             inbox,
@@ -115,6 +118,7 @@ impl Sessions {
             floor,
             drained: false,
             limiter: RateLimiter::direct(self.quota()),
+            span,
         };
         session.welcome();
         Ok(session)
@@ -151,6 +155,11 @@ where
     /// The next message to the agent; an error is the last; none after the
     /// agent has left.
     pub(crate) async fn next(&mut self) -> Option<Result<v1::SessionResponse, Status>> {
+        let span = self.span.clone();
+        self.go_on().instrument(span).await
+    }
+
+    async fn go_on(&mut self) -> Option<Result<v1::SessionResponse, Status>> {
         loop {
             if let Some(message) = self.outbox.pop_front() {
                 return Some(Ok(v1::SessionResponse {
@@ -159,13 +168,18 @@ where
             }
             let outcome = match self.turn().await {
                 Turn::Told(Control::Stay) => Ok(()),
-                Turn::Told(Control::Drain(delay)) => Ok(self.drain(delay)),
+                Turn::Told(Control::Drain(delay)) => {
+                    self.drain(delay);
+                    Ok(())
+                }
                 Turn::Told(Control::End(ending)) => {
-                    let agent = &self.seat.agent;
-                    tracing::info!(%agent, epoch = self.seat.epoch.0, ?ending, "session ended");
+                    tracing::info!(?ending, "session ended");
                     return Some(Err(ending.status()));
                 }
-                Turn::Desired(desired) => Ok(self.send(&desired)),
+                Turn::Desired(desired) => {
+                    self.send(&desired);
+                    Ok(())
+                }
                 Turn::Said(Some(Ok(request))) => self.hear(request).await,
                 Turn::Said(Some(Err(status))) => Err(SessionError::Stream(status)),
                 Turn::Said(None) => return None,
@@ -267,7 +281,7 @@ where
             None => {
                 // Acknowledged all the same: saying it again would not help.
                 metrics::counter!("pinion_reports_ignored_total").increment(1);
-                tracing::warn!(%agent, sequence, "a report names no workload or an unknown phase");
+                tracing::warn!(sequence, "a report names no workload or an unknown phase");
             }
         }
         let ack = v1::ReportAck { sequence };

@@ -12,8 +12,6 @@ pub struct SessionSettings {
     pub hello_deadline: Duration,
     /// Longest delay before an agent comes back by itself. Default 60 s.
     pub reconnect_limit: Duration,
-    /// How long after a start an agent that has not come is not offline. Default 90 s.
-    pub start_grace: Duration,
     /// Messages of one agent that are read each second, in the long run.
     /// Default 20; what comes faster is read later.
     pub messages_per_second: NonZeroU32,
@@ -36,7 +34,6 @@ impl Default for SessionSettings {
             heartbeats_missed: 3,
             hello_deadline: Duration::from_secs(10),
             reconnect_limit: Duration::from_secs(60),
-            start_grace: Duration::from_secs(90),
             messages_per_second: NonZeroU32::new(20).expect("20 is not 0"),
             messages_at_once: NonZeroU32::new(200).expect("200 is not 0"),
         }

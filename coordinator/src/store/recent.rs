@@ -21,6 +21,12 @@ impl Recent {
         commits.push_back(commit);
     }
 
+    /// The log was cut there.
+    pub(super) fn forget(&self, cut: Revision) {
+        let mut commits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        commits.retain(|commit| commit.revision > cut);
+    }
+
     /// Every commit after `revision`, or `None` if the first of them is not
     /// kept any more.
     pub(super) fn since(&self, revision: Revision) -> Option<Vec<Commit>> {

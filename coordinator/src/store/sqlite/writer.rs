@@ -117,12 +117,12 @@ impl Writer {
             Ok(outcomes)
         })?;
         self.head = head;
-        if group
-            .iter()
-            .any(|request| matches!(request, Request::Cut(Some(_))))
-        {
-            self.head = read_head(&self.database)?;
-            self.cutting = false;
+        for request in group {
+            if let Request::Cut(Some(snapshot)) = request {
+                self.head = read_head(&self.database)?;
+                self.recent.forget(snapshot.revision);
+                self.cutting = false;
+            }
         }
         Ok(outcomes)
     }
