@@ -73,7 +73,7 @@ pub(crate) fn token_made(token: &v1::Token, now: Now) -> String {
         format!("machine {}", text::line(&token.name))
     };
     format!(
-        "enrolment token {id} for {whose}, {}, {ends}. It is shown this once. On the machine:\n  pinion-agent enroll --token TOKEN --state-dir /var/lib/pinion --allow REPOSITORY_PREFIX",
+        "enrolment token {id} for {whose}, {}, {ends}. It is shown this once. On the machine:\n  pinion-agent enroll --token TOKEN --state-dir /var/lib/pinion-agent --allow REPOSITORY_PREFIX",
         text::count(token.max_uses.max(1), "use"),
     )
 }
