@@ -100,7 +100,7 @@ pub(crate) fn show(answer: &v1::GetPinResponse, workload: &str, now: Now) -> Str
     ])
 }
 
-fn table() -> Table {
+fn table() -> Table<8> {
     Table::new([
         "WORKLOAD", "PIN", "DIGEST", "SHA", "STABLE", "PROMOTED", "BY", "NOTES",
     ])

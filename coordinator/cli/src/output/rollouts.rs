@@ -14,8 +14,7 @@ const LOG_LINES: usize = 10;
 /// Rollouts, one a line.
 pub(crate) fn list(answer: &v1::ListRolloutsResponse, now: Now) -> String {
     let mut table = Table::new([
-        "ROLLOUT", "PHASE", "PIN", "DIGEST", "STAGE", "SETTLED", "FAILED", "STARTED", "BY",
-        "REASON",
+        "ROLLOUT", "PHASE", "PIN", "DIGEST", "STAGE", "SETTLED", "FAILED", "STARTED", "REASON",
     ]);
     for rollout in &answer.rollouts {
         let total = totals(rollout);
@@ -32,12 +31,6 @@ pub(crate) fn list(answer: &v1::ListRolloutsResponse, now: Now) -> String {
                     .started
                     .as_ref()
                     .and_then(|started| started.at.as_ref()),
-            ),
-            words::actor(
-                rollout
-                    .started
-                    .as_ref()
-                    .and_then(|started| started.actor.as_ref()),
             ),
             if rollout.reason.is_empty() {
                 "-".into()

@@ -2,30 +2,29 @@
 
 use comfy_table::{ColumnConstraint, ContentArrangement};
 
-/// Narrowest last column that is still read with pleasure when it wraps.
-const LAST_COLUMN: usize = 28;
+/// Narrowest last column that can still be read when it wraps.
+const LAST_COLUMN: usize = 16;
 /// Blanks between columns.
 const GAP: u16 = 2;
 
 /// Rows under capital headers.
-pub(crate) struct Table {
-    header: Vec<String>,
-    rows: Vec<Vec<String>>,
+pub(crate) struct Table<const N: usize> {
+    header: [&'static str; N],
+    rows: Vec<[String; N]>,
 }
 
-impl Table {
+impl<const N: usize> Table<N> {
     /// A table with these headers and no rows.
-    pub(crate) fn new<const N: usize>(header: [&str; N]) -> Self {
+    pub(crate) fn new(header: [&'static str; N]) -> Self {
         Self {
-            header: header.map(str::to_owned).into(),
+            header,
             rows: Vec::new(),
         }
     }
 
-    /// Adds a row, as long as the header.
-    pub(crate) fn row<const N: usize>(&mut self, row: [String; N]) {
-        debug_assert_eq!(N, self.header.len(), "a row is as long as the header");
-        self.rows.push(row.into());
+    /// Adds a row.
+    pub(crate) fn row(&mut self, row: [String; N]) {
+        self.rows.push(row);
     }
 
     /// Whether there are no rows.
@@ -42,7 +41,7 @@ impl Table {
     fn render_for(&self, width: Option<u16>) -> String {
         let mut table = comfy_table::Table::new();
         table.load_preset(comfy_table::presets::NOTHING);
-        table.set_header(&self.header).add_rows(&self.rows);
+        table.set_header(self.header).add_rows(&self.rows);
         for column in table.column_iter_mut() {
             column.set_padding((0, GAP));
         }
@@ -60,19 +59,15 @@ impl Table {
 
     /// Whether the last column has room enough beside the others in full.
     fn wraps_well(&self, width: usize) -> bool {
-        let others: usize = (0..self.header.len().saturating_sub(1))
+        let others: usize = (0..N.saturating_sub(1))
             .map(|column| self.widest(column) + usize::from(GAP))
             .sum();
         width >= others + LAST_COLUMN
     }
 
     fn widest(&self, column: usize) -> usize {
-        std::iter::once(&self.header)
-            .chain(&self.rows)
-            .filter_map(|row| row.get(column))
-            .map(|cell| cell.chars().count())
-            .max()
-            .unwrap_or(0)
+        let cells = self.rows.iter().map(|row| row[column].chars().count());
+        cells.max().unwrap_or(0).max(self.header[column].len())
     }
 }
 
@@ -106,7 +101,7 @@ pub(crate) fn fields<const N: usize>(fields: [(&str, String); N]) -> String {
 mod tests {
     use super::*;
 
-    fn table() -> Table {
+    fn table() -> Table<2> {
         let mut table = Table::new(["NAME", "DETAIL"]);
         table.row([
             "tenant-1".into(),

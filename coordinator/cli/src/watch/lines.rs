@@ -81,6 +81,40 @@ impl Lines {
         lines
     }
 
+    /// What `rollout` waits for, once there was no news for a while; nothing
+    /// while it waits for a person, whom its last line told so.
+    pub(crate) fn silence(rollout: &Rollout) -> Option<Line> {
+        if !goes_on_by_itself(rollout) {
+            return None;
+        }
+        let stages = rollout
+            .stages
+            .iter()
+            .filter(|stage| !stage.waiting_for.is_empty());
+        let waits: Vec<_> = stages
+            .map(|stage| {
+                format!(
+                    "stage {} waits for {}",
+                    stage.name,
+                    text::line(&stage.waiting_for.join("; "))
+                )
+            })
+            .collect();
+        let waits = if waits.is_empty() {
+            "it goes on".to_owned()
+        } else {
+            waits.join("; ")
+        };
+        let text = format!(
+            "no news: {waits}. Why, agent by agent: pinion rollout explain {}",
+            rollout.id
+        );
+        Some(Line {
+            about: About::Rollout,
+            text,
+        })
+    }
+
     fn opening(&mut self, stage: &Stage, lines: &mut Vec<Line>) {
         let seen = self.stages.entry(stage.name.clone()).or_default();
         if stage.open && !stage.passed && !seen.open {
@@ -398,6 +432,20 @@ mod tests {
             texts(&mut lines, &waiting("the bake")),
             ["stage canary waits for the bake"]
         );
+    }
+
+    #[test]
+    fn a_long_silence_says_what_is_waited_for_and_where_to_ask() {
+        let mut stage = canary(AgentPhase::Unspecified);
+        stage.waiting_for = vec!["machines: 1 in flight".into()];
+        let mut quiet = rollout(vec![stage]);
+        let line = Lines::silence(&quiet).expect("it runs").text;
+        assert!(
+            line.contains("1 in flight") && line.contains("pinion rollout explain codex-7-1"),
+            "{line}"
+        );
+        quiet.phase = RolloutPhase::Paused.into();
+        assert_eq!(Lines::silence(&quiet), None);
     }
 
     #[test]

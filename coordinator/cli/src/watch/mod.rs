@@ -16,3 +16,4 @@ pub(crate) mod follow;
 pub(crate) mod lines;
 pub(crate) mod screen;
 pub(crate) mod verdict;
+pub(crate) mod view;

@@ -15,8 +15,6 @@ pub(crate) struct Screen {
     all: MultiProgress,
     stages: Vec<ProgressBar>,
     rows: Vec<ProgressBar>,
-    /// What was drawn last.
-    last: Rollout,
 }
 
 impl Screen {
@@ -26,7 +24,6 @@ impl Screen {
             all: MultiProgress::with_draw_target(ProgressDrawTarget::stdout()),
             stages: Vec::new(),
             rows: Vec::new(),
-            last: Rollout::default(),
         }
     }
 
@@ -39,13 +36,12 @@ impl Screen {
             self.say(&line.text);
         }
         self.draw_stages(rollout);
-        self.last.clone_from(rollout);
-        self.refresh();
+        self.refresh(rollout);
     }
 
     /// Draws the rows again, with the ages of now.
-    pub(crate) fn refresh(&mut self) {
-        self.draw_rows(&rows(&self.last, ROWS, Now::read()));
+    pub(crate) fn refresh(&mut self, rollout: &Rollout) {
+        self.draw_rows(&rows(rollout, ROWS, Now::read()));
     }
 
     /// A line that stays, with the time.
