@@ -11,6 +11,7 @@
 //!                    └──────────────────────────────────┘
 //! ```
 
+mod asks;
 mod calls;
 mod handle;
 mod observe;

@@ -1,6 +1,7 @@
 //! What the engine says, kept for the length of one turn.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use pinion_workload::{Container, Lookup};
 
@@ -29,13 +30,13 @@ impl Observation {
             return;
         }
         for reference in references {
-            if !self.images.contains_key(&reference) {
-                let found = match driver.image(&reference).await {
+            if let Entry::Vacant(unknown) = self.images.entry(reference) {
+                let found = match driver.image(unknown.key()).await {
                     Ok(image) => Lookup::Present(image),
                     Err(EngineError::NotFound(_)) => Lookup::Absent,
                     Err(_) => Lookup::Unknown,
                 };
-                self.images.insert(reference, found);
+                unknown.insert(found);
             }
         }
     }

@@ -2,4 +2,9 @@
 
 mod convergence;
 mod crashes;
+mod faults;
+mod pulls;
+mod refreshes;
+mod refusals;
 mod rig;
+mod withdrawals;

@@ -6,15 +6,13 @@ use std::time::Duration;
 
 use pinion_model::{Failure, ImageRef, Timestamp, WorkloadName};
 use pinion_workload::{
-    Accepted, Assignment, Call, Desired, Lookup, Observed, Record, Step, containers_of,
-    images_of_interest, learn, next, recover,
+    Assignment, Call, Desired, Observed, Record, Step, images_of_interest, learn, next, recover,
 };
 
 use super::Reconciler;
 use super::calls::Finished;
 use super::observe::Observation;
 use super::perform::perform;
-use super::refresh::{Ask, Pending, Wait};
 use crate::credentials::Resolve;
 use crate::driver::Driver;
 use crate::status::views;
@@ -110,7 +108,7 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
         self.now() + JOURNAL_PAUSE
     }
 
-    fn begin(&mut self, workload: &WorkloadName, record: &Record, call: Call) {
+    pub(super) fn begin(&mut self, workload: &WorkloadName, record: &Record, call: Call) {
         tracing::debug!(%workload, call = call.key(), "calling the engine");
         let generation = record
             .operation
@@ -155,7 +153,7 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
         }
     }
 
-    fn write(&mut self, workload: &WorkloadName, record: Record) -> bool {
+    pub(super) fn write(&mut self, workload: &WorkloadName, record: Record) -> bool {
         match self.journal.write(workload, record) {
             Ok(()) => {
                 self.emit(workload);
@@ -206,7 +204,7 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
         }
     }
 
-    fn permitted_of(&self, assignment: &Assignment) -> Result<Vec<ImageRef>, Failure> {
+    pub(super) fn permitted_of(&self, assignment: &Assignment) -> Result<Vec<ImageRef>, Failure> {
         let images = if assignment.run.is_empty() {
             &assignment.prefetch
         } else {
@@ -227,161 +225,5 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
             *held = now;
             changed
         });
-    }
-
-    async fn open_asks(&mut self, desired: &Desired, seen: &mut Observation) {
-        for Ask {
-            workloads,
-            recreate,
-            reply,
-        } in std::mem::take(&mut self.asked)
-        {
-            let mut pending = Pending::new(reply);
-            let all = || desired.assignments.keys().cloned().collect();
-            let named: BTreeSet<_> = if workloads.is_empty() {
-                all()
-            } else {
-                workloads.into_iter().collect()
-            };
-            for workload in named {
-                if let Err(why) = self
-                    .open_ask(desired, &workload, recreate, seen, &mut pending)
-                    .await
-                {
-                    pending.fail(&workload, &why);
-                }
-            }
-            self.pending.push(pending);
-        }
-    }
-
-    async fn open_ask(
-        &mut self,
-        desired: &Desired,
-        workload: &WorkloadName,
-        recreate: bool,
-        seen: &mut Observation,
-        pending: &mut Pending,
-    ) -> Result<(), String> {
-        let containers = seen
-            .containers
-            .as_ref()
-            .map_err(|why| format!("the container engine does not answer: {why}"))?;
-        let assignment = desired
-            .assignments
-            .get(workload)
-            .filter(|a| !a.run.is_empty());
-        let assignment = assignment.ok_or("no digest is assigned to it on this machine")?;
-        let mine = containers_of(workload, containers, &desired.catalog)
-            .map_err(|failure| failure.message)?;
-        let current = |c: &&pinion_workload::Container| {
-            c.repo_digests
-                .iter()
-                .any(|i| Some(&i.digest) == assignment.digest())
-        };
-        let replaces = !mine.iter().all(current);
-        let record = self.journal.record(workload);
-        let outcome = record.outcome_of(assignment);
-        if record.operation.is_some() || outcome.is_none() {
-            pending
-                .waits
-                .insert(workload.clone(), Wait::Operation { replaces });
-            return Ok(());
-        }
-        if let Some(failure) = outcome.and_then(|outcome| outcome.failure.as_ref()) {
-            return Err(format!(
-                "{} (it is not tried again until an operator asks with `rollout retry`)",
-                failure.message
-            ));
-        }
-        if recreate {
-            let accepted = Some(Accepted {
-                generation: assignment.generation,
-                at: self.now(),
-            });
-            let again = Record {
-                outcome: None,
-                runs: record.runs + 1,
-                accepted,
-                ..record
-            };
-            if !self.write(workload, again) {
-                return Err("the agent cannot write its journal; see its log".to_owned());
-            }
-            pending
-                .waits
-                .insert(workload.clone(), Wait::Operation { replaces });
-            return Ok(());
-        }
-        self.pull_only(workload, assignment, seen, pending).await
-    }
-
-    /// Sees that the image is there, and leaves the containers alone.
-    async fn pull_only(
-        &mut self,
-        workload: &WorkloadName,
-        assignment: &Assignment,
-        seen: &mut Observation,
-        pending: &mut Pending,
-    ) -> Result<(), String> {
-        let permitted = self
-            .permitted_of(assignment)
-            .map_err(|failure| failure.message)?;
-        seen.look_up(
-            &*self.driver,
-            permitted.iter().map(ToString::to_string).collect(),
-        )
-        .await;
-        let here = |image: &ImageRef| {
-            matches!(
-                seen.images.get(&image.to_string()),
-                Some(Lookup::Present(_))
-            )
-        };
-        if permitted.iter().any(here) {
-            pending.outcome.pulled.push(workload.clone());
-            return Ok(());
-        }
-        if self.calls.is_busy(workload) {
-            return Err("it is busy; ask again".to_owned());
-        }
-        let image = permitted
-            .first()
-            .ok_or("no image is assigned to it on this machine")?
-            .clone();
-        let record = self.journal.record(workload);
-        self.begin(workload, &record, Call::Pull(image));
-        pending.waits.insert(workload.clone(), Wait::Pull);
-        Ok(())
-    }
-
-    fn answer_asks(&mut self, desired: &Desired) {
-        for pending in &mut self.pending {
-            let waits: Vec<_> = pending
-                .waits
-                .iter()
-                .map(|(name, wait)| (name.clone(), *wait))
-                .collect();
-            for (workload, _) in waits.iter().filter(|(_, wait)| *wait != Wait::Pull) {
-                let record = self.journal.record(workload);
-                let assignment = desired.assignments.get(workload);
-                match (
-                    record.operation.is_some(),
-                    assignment.map(|a| record.outcome_of(a)),
-                ) {
-                    (false, Some(Some(outcome))) => pending.ended(workload, outcome),
-                    (_, None) => pending.fail(workload, "the assignment was withdrawn meanwhile"),
-                    _ => {}
-                }
-            }
-        }
-        let (done, open) = std::mem::take(&mut self.pending)
-            .into_iter()
-            .partition(|p: &Pending| p.waits.is_empty());
-        self.pending = open;
-        for Pending { outcome, reply, .. } in done {
-            // Who asked may have gone away meanwhile.
-            let _ = reply.send(outcome);
-        }
     }
 }

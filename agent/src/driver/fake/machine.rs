@@ -1,10 +1,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use pinion_model::{Digest, Failure, FailureKind, ImageRef, Timestamp};
+use pinion_model::{Digest, Failure, FailureKind, ImageRef};
 use pinion_workload::recreate::REPLACES_LABEL;
-use pinion_workload::{Container, ContainerId, ContainerState, Health, HealthTiming, Image};
-use serde_json::{Value, json};
+use pinion_workload::{ContainerId, ContainerState, Image};
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::EngineError;
@@ -30,45 +30,45 @@ pub(crate) enum Behaviour {
 
 /// The engine's state.
 pub(crate) struct Machine {
-    epoch: Instant,
-    containers: Vec<Held>,
-    images: BTreeMap<Digest, HeldImage>,
+    pub(super) epoch: Instant,
+    pub(super) containers: Vec<Held>,
+    pub(super) images: BTreeMap<Digest, HeldImage>,
     /// What a pull of an image answers.
-    registry: BTreeMap<ImageRef, Result<Behaviour, Failure>>,
-    count: usize,
+    pub(super) registry: BTreeMap<ImageRef, Result<Behaviour, Failure>>,
+    pub(super) count: usize,
     /// What must never be, and was.
     pub(crate) violations: Vec<String>,
 }
 
 #[derive(Debug, Clone)]
-struct Held {
-    id: ContainerId,
-    name: String,
+pub(super) struct Held {
+    pub(super) id: ContainerId,
+    pub(super) name: String,
     /// All that stood or will stand in one place have one.
-    place: usize,
-    digest: Digest,
-    reference: String,
-    labels: BTreeMap<String, String>,
-    env: Value,
-    policy: String,
-    retries: i64,
-    state: ContainerState,
-    has_started: bool,
-    stopped_by_hand: bool,
-    started: Option<Instant>,
-    restart_count: u32,
-    exit_code: i64,
-    paused: bool,
-    auto_remove: bool,
-    depends_on: Vec<String>,
+    pub(super) place: usize,
+    pub(super) digest: Digest,
+    pub(super) reference: String,
+    pub(super) labels: BTreeMap<String, String>,
+    pub(super) env: Value,
+    pub(super) policy: String,
+    pub(super) retries: i64,
+    pub(super) state: ContainerState,
+    pub(super) has_started: bool,
+    pub(super) stopped_by_hand: bool,
+    pub(super) started: Option<Instant>,
+    pub(super) restart_count: u32,
+    pub(super) exit_code: i64,
+    pub(super) paused: bool,
+    pub(super) auto_remove: bool,
+    pub(super) depends_on: Vec<String>,
 }
 
 #[derive(Debug, Clone)]
-struct HeldImage {
-    behaviour: Behaviour,
-    references: BTreeSet<ImageRef>,
-    tags: BTreeSet<String>,
-    architecture: String,
+pub(super) struct HeldImage {
+    pub(super) behaviour: Behaviour,
+    pub(super) references: BTreeSet<ImageRef>,
+    pub(super) tags: BTreeSet<String>,
+    pub(super) architecture: String,
 }
 
 impl Machine {
@@ -82,145 +82,6 @@ impl Machine {
             violations: Vec::new(),
         }
     }
-
-    // -- to set up
-
-    /// Puts an image into its registry; a pull gets it, or fails so.
-    pub(crate) fn publish(&mut self, image: &ImageRef, pull: Result<Behaviour, Failure>) {
-        self.registry.insert(image.clone(), pull);
-    }
-
-    /// Puts an image onto the machine.
-    pub(crate) fn load(&mut self, image: &ImageRef, behaviour: Behaviour) {
-        let held = self
-            .images
-            .entry(image.digest.clone())
-            .or_insert_with(|| HeldImage {
-                behaviour,
-                references: BTreeSet::new(),
-                tags: BTreeSet::new(),
-                architecture: "amd64".to_owned(),
-            });
-        held.references.insert(image.clone());
-    }
-
-    /// Makes an image one of another architecture.
-    pub(crate) fn rebuild_for(&mut self, digest: &Digest, architecture: &str) {
-        if let Some(image) = self.images.get_mut(digest) {
-            architecture.clone_into(&mut image.architecture);
-        }
-    }
-
-    /// Puts a container there, as its user would have made it.
-    pub(crate) fn seed(
-        &mut self,
-        name: &str,
-        image: &ImageRef,
-        policy: &str,
-        running: bool,
-    ) -> ContainerId {
-        let id = self.new_id();
-        let place = self.count;
-        self.containers.push(Held {
-            id: id.clone(),
-            name: name.to_owned(),
-            place,
-            digest: image.digest.clone(),
-            reference: image.to_string(),
-            labels: BTreeMap::new(),
-            env: json!([format!("NAME={name}")]),
-            policy: policy.to_owned(),
-            retries: 0,
-            state: if running {
-                ContainerState::Running
-            } else {
-                ContainerState::Exited
-            },
-            has_started: true,
-            stopped_by_hand: !running,
-            started: running.then(Instant::now),
-            restart_count: 0,
-            exit_code: 0,
-            paused: false,
-            auto_remove: false,
-            depends_on: Vec::new(),
-        });
-        id
-    }
-
-    /// Puts a label on a container.
-    pub(crate) fn label(&mut self, name: &str, key: &str, value: &str) {
-        if let Some(held) = self.containers.iter_mut().find(|c| c.name == name) {
-            held.labels.insert(key.to_owned(), value.to_owned());
-        }
-    }
-
-    /// Makes a container one of `--rm`.
-    pub(crate) fn auto_remove(&mut self, name: &str) {
-        self.containers
-            .iter_mut()
-            .filter(|c| c.name == name)
-            .for_each(|c| c.auto_remove = true);
-    }
-
-    /// Makes a container one that does not start without another.
-    pub(crate) fn depend(&mut self, name: &str, on: &str) {
-        let held = self.containers.iter_mut().find(|c| c.name == name);
-        held.into_iter()
-            .for_each(|c| c.depends_on.push(on.to_owned()));
-    }
-
-    /// Freezes a container.
-    pub(crate) fn pause(&mut self, name: &str) {
-        self.containers
-            .iter_mut()
-            .filter(|c| c.name == name)
-            .for_each(|c| c.paused = true);
-    }
-
-    /// Somebody removes a container by hand, running or not.
-    pub(crate) fn remove_by_hand(&mut self, name: &str) {
-        self.containers.retain(|c| c.name != name);
-    }
-
-    // -- to look at
-
-    /// By name: the digest and whether it runs.
-    pub(crate) fn standing(&self) -> BTreeMap<String, (Digest, bool)> {
-        let standing = |c: &Held| {
-            (
-                c.name.clone(),
-                (c.digest.clone(), c.state == ContainerState::Running),
-            )
-        };
-        self.containers.iter().map(standing).collect()
-    }
-
-    /// A container's restart policy and environment.
-    pub(crate) fn settings(&self, name: &str) -> Option<(String, Value)> {
-        self.containers
-            .iter()
-            .find(|c| c.name == name)
-            .map(|c| (c.policy.clone(), c.env.clone()))
-    }
-
-    /// Which image has a tag.
-    pub(crate) fn tagged(&self, tag: &str) -> Option<Digest> {
-        self.images
-            .iter()
-            .find(|(_, image)| image.tags.contains(tag))
-            .map(|(digest, _)| digest.clone())
-    }
-
-    /// Every tag of the machine.
-    pub(crate) fn tags(&self) -> BTreeSet<String> {
-        self.images
-            .values()
-            .flat_map(|image| image.tags.iter().cloned())
-            .collect()
-    }
-
-    // -- what time does
 
     /// Exits what would have exited by now, and restarts what its policy says.
     pub(super) fn pass_time(&mut self) {
@@ -306,120 +167,6 @@ impl Machine {
                 ));
             }
         }
-    }
-
-    // -- what the engine answers
-
-    pub(super) fn containers(&self) -> Vec<Container> {
-        self.containers
-            .iter()
-            .map(|held| self.answer(held))
-            .collect()
-    }
-
-    fn answer(&self, held: &Held) -> Container {
-        let image = self.images.get(&held.digest);
-        let age = held
-            .started
-            .map_or(Duration::ZERO, |started| started.elapsed());
-        let checked = image.is_some_and(|i| {
-            matches!(
-                i.behaviour,
-                Behaviour::Healthy(_) | Behaviour::NeverHealthy | Behaviour::Sickens(_)
-            )
-        });
-        let health = match image.map(|i| i.behaviour) {
-            Some(Behaviour::Healthy(after)) if age >= after => Health::Healthy,
-            Some(Behaviour::Sickens(after)) if age >= after => Health::Unhealthy,
-            Some(Behaviour::Sickens(_)) => Health::Healthy,
-            Some(Behaviour::Healthy(_) | Behaviour::NeverHealthy) => Health::Starting,
-            _ => Health::None,
-        };
-        let state = if held.paused {
-            ContainerState::Paused
-        } else {
-            held.state
-        };
-        Container {
-            id: held.id.clone(),
-            name: held.name.clone(),
-            image_id: image_id(&held.digest),
-            image_reference: held.reference.clone(),
-            repo_digests: image
-                .map(|i| i.references.iter().cloned().collect())
-                .unwrap_or_default(),
-            labels: held.labels.clone(),
-            state,
-            health,
-            health_timing: checked.then_some(HealthTiming {
-                interval: Duration::from_secs(1),
-                timeout: Duration::from_secs(1),
-                start_period: Duration::ZERO,
-                retries: 3,
-            }),
-            restart_count: held.restart_count,
-            oom_killed: false,
-            exit_code: held.exit_code,
-            started_at: held.started.map(|at| self.timestamp(at)),
-            restart_policy: held.policy.clone(),
-            restart_retries: held.retries,
-            auto_remove: held.auto_remove,
-            stop_timeout: Duration::from_secs(10),
-            depends_on: held.depends_on.clone(),
-        }
-    }
-
-    fn timestamp(&self, at: Instant) -> Timestamp {
-        let since = at.checked_duration_since(self.epoch).unwrap_or_default();
-        Timestamp(u64::try_from(since.as_millis()).unwrap_or(0))
-    }
-
-    pub(super) fn inspect(&self, id: &ContainerId) -> Result<Value, EngineError> {
-        let held = self
-            .containers
-            .iter()
-            .find(|c| c.id == *id)
-            .ok_or_else(|| missing(id))?;
-        Ok(json!({
-            "Id": held.id.0,
-            "Name": format!("/{}", held.name),
-            "Image": image_id(&held.digest),
-            "Config": { "Image": held.reference, "Hostname": &held.id.0[..12], "Labels": held.labels, "Env": held.env },
-            "HostConfig": {
-                "NetworkMode": "default",
-                "AutoRemove": held.auto_remove,
-                "RestartPolicy": { "Name": held.policy, "MaximumRetryCount": held.retries },
-            },
-            "NetworkSettings": { "Networks": {} },
-            "Mounts": [],
-        }))
-    }
-
-    pub(super) fn image(&self, reference: &str) -> Result<Image, EngineError> {
-        let digest = self
-            .digest_of(reference)
-            .ok_or_else(|| EngineError::NotFound(format!("image {reference}")))?;
-        let image = &self.images[&digest];
-        Ok(Image {
-            id: image_id(&digest),
-            repo_digests: image.references.iter().cloned().collect(),
-            repo_tags: image.tags.iter().cloned().collect(),
-            os: "linux".to_owned(),
-            architecture: image.architecture.clone(),
-            config: json!({}),
-        })
-    }
-
-    fn digest_of(&self, reference: &str) -> Option<Digest> {
-        let named = |(digest, image): &(&Digest, &HeldImage)| {
-            image_id(digest) == reference
-                || image.tags.contains(reference)
-                || image.references.iter().any(|r| r.to_string() == reference)
-        };
-        self.images
-            .iter()
-            .find(named)
-            .map(|(digest, _)| digest.clone())
     }
 
     pub(super) fn pull(&mut self, image: &ImageRef) -> Result<Image, Failure> {
@@ -608,18 +355,12 @@ impl Machine {
             .map(|held| format!("last words of {}", held.digest.short()))
     }
 
-    fn new_id(&mut self) -> ContainerId {
+    pub(super) fn new_id(&mut self) -> ContainerId {
         self.count += 1;
         ContainerId(format!("{:064x}", self.count))
     }
 }
 
-fn missing(id: &ContainerId) -> EngineError {
+pub(super) fn missing(id: &ContainerId) -> EngineError {
     EngineError::NotFound(format!("container {id}"))
-}
-
-/// The engine's id of an image: not its digest.
-fn image_id(digest: &Digest) -> String {
-    let hex: String = digest.as_str()[7..].chars().rev().collect();
-    format!("sha256:{hex}")
 }

@@ -5,7 +5,9 @@
 //!
 //! Its time is tokio's, so a test that pauses that one is exact.
 
+mod answers;
 mod machine;
+mod scene;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

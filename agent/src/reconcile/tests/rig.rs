@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pinion_model::{
-    AgentPhase, Attempt, Digest, Failure, Generation, ImageRef, Repository, Timestamp, WorkloadName,
+    AgentPhase, Attempt, Digest, Failure, FailureKind, Generation, ImageRef, Repository, Timestamp,
+    WorkloadName,
 };
 use pinion_workload::{Assignment, CatalogEntry, Desired, InUsePolicy, Outcome, Report};
 use tokio::sync::mpsc;
@@ -15,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::credentials::{Credential, Resolve};
-use crate::driver::fake::FakeEngine;
+use crate::driver::fake::{Behaviour, FakeEngine};
 use crate::journal::Journal;
 use crate::policy::Policy;
 use crate::reconcile::{Handle, Reconciler};
@@ -225,4 +226,31 @@ impl Agent {
         }
         phases
     }
+}
+
+pub(super) const SECOND: Duration = Duration::from_secs(1);
+
+/// A machine that runs image 1.
+pub(super) fn running() -> Rig {
+    let rig = Rig::new();
+    rig.engine
+        .machine()
+        .load(&image(1), Behaviour::Healthy(SECOND));
+    rig.engine.machine().seed("web", &image(1), "always", true);
+    rig
+}
+
+pub(super) fn publish(rig: &Rig, n: u8, behaviour: Behaviour) {
+    rig.engine.machine().publish(&image(n), Ok(behaviour));
+}
+
+pub(super) fn fail_pull(rig: &Rig, n: u8, kind: FailureKind) {
+    rig.engine.machine().publish(
+        &image(n),
+        Err(Failure::new(kind, format!("the registry said {kind}"))),
+    );
+}
+
+pub(super) fn digest_that_runs(rig: &Rig) -> Digest {
+    rig.engine.machine().standing()["web"].0.clone()
 }

@@ -1,0 +1,145 @@
+//! To set a machine up, and to look at it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pinion_model::{Digest, Failure, ImageRef};
+use pinion_workload::{ContainerId, ContainerState};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::machine::{Behaviour, Held, HeldImage, Machine};
+
+impl Machine {
+    /// Puts an image into its registry; a pull gets it, or fails so.
+    pub(crate) fn publish(&mut self, image: &ImageRef, pull: Result<Behaviour, Failure>) {
+        self.registry.insert(image.clone(), pull);
+    }
+
+    /// Puts an image onto the machine.
+    pub(crate) fn load(&mut self, image: &ImageRef, behaviour: Behaviour) {
+        let held = self
+            .images
+            .entry(image.digest.clone())
+            .or_insert_with(|| HeldImage {
+                behaviour,
+                references: BTreeSet::new(),
+                tags: BTreeSet::new(),
+                architecture: "amd64".to_owned(),
+            });
+        held.references.insert(image.clone());
+    }
+
+    /// Makes an image one of another architecture.
+    pub(crate) fn rebuild_for(&mut self, digest: &Digest, architecture: &str) {
+        if let Some(image) = self.images.get_mut(digest) {
+            architecture.clone_into(&mut image.architecture);
+        }
+    }
+
+    /// Puts a container there, as its user would have made it.
+    pub(crate) fn seed(
+        &mut self,
+        name: &str,
+        image: &ImageRef,
+        policy: &str,
+        running: bool,
+    ) -> ContainerId {
+        let id = self.new_id();
+        let place = self.count;
+        self.containers.push(Held {
+            id: id.clone(),
+            name: name.to_owned(),
+            place,
+            digest: image.digest.clone(),
+            reference: image.to_string(),
+            labels: BTreeMap::new(),
+            env: json!([format!("NAME={name}")]),
+            policy: policy.to_owned(),
+            retries: 0,
+            state: if running {
+                ContainerState::Running
+            } else {
+                ContainerState::Exited
+            },
+            has_started: true,
+            stopped_by_hand: !running,
+            started: running.then(Instant::now),
+            restart_count: 0,
+            exit_code: 0,
+            paused: false,
+            auto_remove: false,
+            depends_on: Vec::new(),
+        });
+        id
+    }
+
+    /// Puts a label on a container.
+    pub(crate) fn label(&mut self, name: &str, key: &str, value: &str) {
+        if let Some(held) = self.containers.iter_mut().find(|c| c.name == name) {
+            held.labels.insert(key.to_owned(), value.to_owned());
+        }
+    }
+
+    /// Makes a container one of `--rm`.
+    pub(crate) fn auto_remove(&mut self, name: &str) {
+        self.containers
+            .iter_mut()
+            .filter(|c| c.name == name)
+            .for_each(|c| c.auto_remove = true);
+    }
+
+    /// Makes a container one that does not start without another.
+    pub(crate) fn depend(&mut self, name: &str, on: &str) {
+        let held = self.containers.iter_mut().find(|c| c.name == name);
+        held.into_iter()
+            .for_each(|c| c.depends_on.push(on.to_owned()));
+    }
+
+    /// Freezes a container.
+    pub(crate) fn pause(&mut self, name: &str) {
+        self.containers
+            .iter_mut()
+            .filter(|c| c.name == name)
+            .for_each(|c| c.paused = true);
+    }
+
+    /// Somebody removes a container by hand, running or not.
+    pub(crate) fn remove_by_hand(&mut self, name: &str) {
+        self.containers.retain(|c| c.name != name);
+    }
+
+    /// By name: the digest and whether it runs.
+    pub(crate) fn standing(&self) -> BTreeMap<String, (Digest, bool)> {
+        let standing = |c: &Held| {
+            (
+                c.name.clone(),
+                (c.digest.clone(), c.state == ContainerState::Running),
+            )
+        };
+        self.containers.iter().map(standing).collect()
+    }
+
+    /// A container's restart policy and environment.
+    pub(crate) fn settings(&self, name: &str) -> Option<(String, Value)> {
+        self.containers
+            .iter()
+            .find(|c| c.name == name)
+            .map(|c| (c.policy.clone(), c.env.clone()))
+    }
+
+    /// Which image has a tag.
+    pub(crate) fn tagged(&self, tag: &str) -> Option<Digest> {
+        self.images
+            .iter()
+            .find(|(_, image)| image.tags.contains(tag))
+            .map(|(digest, _)| digest.clone())
+    }
+
+    /// Every tag of the machine.
+    pub(crate) fn tags(&self) -> BTreeSet<String> {
+        self.images
+            .values()
+            .flat_map(|image| image.tags.iter().cloned())
+            .collect()
+    }
+}

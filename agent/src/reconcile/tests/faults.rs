@@ -1,0 +1,74 @@
+//! An engine that is silent, and people who interfere.
+
+use pinion_model::{AgentPhase, FailureKind};
+
+use super::rig::{SECOND, desired, digest, digest_that_runs, fail_pull, image, publish, running};
+use crate::driver::fake::Behaviour;
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_engine_is_waited_for_and_never_read_as_empty() {
+    let rig = running();
+    publish(&rig, 2, Behaviour::Runs);
+    rig.engine.silence(true);
+    let agent = rig.agent();
+    agent.accept(&desired(1, 2));
+    let report = agent.phase(1, AgentPhase::Waiting).await;
+    assert!(
+        report.waiting_for.contains("the container engine"),
+        "{}",
+        report.waiting_for
+    );
+    rig.engine.silence(false);
+    assert_eq!(agent.outcome(1).await.phase, AgentPhase::Settled);
+    assert_eq!(digest_that_runs(&rig), digest(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_engine_that_falls_silent_while_verifying_does_not_make_it_fail() {
+    let rig = running();
+    publish(&rig, 2, Behaviour::Healthy(3 * SECOND));
+    let agent = rig.agent();
+    agent.accept(&desired(1, 2));
+    agent.phase(1, AgentPhase::Verifying).await;
+    rig.engine.silence(true);
+    tokio::time::sleep(120 * SECOND).await;
+    rig.engine.silence(false);
+    assert_eq!(agent.outcome(1).await.phase, AgentPhase::Settled);
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_the_old_one_is_gone_too_it_says_that_a_person_must_look() {
+    let rig = running();
+    publish(&rig, 2, Behaviour::NeverHealthy);
+    let agent = rig.agent();
+    agent.accept(&desired(1, 2));
+    agent.phase(1, AgentPhase::Verifying).await;
+    rig.engine.machine().remove_by_hand("web.prev.g1a1");
+    let outcome = agent.outcome(1).await;
+    assert_eq!(outcome.phase, AgentPhase::RollbackFailed);
+    assert!(
+        outcome
+            .failure
+            .expect("why")
+            .message
+            .contains("A person must look")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_container_that_somebody_replaced_meanwhile_is_looked_at_anew() {
+    let rig = running();
+    fail_pull(&rig, 2, FailureKind::Network);
+    let agent = rig.agent();
+    agent.accept(&desired(1, 2));
+    agent.phase(1, AgentPhase::Waiting).await;
+    rig.engine.machine().remove_by_hand("web");
+    rig.engine.machine().seed("web-b", &image(1), "no", true);
+    publish(&rig, 2, Behaviour::Runs);
+    assert_eq!(agent.outcome(1).await.phase, AgentPhase::Settled);
+    let standing = rig.engine.machine().standing();
+    assert_eq!(
+        standing.into_iter().collect::<Vec<_>>(),
+        [("web-b".to_owned(), (digest(2), true))]
+    );
+}

@@ -1,0 +1,148 @@
+//! What is refused, and that nothing was touched.
+
+use pinion_model::{AgentPhase, FailureKind};
+
+use super::rig::{
+    OTHER_REPOSITORY, REPOSITORY, SECOND, desired, digest, digest_that_runs, fail_pull, image,
+    image_in, policy, publish, running, wanting, web,
+};
+use crate::driver::fake::Behaviour;
+use crate::journal::AcceptError;
+
+#[tokio::test(start_paused = true)]
+async fn a_pull_that_cannot_succeed_is_refused_and_nothing_was_touched() {
+    for kind in [
+        FailureKind::NotFound,
+        FailureKind::Credentials,
+        FailureKind::Disk,
+        FailureKind::Network,
+    ] {
+        let rig = running();
+        fail_pull(&rig, 2, kind);
+        let agent = rig.agent();
+        let mut only_one = wanting(1, vec![image(2)]);
+        only_one
+            .assignments
+            .get_mut(&web())
+            .expect("assigned")
+            .healthy_deadline = 30 * SECOND;
+        agent.accept(&only_one);
+        let outcome = agent.outcome(1).await;
+        assert_eq!(
+            (outcome.phase, outcome.failure.map(|f| f.kind)),
+            (AgentPhase::Refused, Some(kind))
+        );
+        assert_eq!(outcome.running, Some(digest(1)));
+        assert!(
+            rig.engine.log().iter().all(|call| call.starts_with("pull")),
+            "{:?}",
+            rig.engine.log()
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_policy_does_not_allow_is_refused_with_the_line_to_add() {
+    let mut rig = running();
+    rig.allow = policy(&[]);
+    publish(&rig, 2, Behaviour::Runs);
+    let agent = rig.agent();
+    agent.accept(&desired(1, 2));
+    let failure = agent.outcome(1).await.failure.expect("refused");
+    assert_eq!(failure.kind, FailureKind::Policy);
+    assert!(failure.message.contains(REPOSITORY), "{}", failure.message);
+    assert_eq!(rig.engine.calls(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_the_allowed_ones_of_several_repositories_are_pulled() {
+    let mut rig = running();
+    rig.allow = policy(&[OTHER_REPOSITORY]);
+    publish(&rig, 2, Behaviour::Runs);
+    rig.engine
+        .machine()
+        .publish(&image_in(OTHER_REPOSITORY, 2), Ok(Behaviour::Runs));
+    let agent = rig.agent();
+    agent.accept(&desired(1, 2));
+    assert_eq!(agent.outcome(1).await.phase, AgentPhase::Settled);
+    assert!(
+        rig.engine
+            .log()
+            .iter()
+            .all(|call| !call.starts_with(&format!("pull {REPOSITORY}")))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_image_of_another_platform_is_refused() {
+    let rig = running();
+    rig.engine.machine().load(&image(2), Behaviour::Runs);
+    rig.engine.machine().rebuild_for(&digest(2), "arm64");
+    let agent = rig.agent();
+    agent.accept(&desired(1, 2));
+    assert_eq!(
+        agent.outcome(1).await.failure.map(|f| f.kind),
+        Some(FailureKind::Platform)
+    );
+    assert_eq!(digest_that_runs(&rig), digest(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn containers_that_may_not_be_replaced_are_refused() {
+    let labels = [
+        ("com.docker.swarm.task.id", "x"),
+        ("PODMAN_SYSTEMD_UNIT", "web.service"),
+        ("pinion.workload", "other"),
+    ];
+    for case in 0..labels.len() + 2 {
+        let rig = running();
+        publish(&rig, 2, Behaviour::Runs);
+        match labels.get(case) {
+            Some((key, value)) => rig.engine.machine().label("web", key, value),
+            None if case == labels.len() => rig.engine.machine().auto_remove("web"),
+            None => rig.engine.machine().pause("web"),
+        }
+        let agent = rig.agent();
+        agent.accept(&desired(1, 2));
+        let outcome = agent.outcome(1).await;
+        assert_eq!(outcome.phase, AgentPhase::Refused, "case {case}");
+        assert_eq!(rig.engine.calls(), 0, "case {case}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_container_that_another_does_not_start_without_is_refused() {
+    let rig = running();
+    publish(&rig, 2, Behaviour::Runs);
+    let sidecar = image_in("ghcr.io/acme/sidecar", 9);
+    rig.engine.machine().load(&sidecar, Behaviour::Runs);
+    rig.engine.machine().seed("sidecar", &sidecar, "no", true);
+    rig.engine.machine().depend("sidecar", "web");
+    let agent = rig.agent();
+    agent.accept(&desired(1, 2));
+    let failure = agent.outcome(1).await.failure.expect("refused");
+    assert!(failure.message.contains("sidecar"), "{}", failure.message);
+    assert_eq!(rig.engine.calls(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_container_that_opted_out_is_left_alone() {
+    let rig = running();
+    publish(&rig, 2, Behaviour::Runs);
+    rig.engine.machine().label("web", "pinion.ignore", "true");
+    let agent = rig.agent();
+    agent.accept(&desired(1, 2));
+    assert_eq!(agent.outcome(1).await.phase, AgentPhase::Staged);
+    assert_eq!(digest_that_runs(&rig), digest(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lower_generation_is_refused() {
+    let rig = running();
+    let agent = rig.agent();
+    agent.accept(&desired(5, 1));
+    assert!(matches!(
+        agent.handle.accept(desired(4, 2)),
+        Err(AcceptError::Stale { .. })
+    ));
+}

@@ -1,0 +1,268 @@
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use pinion_model::{AgentPhase, Digest, Failure, Generation, ImageRef, Timestamp, WorkloadName};
+use serde::{Deserialize, Serialize};
+
+use crate::{Assignment, Container, ContainerId, ContainerState, Health, OpId, Report};
+
+/// One assignment being carried out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Operation {
+    /// Its id, in the names and labels of its containers.
+    pub id: OpId,
+    /// What is carried out, as it was when it began.
+    pub assignment: Assignment,
+    /// When that was accepted.
+    pub accepted_at: Timestamp,
+    /// How far it is.
+    pub stage: Stage,
+    /// When that stage began.
+    pub since: Timestamp,
+    /// The image chosen among those of the assignment.
+    pub image: Option<ImageRef>,
+    /// The containers that are replaced, in order.
+    pub units: Vec<Unit>,
+    /// Why it goes back or is given up.
+    pub failure: Option<Failure>,
+    /// Why it waits; empty if it does not.
+    pub waiting_for: String,
+    /// Calls that failed in a row.
+    pub tries: u32,
+    /// Not before this instant.
+    pub retry_at: Option<Timestamp>,
+    /// Which image of the assignment is pulled next.
+    pub candidate: usize,
+    /// What the candidates before it answered in this round.
+    pub pull_failures: Vec<Failure>,
+    /// Calls that failed so often that they are left out.
+    pub skipped: BTreeSet<String>,
+    /// The machine was asked to do it over: only its end is reported.
+    pub quiet: bool,
+    /// Containers that already run the digest, as they were when they became healthy.
+    pub adopted: Option<Streak>,
+}
+
+impl Operation {
+    /// An operation that just began.
+    #[must_use]
+    pub fn new(assignment: &Assignment, accepted_at: Timestamp, run: u32, now: Timestamp) -> Self {
+        Self {
+            id: OpId::new(assignment.generation, assignment.attempt, run),
+            assignment: assignment.clone(),
+            accepted_at,
+            stage: Stage::Preflight,
+            since: now,
+            image: None,
+            units: Vec::new(),
+            failure: None,
+            waiting_for: String::new(),
+            tries: 0,
+            retry_at: None,
+            candidate: 0,
+            pull_failures: Vec::new(),
+            skipped: BTreeSet::new(),
+            quiet: run > 0,
+            adopted: None,
+        }
+    }
+
+    /// The same at the beginning of another stage.
+    #[must_use]
+    pub fn at(mut self, stage: Stage, now: Timestamp) -> Self {
+        self.stage = stage;
+        self.since = now;
+        self.tries = 0;
+        self.retry_at = None;
+        self.waiting_for = String::new();
+        self
+    }
+
+    /// The phase that people see.
+    #[must_use]
+    pub fn phase(&self) -> AgentPhase {
+        match self.stage {
+            _ if !self.stage.has_cut_over() && !self.waiting_for.is_empty() => AgentPhase::Waiting,
+            Stage::Preflight => AgentPhase::Pending,
+            Stage::Prefetch => AgentPhase::Prefetching,
+            Stage::Prepare => AgentPhase::Pulling,
+            Stage::Create | Stage::Abandon { .. } => AgentPhase::Creating,
+            Stage::Cut => self.cutting_phase(),
+            Stage::Adopt => AgentPhase::Verifying,
+            Stage::Soak => AgentPhase::Soaking,
+            Stage::Settle if self.has_run() => AgentPhase::Soaking,
+            Stage::Settle => AgentPhase::Pulling,
+            Stage::RollBack => AgentPhase::RollingBack,
+        }
+    }
+
+    /// With several containers, verifying is said only of the last one, so
+    /// that the phase never goes back.
+    fn cutting_phase(&self) -> AgentPhase {
+        match self.units.last() {
+            Some(last) if last.began.is_some() => AgentPhase::Verifying,
+            _ => AgentPhase::CuttingOver,
+        }
+    }
+
+    /// A container that ran was replaced, or one already runs the digest.
+    #[must_use]
+    pub fn has_run(&self) -> bool {
+        self.adopted.is_some() || self.units.iter().any(|unit| unit.old.running)
+    }
+
+    pub(crate) fn is_reported(&self) -> bool {
+        !self.quiet && self.assignment.generation > Generation(0)
+    }
+
+    pub(crate) fn report(&self, workload: &WorkloadName, now: Timestamp) -> Report {
+        Report {
+            workload: workload.clone(),
+            generation: self.assignment.generation,
+            attempt: self.assignment.attempt,
+            phase: self.phase(),
+            waiting_for: self.waiting_for.clone(),
+            failure: self
+                .failure
+                .clone()
+                .filter(|_| self.stage == Stage::RollBack),
+            running: None,
+            at: now,
+        }
+    }
+}
+
+/// How far an operation is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// Accepted; the containers are not looked at yet.
+    Preflight,
+    /// Pulls ahead of time.
+    Prefetch,
+    /// Pulls, and anchors both images.
+    Prepare,
+    /// Creates the next containers.
+    Create,
+    /// Puts them in their place one after the other, each proven before the
+    /// one after it.
+    Cut,
+    /// The containers run the digest already: watched until proven.
+    Adopt,
+    /// All proven; the old ones are kept and the new ones watched.
+    Soak,
+    /// Removes the old ones, moves the tag.
+    Settle,
+    /// Puts the old ones back.
+    RollBack,
+    /// Removes the next ones, which never ran.
+    Abandon {
+        /// Whether the assignment was taken back; else it is refused.
+        withdrawn: bool,
+    },
+}
+
+impl Stage {
+    /// The old containers may have been touched: a withdrawal comes too late.
+    #[must_use]
+    pub fn has_cut_over(&self) -> bool {
+        matches!(self, Self::Cut | Self::Soak | Self::Settle | Self::RollBack)
+    }
+}
+
+/// One container that is replaced.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unit {
+    /// Its name, before and after.
+    pub name: String,
+    /// What is replaced.
+    pub old: Old,
+    /// The next one was created whole, its networks connected.
+    #[serde(default)]
+    pub made: bool,
+    /// When it was first seen to have been started.
+    pub began: Option<Timestamp>,
+    /// Since when it is healthy without a break.
+    pub healthy: Option<Streak>,
+    /// It was healthy for long enough.
+    pub proven: bool,
+    /// It is the one that failed.
+    pub culprit: bool,
+    /// Its last words were asked for.
+    pub words: bool,
+    /// How often the old one was started again.
+    pub restarts: u32,
+    /// When it was seen to run again.
+    pub restored: Option<Timestamp>,
+    /// Since when the old one is healthy again without a break.
+    pub old_healthy: Option<Streak>,
+    /// The old one is back as it was.
+    pub back: bool,
+    /// The old one could not be put back.
+    pub lost: bool,
+}
+
+impl Unit {
+    /// A unit of which nothing was touched yet.
+    #[must_use]
+    pub fn new(container: &Container, digest: Option<Digest>) -> Self {
+        Self {
+            name: container.name.clone(),
+            old: Old {
+                id: container.id.clone(),
+                running: matches!(
+                    container.state,
+                    ContainerState::Running | ContainerState::Restarting
+                ),
+                well: container.state == ContainerState::Running
+                    && container.health != Health::Unhealthy,
+                restart_policy: container.restart_policy.clone(),
+                restart_retries: container.restart_retries,
+                grace: container.stop_timeout,
+                image_id: container.image_id.clone(),
+                digest,
+            },
+            made: false,
+            began: None,
+            healthy: None,
+            proven: false,
+            culprit: false,
+            words: false,
+            restarts: 0,
+            restored: None,
+            old_healthy: None,
+            back: false,
+            lost: false,
+        }
+    }
+}
+
+/// A container as it was before it was touched.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Old {
+    /// Its id.
+    pub id: ContainerId,
+    /// It ran.
+    pub running: bool,
+    /// It ran, and was not unhealthy or restarting: going back must reach that again.
+    pub well: bool,
+    /// Its restart policy's name.
+    pub restart_policy: String,
+    /// Retries of "on-failure".
+    pub restart_retries: i64,
+    /// Grace of a stop.
+    pub grace: Duration,
+    /// The engine's id of its image.
+    pub image_id: String,
+    /// Digest of its image, if it was pulled by one.
+    pub digest: Option<Digest>,
+}
+
+/// A time in which containers were healthy without a break.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Streak {
+    /// Since when, by the agent's clock.
+    pub since: Timestamp,
+    /// Which containers, and when the engine started them: another start is a break.
+    pub starts: Vec<(ContainerId, Option<Timestamp>)>,
+}
