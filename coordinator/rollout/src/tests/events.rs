@@ -147,8 +147,8 @@ impl Bed {
 
     pub(super) fn happen(&mut self, event: &Event) {
         match event {
-            Event::Step(n) => drop(self.step(&name(*n))),
-            Event::StepAll => (1..=MACHINES).for_each(|n| drop(self.step(&name(n)))),
+            Event::Step(n) => self.work(*n..=*n),
+            Event::StepAll => self.work(1..=MACHINES),
             Event::Offline(n) => self.offline(&name(*n)),
             Event::Hello(n) => self.hello(&name(*n)),
             Event::Pass(seconds) => self.pass(Duration::from_secs(*seconds)),
@@ -158,6 +158,12 @@ impl Bed {
             Event::Spoil(n, bad) => self.spoil(&id(*n), *bad),
             Event::Enrol => self.enrol_one(),
             _ => self.operate(event),
+        }
+    }
+
+    fn work(&mut self, machines: std::ops::RangeInclusive<usize>) {
+        for n in machines {
+            self.step(&name(n));
         }
     }
 

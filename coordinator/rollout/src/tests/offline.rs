@@ -136,6 +136,8 @@ fn a_stage_without_progress_fails_what_is_in_flight() {
         bed.world.desired(&agent("m1")).assignments[0].run.is_some(),
         "too late to withdraw"
     );
+    bed.say("m2", AgentPhase::Withdrawn);
+    assert_eq!(bed.counts(&id, 0).failed, 2, "it was late all the same");
     bed.say("m1", AgentPhase::Settled);
     assert_eq!(bed.counts(&id, 0).settled, 1, "it made it after all");
 }

@@ -225,3 +225,54 @@ fn a_newer_rollout_goes_on_with_taking_back_what_it_does_not_reach_yet() {
         assert_eq!(*bed.running(name), wanted, "{name}");
     }
 }
+
+#[test]
+fn a_newer_rollout_takes_over_what_is_on_its_way_back() {
+    let (mut bed, bad) = on_two();
+    bed.offline("m1");
+    bed.decide(|world, now| commands::roll_back(world, steer(&bad), &alice(), now))
+        .expect("rolled back");
+    bed.roll_out(3, all());
+    bed.drive();
+    bed.hello("m1");
+    bed.drive();
+    assert_eq!(*bed.running("m1"), digest(3));
+    assert!(
+        bed.world.index.draining.is_empty(),
+        "nothing of the older is left to do"
+    );
+}
+
+#[test]
+fn a_machine_is_never_taken_back_to_the_digest_that_is_taken_back() {
+    let (mut bed, _) = on_two();
+    let again = bed.start(all());
+    bed.drive();
+    bed.decide(|world, now| commands::roll_back(world, steer(&again), &alice(), now))
+        .expect("rolled back");
+    bed.plan();
+    let restore = bed.world.desired(&agent("m1")).assignments.remove(0);
+    assert_eq!(restore.digest(), Some(&digest(1)));
+    bed.drive();
+    assert_eq!(bed.phase(&again), RolloutPhase::RolledBack);
+    for name in ["m1", "m2", "m3"] {
+        assert_eq!(*bed.running(name), digest(1), "{name}");
+    }
+}
+
+#[test]
+fn a_machine_whose_old_container_did_not_come_back_is_left_to_a_person() {
+    let mut bed = Bed::new(1);
+    bed.roll_out(1, all());
+    bed.drive();
+    let id = bed.roll_out(2, all());
+    bed.plan();
+    bed.say("m1", AgentPhase::RollbackFailed);
+    bed.plan();
+    let generation = bed.world.agents[&agent("m1")].generation;
+    bed.decide(|world, now| commands::abort(world, steer(&id), &alice(), now))
+        .expect("aborted");
+    bed.plan();
+    assert_eq!(bed.phase(&id), RolloutPhase::Aborted);
+    assert_eq!(bed.world.agents[&agent("m1")].generation, generation);
+}

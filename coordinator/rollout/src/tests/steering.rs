@@ -59,9 +59,15 @@ fn a_machine_that_cut_over_before_the_withdrawal_reached_it_counts_as_what_it_be
     let id = bed.roll_out(2, strategy(vec![rest()]));
     bed.plan();
     bed.step("m1");
-    bed.step("m1"); // cuts over; nobody has heard of it yet
+    let unheard = bed.machines.get_mut(&agent("m1")).expect("m1").step();
+    assert_eq!(unheard[0].phase, AgentPhase::CuttingOver);
     bed.decide(|world, now| commands::pause(world, steer(&id), &alice(), now))
         .expect("paused");
+    assert_eq!(
+        bed.plan().changes.len(),
+        1,
+        "a withdrawal, which comes too late"
+    );
     bed.drive();
     assert_eq!(
         bed.rollout(&id).members[&agent("m1")].standing(),
