@@ -55,12 +55,17 @@ async fn note_start(ledger: &Ledger) {
 
 async fn reconcile(ledger: &Ledger, sessions: &Sessions) {
     let mut revisions = ledger.revisions();
+    let mut published = None;
     loop {
         let revision = *revisions.borrow_and_update();
         let span = tracing::debug_span!("reconcile", revision = revision.0);
         let wake_at = async {
             let planned = step(ledger).await;
-            sessions.publish();
+            // Reports come by the thousand and change nothing that agents are told.
+            let decided = Some(ledger.decided());
+            if std::mem::replace(&mut published, decided) != decided {
+                sessions.publish();
+            }
             planned.unwrap_or_else(|error| {
                 tracing::error!(%error, "the plan could not be committed; trying again");
                 Some(ledger.clock() + AGAIN)

@@ -199,6 +199,16 @@ impl Ledger {
         self.applied.clone()
     }
 
+    /// Of the last decision that the World holds: what agents must do changes
+    /// only with it.
+    #[must_use]
+    pub fn decided(&self) -> Revision {
+        self.view
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .decisions
+    }
+
     /// What was committed after `revision`, for those who watch.
     ///
     /// # Errors

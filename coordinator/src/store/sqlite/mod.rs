@@ -23,6 +23,7 @@ use pinion_model::Revision;
 use pinion_rollout::Change;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use self::open::Database;
 use self::reader::Reader;
 use self::rows::Encoded;
 use self::writer::{Request, Writer};
@@ -54,11 +55,10 @@ impl SqliteStore {
     /// not ours (then it is left as it was), or if it cannot be opened.
     pub async fn open(path: impl Into<PathBuf>, policy: CutPolicy) -> Result<Self, StoreError> {
         let path = path.into();
-        blocking(move || Self::open_now(&path, policy)).await
+        blocking(move || Self::start(&path, open::open(&path)?, policy)).await
     }
 
-    fn open_now(path: &Path, policy: CutPolicy) -> Result<Self, StoreError> {
-        let database = open::open(path)?;
+    fn start(path: &Path, database: Database, policy: CutPolicy) -> Result<Self, StoreError> {
         let reader = Arc::new(Reader::open(path)?);
         let recent = Arc::new(Recent::default());
         let (requests, queue) = mpsc::channel(QUEUE);

@@ -168,6 +168,41 @@ async fn only_the_owner_can_read_the_files() {
     }
 }
 
+#[tokio::test]
+async fn a_full_disk_refuses_commits_and_loses_none_that_was_acknowledged() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("pinion.db");
+    let database = open::open(&path).expect("open");
+    database
+        .connection
+        .pragma_update(None, "max_page_count", 40)
+        .expect("a small disk");
+    let store = SqliteStore::start(&path, database, CutPolicy::default()).expect("start");
+    let (mut last, mut refused) = (Revision(0), 0);
+    for n in 1..1000 {
+        match store.commit(None, vec![promoted(n), seen(n)]).await {
+            Ok(revision) => last = revision,
+            Err(error) => {
+                assert!(
+                    !matches!(error, CommitError::Store(StoreError::Stopped)),
+                    "{error}"
+                );
+                refused += 1;
+            }
+        }
+    }
+    assert!(
+        last > Revision(0) && refused > 0,
+        "{last} committed, {refused} refused"
+    );
+    let loaded = store.load().await.expect("what is there can be read");
+    assert_eq!(loaded.revision, last);
+    store.close().await;
+    let store = open(&path).await.expect("open again, with room");
+    let next = store.commit(None, vec![promoted(1000)]).await;
+    assert_eq!(next.expect("there is room"), last.next());
+}
+
 const CHILD: &str = "PINION_TEST_STORE";
 
 /// Not a test by itself: commits and says so until it is killed.
