@@ -16,20 +16,23 @@ mod auth;
 mod convert;
 mod enrollment;
 mod error;
+mod field;
 mod fleet;
 mod page;
 mod pins;
 mod refresh;
 mod rollouts;
 pub mod session;
+mod told;
 mod watch;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use pinion_model::Actor;
+use pinion_model::{Actor, Timestamp};
 use pinion_proto::roles::METHODS;
 use pinion_proto::v1;
+use pinion_rollout::{Outcome, Refusal, World};
 use tokio_util::sync::CancellationToken;
 use tonic::Request;
 use tonic::service::Routes;
@@ -61,6 +64,16 @@ pub struct Context {
     pub health: HealthReporter,
     /// Ends every watching stream.
     pub stop: CancellationToken,
+}
+
+impl Context {
+    /// Decides by `command`, and answers once that is durable.
+    async fn decide<T>(
+        &self,
+        command: impl Fn(&World, Timestamp) -> Result<Outcome<T>, Refusal>,
+    ) -> Result<T, CallError> {
+        Ok(self.ledger.decide(command).await?.value)
+    }
 }
 
 impl std::fmt::Debug for Context {

@@ -46,7 +46,7 @@ const EXAMPLES: &str = "Examples:
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the coordinator until it is told to stop (SIGTERM or Ctrl-C).
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// Operators' certificates, on the coordinator's own machine.
     #[command(subcommand)]
     Operator(operator::OperatorCommand),

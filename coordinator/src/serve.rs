@@ -10,6 +10,7 @@ mod bootstrap;
 mod grpc;
 mod listeners;
 mod renewal;
+mod running;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -25,7 +26,8 @@ pub use address::{Advertised, server_names};
 pub(crate) use bootstrap::pki_dir;
 pub use bootstrap::{Pki, pki};
 pub use grpc::Face;
-pub use listeners::{Bound, Running};
+pub use listeners::Bound;
+pub use running::Running;
 
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::Config;

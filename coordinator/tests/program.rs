@@ -139,7 +139,7 @@ fn the_first_start_makes_an_authority_and_an_administrator_and_the_next_keeps_th
     let authority = std::fs::read(pki.join("ca.pem")).expect("the authority");
     assert_eq!(first.terminate(), Some(0));
     let second = Served::start(&data, &[]);
-    assert_eq!(second.before, [String::new(); 0]);
+    assert!(second.before.is_empty(), "{:?}", second.before);
     assert_eq!(
         std::fs::read(pki.join("ca.pem")).expect("the authority"),
         authority
@@ -198,6 +198,9 @@ fn http_shows_the_own_certificate_or_given_files() {
     assert_eq!(files.terminate(), Some(0));
 }
 
+/// More arguments, variables, and what must be said of them.
+type Unusable<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a [&'a str]);
+
 #[test]
 fn what_cannot_be_used_ends_with_2_before_anything_is_made() {
     let dir = tempfile::tempdir().expect("a directory");
@@ -206,7 +209,7 @@ fn what_cannot_be_used_ends_with_2_before_anything_is_made() {
     std::fs::write(&config, "default_registy = \"ghcr\"\n").expect("written");
     let config = config.display().to_string();
     let ca = env!("CARGO_MANIFEST_DIR").to_owned() + "/Cargo.toml";
-    let table: &[(&[&str], &[(&str, &str)], &[&str])] = &[
+    let table: &[Unusable<'_>] = &[
         (
             &["--http-listen", "0.0.0.0:0"],
             &[],

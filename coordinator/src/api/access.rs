@@ -4,7 +4,6 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use pinion_model::Role;
-use pinion_proto::convert::{from_duration, optional_text, text};
 use pinion_proto::token::EnrollmentToken;
 use pinion_proto::v1;
 use pinion_proto::v1::access_service_server::AccessService;
@@ -13,6 +12,7 @@ use pinion_rollout::commands::{self, CreateToken, NewToken};
 use tonic::{Request, Response, Status};
 
 use super::convert::access;
+use super::field::{self, optional_text, text};
 use super::{CallError, Context, caller};
 use crate::authentication::secret_hash;
 use crate::identity::public_key;
@@ -55,11 +55,10 @@ impl AccessService for AccessApi {
             kind,
             expires_at,
         };
-        let ledger = &self.0.ledger;
-        let decided = ledger
+        let token = self
+            .0
             .decide(|world, now| commands::create_token(world, new.clone(), &by, now))
-            .await;
-        let token = decided.map_err(CallError::from)?.value;
+            .await?;
         let token = Some(access::token(&id, &token));
         Ok(Response::new(v1::CreateTokenResponse {
             token,
@@ -94,11 +93,10 @@ impl AccessService for AccessApi {
     ) -> Result<Response<v1::RevokeTokenResponse>, Status> {
         let by = caller(&request);
         let v1::RevokeTokenRequest { id, reason } = request.into_inner();
-        let ledger = &self.0.ledger;
-        let decided = ledger
+        let token = self
+            .0
             .decide(|world, now| commands::revoke_token(world, &id, &reason, &by, now))
-            .await;
-        let token = decided.map_err(CallError::from)?.value;
+            .await?;
         Ok(Response::new(v1::RevokeTokenResponse {
             token: Some(access::token(&id, &token)),
         }))
@@ -110,11 +108,11 @@ impl AccessService for AccessApi {
     ) -> Result<Response<v1::IssueOperatorCertificateResponse>, Status> {
         let by = caller(&request);
         let request = request.into_inner();
-        let name = text("name", &request.name).map_err(CallError::from)?;
+        let name = text("name", &request.name)?;
         let role = role(request.role)?;
         let key = public_key(&request.csr)
             .map_err(|error| CallError::invalid("csr", error.to_string()))?;
-        let life = from_duration("ttl", request.ttl.as_ref()).map_err(CallError::from)?;
+        let life = field::duration("ttl", request.ttl.as_ref())?;
         let life = life.unwrap_or(operators::LIFE);
         if life > operators::LONGEST_LIFE {
             return Err(CallError::invalid("ttl", "must be at most 365 days").into());
@@ -156,12 +154,11 @@ impl AccessService for AccessApi {
     ) -> Result<Response<v1::RevokeOperatorResponse>, Status> {
         let by = caller(&request);
         let v1::RevokeOperatorRequest { name, reason } = request.into_inner();
-        let name = text("name", &name).map_err(CallError::from)?;
-        let ledger = &self.0.ledger;
-        let decided = ledger
+        let name = text("name", &name)?;
+        let operator = self
+            .0
             .decide(|world, now| commands::revoke_operator(world, &name, &reason, &by, now))
-            .await;
-        let operator = decided.map_err(CallError::from)?.value;
+            .await?;
         Ok(Response::new(v1::RevokeOperatorResponse {
             operator: Some(access::operator(&name, &operator)),
         }))
@@ -170,7 +167,7 @@ impl AccessService for AccessApi {
 
 /// What kind of token is asked for, and how long it lives; `None`: for ever.
 fn new_token(request: &v1::CreateTokenRequest) -> Result<(NewToken, Option<Duration>), CallError> {
-    let life = from_duration("ttl", request.ttl.as_ref())?;
+    let life = field::duration("ttl", request.ttl.as_ref())?;
     match request.kind() {
         v1::TokenKind::Enrollment => {
             let life = life.unwrap_or(ENROLLMENT_LIFE);

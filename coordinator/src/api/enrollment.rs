@@ -4,7 +4,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use pinion_model::AgentId;
-use pinion_proto::convert::{optional_text, timestamp};
+use pinion_proto::convert::timestamp;
 use pinion_proto::v1;
 use pinion_proto::v1::enrollment_service_server::EnrollmentService;
 use pinion_rollout::commands::{self, Answer, Claim};
@@ -13,6 +13,7 @@ use rcgen::PublicKeyData;
 use sha2::{Digest as _, Sha256};
 use tonic::{Request, Response, Status};
 
+use super::field::optional_text;
 use super::{CallError, Context};
 use crate::authentication::secret_hash;
 use crate::identity::{Issued, Peer, Subject, Validity, public_key};
@@ -106,7 +107,7 @@ impl EnrollmentService for EnrollmentApi {
         let claim = Claim {
             secret_hash: secret_hash(&request.token_secret),
             key: key_hash(&key),
-            wanted: optional_text("name", &request.name).map_err(CallError::from)?,
+            wanted: optional_text("name", &request.name)?,
         };
         let redeemed = self
             .redeem(&claim, &key)

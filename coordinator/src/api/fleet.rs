@@ -2,18 +2,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pinion_model::{AgentId, LabelSelector};
-use pinion_proto::convert::{InvalidField, from_timestamp, optional_text, text};
+use pinion_proto::convert::{InvalidField, from_timestamp};
 use pinion_proto::v1;
 use pinion_proto::v1::fleet_service_server::FleetService;
 use pinion_rollout::commands;
 use tonic::{Request, Response, Status};
 
 use super::convert::{agents::agent, strategy};
-use super::watch::{Look, Watch, follow};
+use super::field::{optional_text, text};
+use super::told::Told;
+use super::watch::{Watch, follow};
 use super::{CallError, Context, caller, page, refresh};
-
-/// Agents in one message of a watch, so that a large fleet comes in parts.
-const PART: usize = 200;
 
 /// The machines.
 #[derive(Debug, Clone)]
@@ -94,11 +93,7 @@ impl FleetService for FleetApi {
     ) -> Result<Response<Self::WatchAgentsStream>, Status> {
         let admission = request.extensions().get().cloned();
         let labels = labels(request.into_inner().match_labels).map_err(CallError::from)?;
-        let mut told = Told {
-            labels,
-            agents: BTreeMap::new(),
-            begun: false,
-        };
+        let mut told = Told::new(labels);
         Ok(Response::new(follow(
             Arc::clone(&self.0),
             admission,
@@ -116,11 +111,10 @@ impl FleetService for FleetApi {
             agent: agent_name(&agent)?,
             labels,
         };
-        let ledger = &self.0.ledger;
-        let decided = ledger
+        let name = self
+            .0
             .decide(|world, now| commands::set_labels(world, set.clone(), &by, now))
-            .await;
-        let name = decided.map_err(CallError::from)?.value;
+            .await?;
         Ok(Response::new(v1::SetLabelsResponse {
             agent: self.agent(&name)?,
         }))
@@ -142,11 +136,10 @@ impl FleetService for FleetApi {
             reason,
             expires_at,
         };
-        let ledger = &self.0.ledger;
-        let decided = ledger
+        let name = self
+            .0
             .decide(|world, now| commands::hold(world, hold.clone(), &by, now))
-            .await;
-        let name = decided.map_err(CallError::from)?.value;
+            .await?;
         Ok(Response::new(v1::HoldAgentResponse {
             agent: self.agent(&name)?,
         }))
@@ -159,11 +152,9 @@ impl FleetService for FleetApi {
         let by = caller(&request);
         let v1::ReleaseAgentRequest { agent, reason } = request.into_inner();
         let name = agent_name(&agent)?;
-        let ledger = &self.0.ledger;
-        let decided = ledger
+        self.0
             .decide(|world, now| commands::release(world, name.clone(), &reason, &by, now))
-            .await;
-        decided.map_err(CallError::from)?;
+            .await?;
         Ok(Response::new(v1::ReleaseAgentResponse {
             agent: self.agent(&name)?,
         }))
@@ -186,11 +177,9 @@ impl FleetService for FleetApi {
         let by = caller(&request);
         let v1::RevokeAgentRequest { agent, reason } = request.into_inner();
         let name = agent_name(&agent)?;
-        let ledger = &self.0.ledger;
-        let decided = ledger
+        self.0
             .decide(|world, now| commands::revoke_agent(world, name.clone(), &reason, &by, now))
-            .await;
-        decided.map_err(CallError::from)?;
+            .await?;
         self.0
             .sessions
             .end(&name, "the agent was revoked: enrol the machine anew");
@@ -206,59 +195,12 @@ impl FleetService for FleetApi {
         let by = caller(&request);
         let v1::RemoveAgentRequest { agent, reason } = request.into_inner();
         let name = agent_name(&agent)?;
-        let ledger = &self.0.ledger;
-        let decided = ledger
+        self.0
             .decide(|world, now| commands::remove_agent(world, name.clone(), &reason, &by, now))
-            .await;
-        decided.map_err(CallError::from)?;
+            .await?;
         self.0
             .sessions
             .end(&name, "the agent was removed: enrol the machine anew");
         Ok(Response::new(v1::RemoveAgentResponse {}))
-    }
-}
-
-/// What a watch has said already.
-struct Told {
-    labels: LabelSelector,
-    agents: BTreeMap<AgentId, v1::Agent>,
-    begun: bool,
-}
-
-impl Told {
-    /// What is new, at most [`PART`] agents of it.
-    fn look(&mut self, context: &Context) -> Look<v1::WatchAgentsResponse> {
-        let mut news = v1::WatchAgentsResponse::default();
-        context.ledger.read(|world| {
-            let gone = |name: &&AgentId| {
-                world
-                    .agents
-                    .get(*name)
-                    .is_none_or(|found| !self.labels.matches(&found.labels))
-            };
-            let gone: Vec<_> = self.agents.keys().filter(gone).cloned().collect();
-            for name in gone {
-                self.agents.remove(&name);
-                news.removed.push(name.to_string());
-            }
-            for (name, found) in &world.agents {
-                if news.agents.len() == PART {
-                    break;
-                }
-                if self.labels.matches(&found.labels) {
-                    let now = agent(name, found);
-                    if self.agents.get(name) != Some(&now) {
-                        news.agents.push(now.clone());
-                        self.agents.insert(name.clone(), now);
-                    }
-                }
-            }
-        });
-        let first = !std::mem::replace(&mut self.begun, true);
-        match news.agents.len() {
-            PART => Look::More(news),
-            0 if news.removed.is_empty() && !first => Look::Same,
-            _ => Look::Say(news),
-        }
     }
 }

@@ -1,12 +1,13 @@
 use std::sync::Arc;
 
 use pinion_model::{PinNumber, WorkloadName};
-use pinion_proto::convert::{or_empty, text};
+use pinion_proto::convert::or_empty;
 use pinion_proto::v1;
 use pinion_proto::v1::pin_service_server::PinService;
 use pinion_rollout::Workload;
 use tonic::{Request, Response, Status};
 
+use super::field::text;
 use super::{CallError, Context, caller, convert::pins::pin, page};
 use crate::promotion::{self, Promotion};
 

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use pinion_model::{Actor, AgentId, AgentPhase, Failure, FailureKind, Generation, WorkloadName};
-use pinion_proto::convert::text;
 use pinion_proto::v1;
 use pinion_rollout::World;
 use pinion_rollout::commands::{self, Refreshed};
 use tokio::time::Instant;
 use tonic::metadata::MetadataMap;
 
+use super::field::texts;
 use super::{CallError, Context};
 
 /// How long to wait for a client that names no deadline: longer than a
@@ -52,25 +52,15 @@ pub(super) async fn refresh(
         workloads,
         reason,
     } = request;
-    let agents = agents
-        .iter()
-        .enumerate()
-        .map(|(n, name)| text(&format!("agents[{n}]"), name));
-    let workloads = workloads
-        .iter()
-        .enumerate()
-        .map(|(n, name)| text(&format!("workloads[{n}]"), name));
     let ask = commands::Refresh {
-        agents: agents.collect::<Result<_, _>>()?,
-        workloads: workloads.collect::<Result<_, _>>()?,
+        agents: texts("agents", &agents)?,
+        workloads: texts("workloads", &workloads)?,
         reason,
     };
     let mut revisions = context.ledger.revisions();
     let asked = context
-        .ledger
         .decide(|world, now| commands::refresh(world, ask.clone(), by, now))
-        .await?
-        .value;
+        .await?;
     let deadline = Instant::now() + patience;
     loop {
         revisions.mark_unchanged();

@@ -1,14 +1,14 @@
 use std::sync::Arc;
 
 use pinion_model::{Actor, AgentId, PinNumber, RolloutId, Timestamp, WorkloadName};
-use pinion_proto::convert::{optional_text, or_empty, text, timestamp};
 use pinion_proto::v1;
 use pinion_proto::v1::rollout_service_server::RolloutService;
-use pinion_rollout::commands::{self, PlannedRollout, StartRollout, Steer};
-use pinion_rollout::{Outcome, Reason, Refusal, Strategy, World};
+use pinion_rollout::commands::{self, StartRollout, Steer};
+use pinion_rollout::{Outcome, Refusal, Strategy, World};
 use tonic::{Request, Response, Status};
 
 use super::convert::{rollouts, strategy};
+use super::field::{optional_text, text, texts};
 use super::watch::{Look, Watch, follow};
 use super::{CallError, Context, caller, page};
 
@@ -70,14 +70,12 @@ impl RolloutApi {
         command: Command,
     ) -> Result<Option<v1::Rollout>, Status> {
         let steer = Steer {
-            rollout: text("rollout", rollout).map_err(CallError::from)?,
+            rollout: text("rollout", rollout)?,
             reason,
         };
-        let ledger = &self.0.ledger;
-        let decided = ledger
+        self.0
             .decide(|world, now| command(world, steer.clone(), by, now))
-            .await;
-        decided.map_err(CallError::from)?;
+            .await?;
         Ok(Some(self.rollout(&steer.rollout)?))
     }
 
@@ -123,7 +121,7 @@ impl RolloutService for RolloutApi {
             .ledger
             .read(|world| commands::plan_rollout(world, &start, now));
         Ok(Response::new(
-            planned.map(planned_message).map_err(CallError::from)?,
+            planned.map(rollouts::planned).map_err(CallError::from)?,
         ))
     }
 
@@ -133,11 +131,10 @@ impl RolloutService for RolloutApi {
     ) -> Result<Response<v1::StartRolloutResponse>, Status> {
         let by = caller(&request);
         let start = self.start_of(request.into_inner())?;
-        let ledger = &self.0.ledger;
-        let decided = ledger
+        let started = self
+            .0
             .decide(|world, now| commands::start_rollout(world, start.clone(), &by, now))
-            .await;
-        let started = decided.map_err(CallError::from)?.value;
+            .await?;
         Ok(Response::new(v1::StartRolloutResponse {
             rollout: Some(self.rollout(&started.id)?),
         }))
@@ -147,7 +144,7 @@ impl RolloutService for RolloutApi {
         &self,
         request: Request<v1::GetRolloutRequest>,
     ) -> Result<Response<v1::GetRolloutResponse>, Status> {
-        let id = text("rollout", &request.into_inner().rollout).map_err(CallError::from)?;
+        let id = text("rollout", &request.into_inner().rollout)?;
         Ok(Response::new(v1::GetRolloutResponse {
             rollout: Some(self.rollout(&id)?),
         }))
@@ -158,8 +155,7 @@ impl RolloutService for RolloutApi {
         request: Request<v1::ListRolloutsRequest>,
     ) -> Result<Response<v1::ListRolloutsResponse>, Status> {
         let request = request.into_inner();
-        let workload: Option<WorkloadName> =
-            optional_text("workload", &request.workload).map_err(CallError::from)?;
+        let workload: Option<WorkloadName> = optional_text("workload", &request.workload)?;
         let size = page::size(request.page_size)?;
         let after: Option<RolloutId> =
             optional_text("page_token", &request.page_token).map_err(|_| page::invalid_token())?;
@@ -199,8 +195,7 @@ impl RolloutService for RolloutApi {
         request: Request<v1::WatchRolloutRequest>,
     ) -> Result<Response<Self::WatchRolloutStream>, Status> {
         let admission = request.extensions().get().cloned();
-        let id: RolloutId =
-            text("rollout", &request.into_inner().rollout).map_err(CallError::from)?;
+        let id: RolloutId = text("rollout", &request.into_inner().rollout)?;
         self.rollout(&id)?;
         let mut last = None;
         Ok(Response::new(follow(
@@ -231,9 +226,8 @@ impl RolloutService for RolloutApi {
         request: Request<v1::ExplainRolloutRequest>,
     ) -> Result<Response<v1::ExplainRolloutResponse>, Status> {
         let request = request.into_inner();
-        let id: RolloutId = text("rollout", &request.rollout).map_err(CallError::from)?;
-        let agent: Option<AgentId> =
-            optional_text("agent", &request.agent).map_err(CallError::from)?;
+        let id: RolloutId = text("rollout", &request.rollout)?;
+        let agent: Option<AgentId> = optional_text("agent", &request.agent)?;
         let now = self.0.ledger.clock();
         let answer = self
             .0
@@ -253,15 +247,13 @@ impl RolloutService for RolloutApi {
             reason,
         } = request.into_inner();
         let approve = commands::Approve {
-            rollout: text("rollout", &rollout).map_err(CallError::from)?,
-            stage: optional_text("stage", &stage).map_err(CallError::from)?,
+            rollout: text("rollout", &rollout)?,
+            stage: optional_text("stage", &stage)?,
             reason,
         };
-        let ledger = &self.0.ledger;
-        let decided = ledger
+        self.0
             .decide(|world, now| commands::approve(world, approve.clone(), &by, now))
-            .await;
-        decided.map_err(CallError::from)?;
+            .await?;
         Ok(Response::new(v1::ApproveStageResponse {
             rollout: Some(self.rollout(&approve.rollout)?),
         }))
@@ -319,20 +311,15 @@ impl RolloutService for RolloutApi {
             agents,
             reason,
         } = request.into_inner();
-        let agents = agents
-            .iter()
-            .enumerate()
-            .map(|(n, agent)| text(&format!("agents[{n}]"), agent));
         let retry = commands::RetryAgents {
-            rollout: text("rollout", &rollout).map_err(CallError::from)?,
-            agents: agents.collect::<Result<_, _>>().map_err(CallError::from)?,
+            rollout: text("rollout", &rollout)?,
+            agents: texts("agents", &agents)?,
             reason,
         };
-        let ledger = &self.0.ledger;
-        let decided = ledger
+        let retried = self
+            .0
             .decide(|world, now| commands::retry(world, retry.clone(), &by, now))
-            .await;
-        let retried = decided.map_err(CallError::from)?.value;
+            .await?;
         Ok(Response::new(v1::RetryAgentsResponse {
             rollout: Some(self.rollout(&retry.rollout)?),
             retried: retried.iter().map(ToString::to_string).collect(),
@@ -361,40 +348,6 @@ fn explain(
     };
     Ok(v1::ExplainRolloutResponse {
         summary: pinion_rollout::summary(world, id, now),
-        agents: reasons.into_iter().map(explanation).collect(),
+        agents: reasons.into_iter().map(rollouts::explanation).collect(),
     })
-}
-
-fn explanation((agent, reason): (AgentId, Reason)) -> v1::Explanation {
-    v1::Explanation {
-        agent: agent.to_string(),
-        stage: or_empty(reason.stage.as_ref()),
-        reason: reason.word.to_owned(),
-        detail: reason.detail,
-        since: Some(timestamp(reason.since)),
-    }
-}
-
-fn planned_message(planned: PlannedRollout) -> v1::PlanRolloutResponse {
-    let agent = |agent: commands::PlannedAgent| v1::PlannedAgent {
-        agent: agent.agent.to_string(),
-        running: agent.running.iter().map(ToString::to_string).collect(),
-        blocker: agent.blocker,
-    };
-    let stage = |stage: commands::PlannedStage| v1::PlannedStage {
-        name: stage.name.to_string(),
-        agents: stage.agents.into_iter().map(agent).collect(),
-        approval: strategy::approval_message(stage.approval).into(),
-        max_in_flight: stage.max_in_flight,
-        failure_budget: stage.failure_budget,
-    };
-    v1::PlanRolloutResponse {
-        workload: planned.workload.to_string(),
-        pin: planned.pin.0,
-        digest: planned.digest.to_string(),
-        stages: planned.stages.into_iter().map(stage).collect(),
-        blockers: planned.blockers,
-        supersedes: or_empty(planned.supersedes.as_ref()),
-        strategy: Some(strategy::spec(&planned.spec)),
-    }
 }

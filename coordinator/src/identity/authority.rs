@@ -3,22 +3,18 @@ use std::time::Duration;
 
 use pinion_model::Timestamp;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DnType,
-    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKeyData, SanType,
-    SerialNumber,
+    BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKeyData,
+    SanType,
 };
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 
-use super::certificate::{self, CertificateError, hex};
+use super::TrustDomain;
+use super::certificate::{self, CertificateError};
 use super::files::{self, FileError};
-use super::{Subject, TrustDomain};
+use super::issue::{Validity, common_name, serial, validity};
 
-/// Certificates start this long before they are made, for clocks that differ.
-const BACKDATE: Duration = Duration::from_secs(3600);
 const AUTHORITY_LIFE: Duration = Duration::from_secs(3650 * 86_400);
-/// A signing request is a public key and a signature; 8 KiB holds RSA-8192.
-const REQUEST_LIMIT: usize = 8 * 1024;
 
 /// The coordinator's own certificate authority (ECDSA P-256).
 pub struct Authority {
@@ -67,59 +63,6 @@ pub enum AuthorityError {
     /// Signing failed.
     #[error("issue a certificate")]
     Issue(#[from] rcgen::Error),
-}
-
-/// A signing request that cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[error("the CSR must be a PKCS #10 request in DER, at most 8 KiB, signed by its own key: {0}")]
-pub struct RequestError(String);
-
-/// From when to when, and for what, a certificate is good.
-#[derive(Debug, Clone, Copy)]
-pub struct Validity {
-    /// When it is issued; it is backdated by an hour.
-    pub from: Timestamp,
-    /// For how long from then.
-    pub life: Duration,
-}
-
-impl Validity {
-    /// The last instant, in whole seconds as certificates count.
-    #[must_use]
-    pub fn not_after(self) -> Timestamp {
-        let end = self.from + self.life;
-        Timestamp(end.0 / 1000 * 1000)
-    }
-}
-
-/// A certificate that was just issued.
-#[derive(Debug, Clone)]
-pub struct Issued {
-    /// The certificate.
-    pub der: CertificateDer<'static>,
-    /// The same as PEM.
-    pub pem: String,
-    /// SHA-256 of its DER in lower-case hex.
-    pub fingerprint: String,
-    /// Its serial number in lower-case hex.
-    pub serial: String,
-    /// The last instant at which it is good.
-    pub not_after: Timestamp,
-}
-
-/// The public key of a signing request. Everything else that the request asks
-/// for (names, a CA flag, key usages) is dropped: nothing of it is signed.
-///
-/// # Errors
-///
-/// If it is no request, or not signed by the key in it.
-pub fn public_key(csr: &[u8]) -> Result<rcgen::PublicKey, RequestError> {
-    if csr.len() > REQUEST_LIMIT {
-        return Err(RequestError(format!("it has {} bytes", csr.len())));
-    }
-    CertificateSigningRequestParams::from_der(&csr.into())
-        .map(|request| request.public_key)
-        .map_err(|error| RequestError(error.to_string()))
 }
 
 impl Authority {
@@ -235,91 +178,14 @@ impl Authority {
         &self.domain
     }
 
+    /// What signs.
+    pub(super) fn issuer(&self) -> &Issuer<'static, KeyPair> {
+        &self.issuer
+    }
+
     /// SHA-256 of its certificate (DER), 64 hex digits: what enrolment tokens carry.
     #[must_use]
     pub fn fingerprint(&self) -> String {
         certificate::fingerprint(&self.certificate)
     }
-
-    /// A client certificate that says that the holder of `key` is `subject`.
-    ///
-    /// # Errors
-    ///
-    /// If signing fails.
-    pub fn issue_client(
-        &self,
-        subject: &Subject,
-        key: &impl PublicKeyData,
-        valid: Validity,
-    ) -> Result<Issued, AuthorityError> {
-        let mut params = CertificateParams::default();
-        params.distinguished_name = common_name(&subject.to_string());
-        params.subject_alt_names = vec![SanType::URI(subject.uri(&self.domain).try_into()?)];
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        self.issue(params, key, valid)
-    }
-
-    /// A server certificate for `names`.
-    ///
-    /// # Errors
-    ///
-    /// If a name cannot stand in a certificate, or signing fails.
-    pub(super) fn issue_server(
-        &self,
-        names: Vec<SanType>,
-        key: &KeyPair,
-        valid: Validity,
-    ) -> Result<Issued, AuthorityError> {
-        let mut params = CertificateParams::default();
-        params.distinguished_name = common_name("Pinion coordinator");
-        params.subject_alt_names = names;
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        self.issue(params, key, valid)
-    }
-
-    fn issue(
-        &self,
-        mut params: CertificateParams,
-        key: &impl PublicKeyData,
-        valid: Validity,
-    ) -> Result<Issued, AuthorityError> {
-        let serial = serial();
-        validity(&mut params, valid);
-        params.is_ca = IsCa::ExplicitNoCa;
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.use_authority_key_identifier_extension = true;
-        params.serial_number = Some(serial.clone());
-        let signed = params.signed_by(key, &self.issuer)?;
-        Ok(Issued {
-            fingerprint: certificate::fingerprint(signed.der()),
-            der: signed.der().clone(),
-            pem: signed.pem(),
-            serial: hex(&serial.to_bytes()),
-            not_after: valid.not_after(),
-        })
-    }
-}
-
-fn validity(params: &mut CertificateParams, valid: Validity) {
-    let instant = |at: Timestamp| rcgen::date_time_ymd(1970, 1, 1) + Duration::from_millis(at.0);
-    let start = valid
-        .from
-        .0
-        .saturating_sub(u64::try_from(BACKDATE.as_millis()).unwrap_or(0));
-    params.not_before = instant(Timestamp(start / 1000 * 1000));
-    params.not_after = instant(valid.not_after());
-}
-
-fn common_name(name: &str) -> rcgen::DistinguishedName {
-    let mut distinguished = rcgen::DistinguishedName::new();
-    distinguished.push(DnType::CommonName, name);
-    distinguished
-}
-
-/// 127 random bits, never starting with a zero byte, so that DER keeps the
-/// bytes as they are.
-fn serial() -> SerialNumber {
-    let mut bytes: [u8; 16] = rand::random();
-    bytes[0] = bytes[0] & 0x7f | 0x40;
-    SerialNumber::from_slice(&bytes)
 }

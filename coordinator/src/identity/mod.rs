@@ -13,14 +13,18 @@
 mod authority;
 mod certificate;
 pub mod files;
+mod issue;
 mod names;
 mod peer;
+mod request;
 mod server;
 mod verifier;
 
-pub use authority::{Authority, AuthorityError, Issued, RequestError, Validity, public_key};
+pub use authority::{Authority, AuthorityError};
 pub use certificate::{Certificate, CertificateError};
+pub use issue::{Issued, Validity};
 pub use names::{Subject, TrustDomain};
 pub use peer::{Peer, Presented};
+pub use request::{RequestError, public_key};
 pub use server::{ServerCertificate, ServerName, server_certificate};
 pub use verifier::{EXPIRED_GRACE, client_verifier};

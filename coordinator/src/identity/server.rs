@@ -9,7 +9,8 @@ use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use x509_parser::extensions::GeneralName;
 
-use super::authority::{Authority, AuthorityError, Validity};
+use super::authority::{Authority, AuthorityError};
+use super::issue::Validity;
 use super::{certificate, files};
 
 /// A server certificate lives this long, and is made anew at two thirds of it.

@@ -1,7 +1,8 @@
 use pinion_model::{AgentId, Timestamp};
 use pinion_proto::convert::{or_empty, timestamp};
 use pinion_proto::v1;
-use pinion_rollout::{Member, Rollout, Stage, World};
+use pinion_rollout::commands::{self, PlannedRollout};
+use pinion_rollout::{Member, Reason, Rollout, Stage, World};
 
 use super::{attribution, strategy};
 
@@ -83,5 +84,41 @@ fn member(agent: &AgentId, member: &Member) -> v1::Member {
         baseline: or_empty(member.baseline.as_ref()),
         running: or_empty(member.running.as_ref()),
         attempt: member.attempt.0,
+    }
+}
+
+/// Why one agent is not done.
+pub(crate) fn explanation((agent, reason): (AgentId, Reason)) -> v1::Explanation {
+    v1::Explanation {
+        agent: agent.to_string(),
+        stage: or_empty(reason.stage.as_ref()),
+        reason: reason.word.to_owned(),
+        detail: reason.detail,
+        since: Some(timestamp(reason.since)),
+    }
+}
+
+/// What starting a rollout would do now.
+pub(crate) fn planned(planned: PlannedRollout) -> v1::PlanRolloutResponse {
+    let agent = |agent: commands::PlannedAgent| v1::PlannedAgent {
+        agent: agent.agent.to_string(),
+        running: agent.running.iter().map(ToString::to_string).collect(),
+        blocker: agent.blocker,
+    };
+    let stage = |stage: commands::PlannedStage| v1::PlannedStage {
+        name: stage.name.to_string(),
+        agents: stage.agents.into_iter().map(agent).collect(),
+        approval: strategy::approval_message(stage.approval).into(),
+        max_in_flight: stage.max_in_flight,
+        failure_budget: stage.failure_budget,
+    };
+    v1::PlanRolloutResponse {
+        workload: planned.workload.to_string(),
+        pin: planned.pin.0,
+        digest: planned.digest.to_string(),
+        stages: planned.stages.into_iter().map(stage).collect(),
+        blockers: planned.blockers,
+        supersedes: or_empty(planned.supersedes.as_ref()),
+        strategy: Some(strategy::spec(&planned.spec)),
     }
 }
