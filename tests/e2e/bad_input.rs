@@ -1,11 +1,13 @@
 //! What is wrong is refused with what was wrong, and changes nothing.
 
 use anyhow::{Context as _, ensure};
-use harness::command::{command, output, run_command};
+use harness::command::{command, run_command};
 use harness::coordinator::API_TOKEN;
 use harness::fleet::{CONFIGURATION, WORKLOAD};
 use harness::{Cli, Coordinator, scenario};
 use serde_json::{Value, json};
+
+use crate::support::SOON;
 
 const PROMOTE: &str = "/cp/admin/runtime-image/promote";
 const DIGEST: &str = "sha256:1111111111111111111111111111111111111111111111111111111111111111";
@@ -84,7 +86,7 @@ fn a_bad_promotion_over_http_names_the_field_and_changes_nothing() {
                 "an unknown workload",
                 promotion("nobody", DIGEST, SHA).to_string(),
                 404,
-                "template_name",
+                "nobody",
             ),
             ("a body that is too long", big, 413, ""),
         ];
@@ -193,15 +195,10 @@ fn a_configuration_that_cannot_be_used_ends_with_2_before_any_port_opens() {
         ];
         for (what, text, word) in cases {
             std::fs::write(coordinator.config(), text)?;
-            let ended = output(&mut coordinator.command()?)?;
-            let said = String::from_utf8_lossy(&ended.stderr).into_owned();
-            ensure!(
-                ended.status.code() == Some(2),
-                "{what}: {:?} {said}",
-                ended.status
-            );
+            let (code, said) = coordinator.try_start(SOON).await?;
+            ensure!(code == Some(2), "{what}: {code:?} {said}");
             ensure!(said.contains(word), "{what} does not name {word}: {said}");
-            ensure!(ended.stdout.is_empty(), "{what}: it was ready");
+            ensure!(!said.contains("ready "), "{what}: it was ready");
         }
         Ok(())
     });
@@ -211,22 +208,22 @@ fn a_configuration_that_cannot_be_used_ends_with_2_before_any_port_opens() {
 fn a_database_that_is_locked_or_corrupt_is_refused_and_left_as_it_is() {
     scenario(async |world| {
         let mut coordinator = Coordinator::start(world, CONFIGURATION, &[]).await?;
-        let second = output(&mut coordinator.command()?)?;
-        ensure!(
-            !second.status.success(),
-            "two coordinators opened one database"
-        );
+        let (code, said) = coordinator.try_start(SOON).await?;
+        ensure!(code == Some(1) && !said.contains("ready "), "{said}");
 
         coordinator.stop().await?;
         let database = database_of(&coordinator)?;
-        let mut bytes = std::fs::read(&database)?;
-        bytes[..64].fill(0x5a);
+        // What a torn disk leaves: no journal beside it that could mend it.
+        for file in std::fs::read_dir(coordinator.data())?.filter_map(Result::ok) {
+            let name = file.file_name().to_string_lossy().into_owned();
+            if name.ends_with("-wal") || name.ends_with("-shm") {
+                std::fs::remove_file(file.path())?;
+            }
+        }
+        let bytes = vec![0x5a; 8192];
         std::fs::write(&database, &bytes)?;
-        let refused = output(&mut coordinator.command()?)?;
-        ensure!(
-            !refused.status.success(),
-            "it started on a corrupt database"
-        );
+        let (code, said) = coordinator.try_start(SOON).await?;
+        ensure!(code == Some(1) && !said.contains("ready "), "{said}");
         ensure!(std::fs::read(&database)? == bytes, "the file was touched");
         Ok(())
     });

@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use harness::fleet::{PORT, WORKLOAD};
 use harness::{App, Fleet, FleetSpec, eventually, scenario};
+use serde_json::Value;
 
 use crate::support::SOON;
 
@@ -56,8 +57,8 @@ fn a_promoted_digest_reaches_four_machines_in_three_stages() {
     });
 }
 
-/// Engines are asked before the rollout is, and a stage never closes again: so a machine that was
-/// seen to run the new digest must be of a stage that is open by now.
+/// Engines are asked before the rollout is, and a stage opens once: so a machine that was seen to
+/// run the new digest must be of a stage that is open or has passed by now.
 async fn stages_open_before_their_machines_change(
     fleet: &Fleet,
     rollout: &str,
@@ -77,7 +78,8 @@ async fn stages_open_before_their_machines_change(
             }
         }
         let now = fleet.cli.rollout(rollout)?;
-        for stage in stages(&now).filter(|stage| stage["open"] != true) {
+        let closed = |stage: &&Value| stage["open"] != true && stage["passed"] != true;
+        for stage in stages(&now).filter(closed) {
             let members = stage["members"].as_array().into_iter().flatten();
             for member in members {
                 let name = member["agent"].as_str().unwrap_or_default();
@@ -98,7 +100,7 @@ async fn stages_open_before_their_machines_change(
     verdict.await?.map_err(anyhow::Error::msg)
 }
 
-fn stages(rollout: &serde_json::Value) -> impl Iterator<Item = &serde_json::Value> {
+fn stages(rollout: &Value) -> impl Iterator<Item = &Value> {
     rollout["stages"].as_array().into_iter().flatten()
 }
 
@@ -116,8 +118,13 @@ fn promoting_the_current_pin_again_changes_nothing_and_says_so() {
             .coordinator
             .promote(WORKLOAD, &v2.digest, &v2.source_sha)?;
         ensure!(again["changed"] == false, "{again}");
-        let history = fleet.cli.json(&["pin", "history", WORKLOAD])?.to_string();
-        ensure!(history.matches(&v2.digest).count() == 1, "{history}");
+        let history = fleet.cli.json(&["pin", "history", WORKLOAD])?;
+        ensure!(
+            history["pins"]
+                .as_array()
+                .is_some_and(|pins| pins.len() == 1),
+            "{history}"
+        );
         crate::support::ensure_untouched(&before, &fleet.machines[0].container().await?)
     });
 }

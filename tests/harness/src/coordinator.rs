@@ -87,6 +87,19 @@ impl Coordinator {
         Ok(())
     }
 
+    /// Starts another on the same data and ports, and waits for its end: exit code, and all that it
+    /// printed.
+    ///
+    /// # Errors
+    ///
+    /// If it still runs after `deadline`.
+    pub async fn try_start(&self, deadline: Duration) -> anyhow::Result<(Option<i32>, String)> {
+        let log = self.directory.join("another.log");
+        let mut process = Process::start("coordinator", &mut self.command()?, &log)?;
+        let status = process.ended(deadline).await?;
+        Ok((status.code(), process.printed()))
+    }
+
     /// The command line that starts it.
     ///
     /// # Errors

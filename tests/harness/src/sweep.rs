@@ -19,6 +19,8 @@ const KEPT: &str = "kept";
 /// Worlds that this process made, for the end by a signal.
 static OURS: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
+static TAKING_DOWN: Mutex<()> = Mutex::new(());
+
 /// Directory of the world on subnet `k`.
 #[must_use]
 pub fn directory_of(k: u8) -> PathBuf {
@@ -118,6 +120,8 @@ pub fn our_worlds() {
 ///
 /// If something of it is still there afterwards.
 pub fn take_down(k: u8) -> anyhow::Result<()> {
+    // The end of a test and a signal may come at once; the second finds nothing to do.
+    let _one_at_a_time = TAKING_DOWN.lock().expect("no holder of this lock panics");
     let directory = directory_of(k);
     end_processes(&directory);
     unmount(&directory);

@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use rustls::crypto::ring::default_provider;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
@@ -128,6 +129,23 @@ impl Leaf {
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(config)
     }
+}
+
+/// TLS for a client that trusts the authority in `ca` (PEM) and shows `leaf`; HTTP/2.
+///
+/// # Errors
+///
+/// If the file cannot be read, or rustls refuses what is in it.
+pub fn client_with(ca: &Path, leaf: &Leaf) -> anyhow::Result<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(ca)?)?;
+    let key = PrivatePkcs8KeyDer::from(leaf.key.serialize_der());
+    let mut config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_client_auth_cert(vec![leaf.certificate().clone()], PrivateKeyDer::Pkcs8(key))?;
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    Ok(config)
 }
 
 /// Accepts TLS connections on a free port of `address` and gives each to `serve`, until dropped.
