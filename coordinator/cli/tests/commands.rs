@@ -162,6 +162,21 @@ async fn where_nobody_listens_the_address_is_told() {
 }
 
 #[tokio::test]
+async fn a_server_that_hangs_is_given_up() {
+    let mut fake = silent().await;
+    // Accepted by the kernel, and never answered.
+    let mute = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    fake.endpoint = format!("https://{}", mute.local_addr().expect("bound"));
+    let ran = fake.pinion(&["rollout", "list"]).await;
+    assert_eq!(ran.code, 1);
+    assert!(
+        ran.err.contains("timed out") && ran.err.contains("firewalls"),
+        "{}",
+        ran.err
+    );
+}
+
+#[tokio::test]
 async fn what_cannot_be_taken_back_needs_a_yes() {
     for args in [
         &["rollout", "abort", "codex-1-1"][..],

@@ -124,23 +124,25 @@ impl Link {
         let bearer = bearer(&settings.credential)?;
         let endpoint = endpoint(&settings)?;
         tracing::info!(endpoint = settings.endpoint, credential = %settings.credential, "connecting");
-        match endpoint.connect().await {
-            Ok(channel) => Ok(Self {
-                channel,
-                bearer,
-                settings,
-                timeout,
-            }),
-            Err(error) => {
-                let cause = cause(&error);
-                let advice = advice(&settings, classify(&cause));
-                Err(ConnectError::Connect {
-                    endpoint: settings.endpoint,
-                    cause,
-                    advice,
-                })
+        // The endpoint's own limit ends with TCP; a server that hangs does so in TLS.
+        let cause = match tokio::time::timeout(CONNECT, endpoint.connect()).await {
+            Ok(Ok(channel)) => {
+                return Ok(Self {
+                    channel,
+                    bearer,
+                    settings,
+                    timeout,
+                });
             }
-        }
+            Ok(Err(error)) => cause(&error),
+            Err(_) => format!("it timed out after {CONNECT:?}"),
+        };
+        let advice = advice(&settings, classify(&cause));
+        Err(ConnectError::Connect {
+            endpoint: settings.endpoint,
+            cause,
+            advice,
+        })
     }
 
     /// What we are known by, in words.

@@ -39,6 +39,7 @@ pub(crate) struct Lines {
     /// Whether anything was.
     begun: bool,
     phase: String,
+    reason: String,
     stages: BTreeMap<String, SeenStage>,
     members: BTreeMap<String, SeenMember>,
 }
@@ -197,9 +198,15 @@ impl Lines {
         let line = phase_line(rollout);
         let starts = !self.begun && rollout.phase() == RolloutPhase::Running;
         if line != self.phase && !starts {
+            let known = !rollout.reason.is_empty() && rollout.reason == self.reason;
+            let text = if known {
+                format!("rollout {}", words::rollout_phase(rollout.phase))
+            } else {
+                line.clone()
+            };
             lines.push(Line {
                 about: About::Rollout,
-                text: line.clone(),
+                text,
             });
             if let Some(next) = next_command(rollout) {
                 lines.push(Line {
@@ -209,6 +216,7 @@ impl Lines {
             }
         }
         self.phase = line;
+        self.reason.clone_from(&rollout.reason);
     }
 }
 
@@ -491,6 +499,19 @@ mod tests {
             said.contains(&"rollout paused by alice: lunch".to_owned()),
             "{said:?}"
         );
+    }
+
+    #[test]
+    fn a_reason_that_was_told_is_not_told_again() {
+        let mut rollout = rollout(vec![canary(AgentPhase::RolledBack)]);
+        rollout.phase = RolloutPhase::RollingBack.into();
+        rollout.reason = "1 of 1 failed".into();
+        let mut lines = Lines::default();
+        assert!(
+            texts(&mut lines, &rollout).contains(&"rollout rolling back: 1 of 1 failed".to_owned())
+        );
+        rollout.phase = RolloutPhase::RolledBack.into();
+        assert_eq!(texts(&mut lines, &rollout), ["rollout rolled back"]);
     }
 
     #[test]
