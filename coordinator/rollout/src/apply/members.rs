@@ -89,6 +89,8 @@ fn fail(
         placement.tried = Some(Tried {
             digest,
             attempt: member.attempt,
+            generation: member.generation,
+            failure: failure.clone(),
         });
     }
     touched.agents.insert(agent.clone());

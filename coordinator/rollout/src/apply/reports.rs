@@ -152,10 +152,12 @@ fn conclude(placement: &mut Placement, report: &Report, failure: Option<Failure>
                 .filter(|tried| Some(&tried.digest) != asked.as_ref());
             placement.proven = asked;
         }
-        (Some(_), phase) => {
+        (Some(failure), phase) => {
             placement.tried = asked.map(|digest| Tried {
                 digest,
                 attempt: report.attempt,
+                generation: report.generation,
+                failure: failure.clone(),
             });
             if phase == AgentPhase::RolledBack && report.running.is_some() {
                 placement.proven.clone_from(&report.running);

@@ -1,7 +1,7 @@
 use pinion_model::{AgentPhase, Attempt, Digest, Failure, Generation, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::Assignment;
+use crate::{Assignment, Purpose};
 
 /// One workload on one machine: desired and observed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +44,34 @@ impl Placement {
             .unwrap_or_default()
     }
 
+    /// Why the assignment of this generation failed here; also when what the
+    /// machine restored has been made its desired state since.
+    #[must_use]
+    pub fn failure_of(&self, generation: Generation) -> Option<&Failure> {
+        let present = self
+            .failure
+            .as_ref()
+            .filter(|_| self.generation() == generation);
+        let tried = self
+            .tried
+            .as_ref()
+            .filter(|tried| tried.generation == generation);
+        present.or(tried.map(|tried| &tried.failure))
+    }
+
+    /// Why the last thing that was asked for failed here; none once something
+    /// else than what the machine restored by itself was asked for.
+    #[must_use]
+    pub fn last_failure(&self) -> Option<&Failure> {
+        let purpose = self
+            .assignment
+            .as_ref()
+            .map(|assignment| &assignment.purpose);
+        let restored = matches!(purpose, Some(Purpose::Adopt { .. }));
+        let tried = self.tried.as_ref().filter(|_| restored);
+        self.failure.as_ref().or(tried.map(|tried| &tried.failure))
+    }
+
     /// Something was asked, and no outcome that ends it or proves it has come.
     #[must_use]
     pub fn is_in_flight(&self) -> bool {
@@ -77,6 +105,10 @@ pub struct Tried {
     pub digest: Digest,
     /// The attempt that failed.
     pub attempt: Attempt,
+    /// The generation of the assignment that asked for it.
+    pub generation: Generation,
+    /// Why it failed.
+    pub failure: Failure,
 }
 
 /// One container as an agent saw it.
