@@ -19,6 +19,8 @@ mod prepare;
 mod roll_back;
 mod settle;
 mod soak;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
