@@ -8,7 +8,7 @@ use crate::error::Error;
 ///
 /// # Errors
 ///
-/// Usage, if the answer is not yes, or if there is no terminal to ask on.
+/// If the answer is not yes; usage, if there is no terminal to ask on.
 pub(crate) fn confirm(yes: bool, question: &str) -> Result<(), Error> {
     if yes {
         return Ok(());
@@ -27,7 +27,7 @@ pub(crate) fn confirm(yes: bool, question: &str) -> Result<(), Error> {
     if is_yes(&answer) {
         return Ok(());
     }
-    Err(Error::Usage("not confirmed: nothing was changed".into()))
+    Err(Error::Declined)
 }
 
 fn is_yes(answer: &str) -> bool {

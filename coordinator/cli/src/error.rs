@@ -12,6 +12,9 @@ pub(crate) enum Error {
     /// Arguments that contradict each other.
     #[error("{0}")]
     Usage(String),
+    /// The person at the terminal did not say yes.
+    #[error("not confirmed: nothing was changed")]
+    Declined,
     /// The profile file.
     #[error(transparent)]
     Profile(#[from] ProfileError),
