@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use pinion_model::{Actor, AgentId, Attempt, Generation, Revision, Timestamp, WorkloadName};
 use pinion_proto::v1::{self, session_request, session_response};
 use pinion_rollout::{
-    Act, Assignment, Certificate, Change, Decision, Outcome, Purpose, Timing, Use,
+    Act, Assignment, Certificate, Change, Decision, Outcome, Presence, Purpose, Timing, Use,
 };
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
@@ -205,6 +205,20 @@ impl Bench {
         stream.hello(0).await;
         let welcome = stream.welcome().await;
         (welcome.session_epoch, stream)
+    }
+}
+
+pub(crate) fn presence(bench: &Bench, agent: &str) -> Presence {
+    bench
+        .ledger
+        .read(|world| world.agents[&name(agent)].presence)
+}
+
+/// Returns once the agent is as it should be; the paused clock runs on while it waits.
+pub(crate) async fn until(bench: &Bench, agent: &str, wanted: Presence) {
+    let mut revisions = bench.ledger.revisions();
+    while presence(bench, agent) != wanted {
+        revisions.changed().await.expect("the ledger lives");
     }
 }
 
