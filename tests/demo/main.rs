@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Context as _;
-use harness::scenario::{end_worlds_on_signals, show_logs};
+use harness::scenario::{end_if_asked, end_worlds_on_signals, show_logs};
 use harness::{World, needs, sweep};
 
 fn main() -> ExitCode {
@@ -46,6 +46,7 @@ fn demo() -> anyhow::Result<()> {
     let mut world = World::new()?;
     let keep = std::env::var("KEEP").is_ok_and(|keep| !keep.is_empty() && keep != "0");
     let played = runtime.block_on(scene::play(&world));
+    end_if_asked();
     if played.is_err() {
         show_logs(world.directory());
     }

@@ -4,11 +4,14 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::FutureExt as _;
 
 use crate::world::World;
 use crate::{needs, sweep};
+
+static ASKED_TO_END: AtomicBool = AtomicBool::new(false);
 
 const LINES_SHOWN: usize = 30;
 const COLUMNS_SHOWN: usize = 240;
@@ -41,6 +44,7 @@ fn run(test: impl AsyncFnOnce(&World) -> anyhow::Result<()>) {
         .expect("a runtime for the test");
     let world = World::new().unwrap_or_else(|error| panic!("{error:#}"));
     let outcome = runtime.block_on(AssertUnwindSafe(test(&world)).catch_unwind());
+    end_if_asked();
     match outcome {
         Ok(Ok(())) => {}
         Ok(Err(error)) => {
@@ -70,11 +74,20 @@ pub fn end_worlds_on_signals() {
                 .build()
                 .expect("a runtime for signals");
             runtime.block_on(asked_to_end());
+            ASKED_TO_END.store(true, Ordering::Relaxed);
             eprintln!("asked to end: taking down what was made");
             sweep::our_worlds();
             std::process::exit(130);
         });
     });
+}
+
+/// Waits for the end of this process if a signal asked for it: failures that follow from things
+/// being taken down are none.
+pub fn end_if_asked() {
+    while ASKED_TO_END.load(Ordering::Relaxed) {
+        std::thread::park();
+    }
 }
 
 async fn asked_to_end() {

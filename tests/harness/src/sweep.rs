@@ -242,10 +242,14 @@ fn owner_lives(k: u8) -> bool {
     started_now.is_some_and(|now| now.to_string() == started)
 }
 
-/// When a process started, in clock ticks since boot; with its id it names a process for ever.
+/// When a living process started, in clock ticks since boot; with its id it names a process for
+/// ever. One that nobody has reaped yet is dead.
 fn start_time(pid: u32) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let after_name = stat.rsplit_once(") ")?.1;
+    if after_name.starts_with(['Z', 'X']) {
+        return None;
+    }
     after_name.split(' ').nth(19)?.parse().ok()
 }
 
