@@ -34,7 +34,8 @@ impl AccessService for AccessApi {
         let by = caller(&request);
         let request = request.into_inner();
         let (kind, life) = new_token(&request)?;
-        let secret = BASE64_URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>());
+        let random = BASE64_URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>());
+        let secret = format!("pinion_{random}");
         let shown = match kind {
             NewToken::Enrollment { .. } => EnrollmentToken {
                 addresses: self.0.addresses.clone(),

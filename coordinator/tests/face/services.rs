@@ -381,3 +381,29 @@ async fn a_refresh_answers_for_every_machine_that_was_asked() {
     assert!(answer.agents[0].recreated.is_empty());
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_ends_watches_and_waits_for_nobody() {
+    let server = Server::start().await;
+    let admin = server.operator("alice", Role::Admin).await;
+    let channel = server.channel(server.running.operators, Some(&admin)).await;
+    let mut fleet = FleetServiceClient::new(channel.clone());
+    let mut audit = AuditServiceClient::new(channel);
+    let agents = fleet.watch_agents(v1::WatchAgentsRequest::default()).await;
+    let mut agents = agents.expect("a watch").into_inner();
+    let entries = audit.watch_audit(v1::WatchAuditRequest {}).await;
+    let mut entries = entries.expect("a watch").into_inner();
+    agents.next().await.expect("a message").expect("the fleet");
+    let address = server.running.operators;
+    let began = std::time::Instant::now();
+    server.stop().await;
+    assert!(
+        began.elapsed() < std::time::Duration::from_secs(4),
+        "it waited until it cut them"
+    );
+    assert!(agents.next().await.is_none() && entries.next().await.is_none());
+    assert!(
+        tokio::net::TcpStream::connect(address).await.is_err(),
+        "it still listens"
+    );
+}

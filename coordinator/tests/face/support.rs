@@ -190,6 +190,7 @@ impl Server {
             async move {
                 let name = ServerName::try_from("localhost").expect("a name");
                 let stream = TcpStream::connect(address).await?;
+                stream.set_nodelay(true)?;
                 tls.connect(name, stream).await.map(TokioIo::new)
             }
         });
