@@ -8,7 +8,9 @@
 mod address;
 mod bootstrap;
 mod grpc;
+mod limits;
 mod listeners;
+mod measures;
 mod renewal;
 mod running;
 
@@ -97,9 +99,7 @@ pub fn database(data_dir: &std::path::Path) -> PathBuf {
 /// If something cannot be read, opened or bound.
 pub async fn run(settings: Settings) -> anyhow::Result<()> {
     let mut stop = Stop::new()?;
-    let metrics = metrics_exporter_prometheus::PrometheusBuilder::new()
-        .install_recorder()
-        .context("start measuring")?;
+    let metrics = measures::install()?;
     let http_tls = bootstrap::http_tls(settings.http_tls.as_ref())?;
     crate::identity::files::private_dir(&settings.data_dir)?;
     let store = SqliteStore::open(database(&settings.data_dir), CutPolicy::default()).await?;
@@ -108,6 +108,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
         .context("load the store")?;
     let pki = pki(&settings, SystemClock.now())?;
     let first = bootstrap::first_admin(&settings.data_dir, &pki, &ledger).await?;
+    limits::raise_open_files();
     let bound = Bound::bind(&settings).await?;
     let mut running = bound.start(
         &settings,

@@ -7,6 +7,8 @@ mod access;
 mod enrollment;
 #[path = "face/http_contract.rs"]
 mod http_contract;
+#[path = "face/listen.rs"]
+mod listen;
 #[path = "face/pki.rs"]
 mod pki;
 #[path = "face/services.rs"]

@@ -144,6 +144,13 @@ fn the_first_start_makes_an_authority_and_an_administrator_and_the_next_keeps_th
         std::fs::read(pki.join("ca.pem")).expect("the authority"),
         authority
     );
+    let metrics = text(&second.curl(&[], "/metrics").stdout);
+    for line in [
+        "pinion_agents{presence=\"online\"} 0",
+        "# HELP pinion_plan_seconds",
+    ] {
+        assert!(metrics.contains(line), "{metrics} lacks {line}");
+    }
     let pins = second.curl(&["-H", token], "/cp/admin/runtime-image");
     assert!(
         text(&pins.stdout).contains(&"a".repeat(64)),
@@ -151,6 +158,26 @@ fn the_first_start_makes_an_authority_and_an_administrator_and_the_next_keeps_th
         text(&pins.stdout)
     );
     assert_eq!(second.terminate(), Some(0));
+}
+
+#[test]
+fn curl_is_told_of_a_body_that_is_too_large() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let served = Served::start(&dir.path().join("data"), &[]);
+    let large = dir.path().join("large");
+    std::fs::write(&large, vec![b' '; 1 << 20]).expect("written");
+    let (token, from) = (
+        "Authorization: Bearer the-token-of-the-pipeline",
+        format!("@{}", large.display()),
+    );
+    let answer = served.curl(
+        &["-H", token, "--data-binary", &from],
+        "/cp/admin/runtime-image/promote",
+    );
+    let said = text(&answer.stderr);
+    assert_eq!(answer.status.code(), Some(22), "{said}");
+    assert!(said.contains("413"), "{said}");
+    assert_eq!(served.terminate(), Some(0));
 }
 
 #[test]

@@ -32,6 +32,15 @@ impl HttpError {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
     }
 
+    /// The body did not come in time.
+    pub(super) fn too_slow() -> Self {
+        Self::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "timeout",
+            "the body did not come in time: try again",
+        )
+    }
+
     /// The body cannot be read or is not the JSON that was wanted.
     pub(super) fn body(message: impl Into<String>, field: Option<String>) -> Self {
         Self {

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use axum::Json;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
@@ -13,6 +15,8 @@ use crate::authentication::{Denied, bearer};
 use crate::promotion::{self, Promotion};
 use crate::store::RefusedCall;
 
+/// How long a body may take.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes that a body may have.
 const BODY_LIMIT: usize = 64 * 1024;
 
@@ -160,7 +164,8 @@ fn refuse(http: &Http, actor: Option<Actor>, call: &str, denied: Denied) -> Http
 
 /// The body as JSON, whatever content type it claims: `curl -d` claims a form.
 async fn read<T: DeserializeOwned>(body: Body) -> Result<T, HttpError> {
-    let bytes = to_bytes(body, BODY_LIMIT).await.map_err(|error| {
+    let whole = tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, BODY_LIMIT)).await;
+    let bytes = whole.map_err(|_| HttpError::too_slow())?.map_err(|error| {
         let source = std::error::Error::source(&error);
         if source.is_some_and(|source| source.is::<http_body_util::LengthLimitError>()) {
             HttpError::too_large(BODY_LIMIT)
