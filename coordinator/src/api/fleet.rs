@@ -32,7 +32,7 @@ impl FleetApi {
 }
 
 fn agent_name(name: &str) -> Result<AgentId, CallError> {
-    Ok(text("agent", name)?)
+    text("agent", name)
 }
 
 fn labels(labels: BTreeMap<String, String>) -> Result<LabelSelector, InvalidField> {
