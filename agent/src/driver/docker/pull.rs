@@ -20,7 +20,7 @@ pub(super) async fn pull(
     credential: Option<&Credential>,
 ) -> Result<Image, Failure> {
     if let Some(present) = present(docker, image).await? {
-        return fits(docker, image, present).await;
+        return Ok(present);
     }
     let client = client(&docker.client, &docker.limits, credential);
     let whole = tokio::time::timeout(
@@ -30,10 +30,8 @@ pub(super) async fn pull(
     whole
         .await
         .unwrap_or_else(|_| Err(pull_failure::too_long(image, docker.limits.pull)))?;
-    match present(docker, image).await? {
-        Some(pulled) => fits(docker, image, pulled).await,
-        None => Err(pull_failure::another_digest(image)),
-    }
+    let pulled = present(docker, image).await?;
+    pulled.ok_or_else(|| pull_failure::another_digest(image))
 }
 
 /// The image if the engine has it under that repository and digest.
@@ -43,24 +41,6 @@ async fn present(docker: &Docker, image: &ImageRef) -> Result<Option<Image>, Fai
         Err(EngineError::NotFound(_)) => Ok(None),
         Err(error) => Err(engine_failure(image, &error)),
     }
-}
-
-/// The engine only warns of another platform, and the container would not start.
-async fn fits(docker: &Docker, image: &ImageRef, found: Image) -> Result<Image, Failure> {
-    let engine = docker
-        .info()
-        .await
-        .map_err(|error| engine_failure(image, &error))?;
-    let differs =
-        |ours: &str, theirs: &str| !ours.is_empty() && !theirs.is_empty() && ours != theirs;
-    if differs(&engine.os, &found.os) || differs(&engine.architecture, &found.architecture) {
-        let message = format!(
-            "{image} is for {}/{}, this machine is {}/{}; promote an image that was built for it",
-            found.os, found.architecture, engine.os, engine.architecture
-        );
-        return Err(Failure::new(FailureKind::Platform, message));
-    }
-    Ok(found)
 }
 
 fn engine_failure(image: &ImageRef, error: &EngineError) -> Failure {
