@@ -58,8 +58,6 @@ pub struct EngineInfo {
     pub os: String,
     /// Such as "amd64".
     pub architecture: String,
-    /// Where images and containers are, on the engine's machine.
-    pub root_dir: String,
     /// The machine's name as the engine knows it.
     pub host_name: String,
 }

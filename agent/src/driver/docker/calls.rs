@@ -1,60 +1,24 @@
 //! Each method of the driver: one call, one effect.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bollard::query_parameters::{
     RemoveContainerOptions, RemoveImageOptions, RenameContainerOptions, StartContainerOptions,
     StopContainerOptions, TagImageOptions,
 };
-use futures_util::{StreamExt as _, TryStreamExt as _};
 use pinion_model::{Failure, ImageRef};
 use pinion_workload::{Container, ContainerId, CreateSpec, Image};
 use serde_json::{Value, json};
 
 use super::errors::from_client;
-use super::{Docker, last_words, pull, raw, read};
+use super::{Docker, containers, last_words, pull, raw, read};
 use crate::credentials::Credential;
 use crate::driver::{Driver, EngineError, EngineInfo};
 
 /// How long an answer of "stop" may take beyond the grace.
 const STOP_MARGIN: Duration = Duration::from_secs(30);
 
-/// Inspect calls at one time.
-const INSPECTS_AT_ONCE: usize = 8;
-
 impl Docker {
-    async fn ids(&self) -> Result<Vec<ContainerId>, EngineError> {
-        let list = self
-            .raw
-            .get("list containers", "containers", "/containers/json?all=1")
-            .await?;
-        let ids = list
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(|entry| entry["Id"].as_str());
-        Ok(ids.map(|id| ContainerId(id.to_owned())).collect())
-    }
-
-    /// `None` if it has gone since it was listed.
-    async fn inspect_if_there(&self, id: ContainerId) -> Result<Option<Value>, EngineError> {
-        match self.inspect(&id).await {
-            Ok(inspect) => Ok(Some(inspect)),
-            Err(EngineError::NotFound(_)) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// The digests of an image; none if it is gone.
-    async fn digests(&self, image: &str) -> Result<Vec<ImageRef>, EngineError> {
-        match self.image(image).await {
-            Ok(image) => Ok(image.repo_digests),
-            Err(EngineError::NotFound(_)) => Ok(Vec::new()),
-            Err(error) => Err(error),
-        }
-    }
-
     /// Refuses a container whose networks are not there: old engines note the
     /// name and fail at the start, when the old container is already stopped.
     async fn require_networks(&self, spec: &CreateSpec) -> Result<(), EngineError> {
@@ -111,24 +75,7 @@ impl Driver for Docker {
     }
 
     async fn containers(&self) -> Result<Vec<Container>, EngineError> {
-        let ids = self.ids().await?;
-        let inspects = futures_util::stream::iter(ids)
-            .map(|id| self.inspect_if_there(id))
-            .buffered(INSPECTS_AT_ONCE);
-        let inspects: Vec<Option<Value>> = inspects.try_collect().await?;
-        let mut digests: BTreeMap<String, Vec<ImageRef>> = BTreeMap::new();
-        let mut containers = Vec::new();
-        for inspect in inspects.iter().flatten() {
-            let mut container = read::container(inspect)?;
-            let known = match digests.get(&container.image_id) {
-                Some(known) => known.clone(),
-                None => self.digests(&container.image_id).await?,
-            };
-            container.repo_digests.clone_from(&known);
-            digests.insert(container.image_id.clone(), known);
-            containers.push(container);
-        }
-        Ok(containers)
+        containers::all(self).await
     }
 
     async fn inspect(&self, id: &ContainerId) -> Result<Value, EngineError> {

@@ -13,6 +13,7 @@
 
 mod auth;
 mod calls;
+mod containers;
 mod errors;
 mod events;
 mod last_words;
@@ -21,9 +22,12 @@ mod pull_failure;
 mod raw;
 mod read;
 
+use std::collections::BTreeSet;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use bollard::{ClientVersion, Docker as Client};
+use pinion_workload::ContainerId;
 
 use events::Events;
 use raw::Raw;
@@ -81,6 +85,8 @@ pub struct Docker {
     raw: Raw,
     limits: Limits,
     events: Events,
+    /// Containers that the engine could not show the last time.
+    broken: Mutex<BTreeSet<ContainerId>>,
 }
 
 impl Docker {
@@ -111,6 +117,7 @@ impl Docker {
             raw,
             limits,
             events,
+            broken: Mutex::default(),
         })
     }
 

@@ -46,6 +46,49 @@ pub(super) fn container(inspect: &Value) -> Result<Container, EngineError> {
     })
 }
 
+/// What the list alone tells of a container that the engine cannot inspect. Its
+/// restart policy is not among it: "" is no policy, and setting it changes none.
+pub(super) fn listed(entry: &Value) -> Container {
+    let names = texts(&entry["Names"]);
+    // The name that a link gave it has a second slash.
+    let own = |name: &&String| !name.trim_start_matches('/').contains('/');
+    let name = names.iter().find(own).or(names.first());
+    Container {
+        id: ContainerId(text(&entry["Id"])),
+        name: name
+            .map_or("", |name| name.trim_start_matches('/'))
+            .to_owned(),
+        image_id: text(&entry["ImageID"]),
+        image_reference: text(&entry["Image"]),
+        repo_digests: Vec::new(),
+        labels: labels(&entry["Labels"]),
+        state: container_state(&text(&entry["State"])).unwrap_or(ContainerState::Dead),
+        health: listed_health(&text(&entry["Status"])),
+        health_timing: None,
+        restart_count: 0,
+        oom_killed: false,
+        exit_code: 0,
+        started_at: None,
+        restart_policy: String::new(),
+        restart_retries: 0,
+        auto_remove: false,
+        stop_timeout: DEFAULT_GRACE,
+        depends_on: Vec::new(),
+    }
+}
+
+/// From words such as "Up 3 hours (healthy)".
+fn listed_health(words: &str) -> Health {
+    [
+        ("(healthy)", Health::Healthy),
+        ("(unhealthy)", Health::Unhealthy),
+        ("(health: starting)", Health::Starting),
+    ]
+    .into_iter()
+    .find_map(|(word, health)| words.ends_with(word).then_some(health))
+    .unwrap_or(Health::None)
+}
+
 /// Namespaces are shared by `container:<id>`; a link is `/child:/parent/alias`.
 fn depends_on(host: &Value) -> Vec<String> {
     let shared = ["NetworkMode", "IpcMode", "PidMode"]
@@ -67,22 +110,24 @@ pub(super) fn image(inspect: &Value) -> Image {
             .iter()
             .filter_map(|text| digest(text))
             .collect(),
-        repo_tags: texts(&inspect["RepoTags"]),
+        repo_tags: texts(&inspect["RepoTags"])
+            .iter()
+            .map(|tag| with_host(tag))
+            .collect(),
         os: text(&inspect["Os"]),
         architecture: text(&inspect["Architecture"]),
         config: inspect["Config"].clone(),
     }
 }
 
-/// Who the engine is; "info" names the machine's architecture as the kernel
-/// does, "version" as images do.
+/// Who the engine is; its "version" names the architecture as images do, its
+/// "info" as the kernel does.
 pub(super) fn info(version: &Value, info: &Value, api_version: String) -> EngineInfo {
     EngineInfo {
         version: text(&version["Version"]),
         api_version,
         os: text(&version["Os"]),
         architecture: text(&version["Arch"]),
-        root_dir: text(&info["DockerRootDir"]),
         host_name: text(&info["Name"]),
     }
 }
@@ -154,14 +199,18 @@ fn instant(text: &str) -> Option<Timestamp> {
     u64::try_from(instant.as_millisecond()).ok().map(Timestamp)
 }
 
-/// The engine leaves Docker Hub's host out; ours always name one.
 fn digest(text: &str) -> Option<ImageRef> {
-    let (first, rest) = text.split_once('/').unwrap_or(("", text));
-    let names_host = first.contains(['.', ':']) || first == "localhost";
-    match (names_host, first, rest) {
-        (true, ..) => text.parse().ok(),
-        (false, "", rest) => format!("docker.io/library/{rest}").parse().ok(),
-        (false, ..) => format!("docker.io/{text}").parse().ok(),
+    with_host(text).parse().ok()
+}
+
+/// The engine leaves Docker Hub's host out; ours always name one.
+fn with_host(reference: &str) -> String {
+    match reference.split_once('/') {
+        None => format!("docker.io/library/{reference}"),
+        Some((first, _)) if first.contains(['.', ':']) || first == "localhost" => {
+            reference.to_owned()
+        }
+        Some(_) => format!("docker.io/{reference}"),
     }
 }
 
@@ -258,5 +307,17 @@ mod tests {
         assert_eq!(read("a/b").as_deref(), Some("docker.io/a/b"));
         assert_eq!(read("10.0.0.1:5000/a").as_deref(), Some("10.0.0.1:5000/a"));
         assert_eq!(read("<none>"), None);
+    }
+
+    #[test]
+    fn docker_hubs_tags_are_named_like_its_digests() {
+        let hex = "1".repeat(64);
+        for name in ["alpine", "acme/app", "ghcr.io/acme/app", "localhost/a"] {
+            let image = image(&json!({
+                "RepoTags": [format!("{name}:v1")], "RepoDigests": [format!("{name}@sha256:{hex}")],
+            }));
+            let repository = &image.repo_digests[0].repository;
+            assert_eq!(image.repo_tags, [format!("{repository}:v1")]);
+        }
     }
 }

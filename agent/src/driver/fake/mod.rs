@@ -192,7 +192,6 @@ impl Driver for FakeEngine {
             api_version: "1.41".to_owned(),
             os: "linux".to_owned(),
             architecture: "amd64".to_owned(),
-            root_dir: "/var/lib/docker".to_owned(),
             host_name: "tenant".to_owned(),
         };
         self.read("info", |_| Ok(info)).await
