@@ -74,6 +74,8 @@ impl Bound {
             health: health.clone(),
             stop: stop.clone(),
         });
+        let addresses = context.addresses.join(", ");
+        tracing::info!(addresses, "agents are told to come to these addresses");
         let verifier = client_verifier(&pki.authority).context("trust our own authority")?;
         let domain = pki.authority.domain().clone();
         let shown = Shown::new(
