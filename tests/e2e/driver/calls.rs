@@ -200,7 +200,7 @@ fn containers_are_seen_with_their_digests_health_and_policies() {
         ensure!(tagged.repo_digests.contains(&image), "{tagged:?}");
         let info = driver.info().await?;
         ensure!(
-            info.os == "linux" && info.api_version == driver.api_version(),
+            info.os == "linux" && info.api_version == driver.api_version().await?,
             "{info:?}"
         );
         Ok(())

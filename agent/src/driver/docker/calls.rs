@@ -29,7 +29,12 @@ impl Docker {
             .flat_map(|all| all.keys());
         for network in primary.chain(spec.connect.iter().map(|(network, _)| network)) {
             let path = format!("/networks/{}", raw::encode(network));
-            let found = self.raw.get("inspect a network", network, &path).await;
+            let found = self
+                .link()
+                .await?
+                .raw
+                .get("inspect a network", network, &path)
+                .await;
             if let Err(EngineError::NotFound(_)) = found {
                 let message = format!("its network {network} is not on this machine");
                 return Err(EngineError::Refused {
@@ -47,7 +52,9 @@ impl Docker {
             let path = format!("/networks/{}/connect", raw::encode(network));
             let body = json!({ "Container": id, "EndpointConfig": endpoint });
             let what = format!("network {network}");
-            self.raw
+            self.link()
+                .await?
+                .raw
                 .post("connect a network", &what, &path, &body)
                 .await?;
         }
@@ -66,12 +73,19 @@ fn container(id: &ContainerId) -> String {
 
 impl Driver for Docker {
     async fn info(&self) -> Result<EngineInfo, EngineError> {
-        let version = self.raw.get("version", "version", "/version").await?;
+        let version = self
+            .link()
+            .await?
+            .raw
+            .get("version", "version", "/version")
+            .await?;
         let info = self
+            .link()
+            .await?
             .raw
             .get("info", "information about itself", "/info")
             .await?;
-        Ok(read::info(&version, &info, self.api_version()))
+        Ok(read::info(&version, &info, self.api_version().await?))
     }
 
     async fn containers(&self) -> Result<Vec<Container>, EngineError> {
@@ -79,7 +93,9 @@ impl Driver for Docker {
     }
 
     async fn inspect(&self, id: &ContainerId) -> Result<Value, EngineError> {
-        self.raw
+        self.link()
+            .await?
+            .raw
             .get("inspect", &container(id), &format!("/containers/{id}/json"))
             .await
     }
@@ -87,6 +103,8 @@ impl Driver for Docker {
     async fn image(&self, reference: &str) -> Result<Image, EngineError> {
         let path = format!("/images/{}/json", raw::encode(reference));
         let inspect = self
+            .link()
+            .await?
             .raw
             .get("inspect an image", &format!("image {reference}"), &path)
             .await?;
@@ -106,7 +124,12 @@ impl Driver for Docker {
             repo: Some(repository.to_owned()),
             tag: Some(tag.to_owned()),
         };
-        let done = self.client.tag_image(image, Some(options)).await;
+        let done = self
+            .link()
+            .await?
+            .client
+            .tag_image(image, Some(options))
+            .await;
         done.map_err(|error| from_client("tag", &format!("image {image}"), error))
     }
 
@@ -116,6 +139,8 @@ impl Driver for Docker {
             ..Default::default()
         };
         let done = self
+            .link()
+            .await?
             .client
             .remove_image(reference, Some(options), None)
             .await;
@@ -127,7 +152,12 @@ impl Driver for Docker {
         self.require_networks(spec).await?;
         let path = format!("/containers/create?name={}", raw::encode(name));
         let what = format!("what {name} is made of");
-        let answer = self.raw.post("create", &what, &path, &spec.body).await?;
+        let answer = self
+            .link()
+            .await?
+            .raw
+            .post("create", &what, &path, &spec.body)
+            .await?;
         let Some(id) = answer["Id"].as_str() else {
             let message = format!("the answer to creating {name} names no id");
             return Err(EngineError::Unknown {
@@ -156,7 +186,9 @@ impl Driver for Docker {
         let retries = if policy == "on-failure" { retries } else { 0 };
         let body = json!({ "RestartPolicy": { "Name": policy, "MaximumRetryCount": retries } });
         let path = format!("/containers/{id}/update");
-        self.raw
+        self.link()
+            .await?
+            .raw
             .post("update", &container(id), &path, &body)
             .await
             .map(drop)
@@ -169,6 +201,8 @@ impl Driver for Docker {
             t: Some(seconds),
         };
         let client = self
+            .link()
+            .await?
             .client
             .clone()
             .with_timeout(grace.saturating_add(STOP_MARGIN));
@@ -178,6 +212,8 @@ impl Driver for Docker {
 
     async fn start(&self, id: &ContainerId) -> Result<(), EngineError> {
         let done = self
+            .link()
+            .await?
             .client
             .start_container(&id.0, None::<StartContainerOptions>)
             .await;
@@ -188,7 +224,13 @@ impl Driver for Docker {
         let options = RenameContainerOptions {
             name: name.to_owned(),
         };
-        let Err(error) = self.client.rename_container(&id.0, options).await else {
+        let Err(error) = self
+            .link()
+            .await?
+            .client
+            .rename_container(&id.0, options)
+            .await
+        else {
             return Ok(());
         };
         // The engine refuses a container's own name, as an error or as a conflict with itself.
@@ -205,7 +247,12 @@ impl Driver for Docker {
             force: false,
             link: false,
         };
-        let done = self.client.remove_container(&id.0, Some(options)).await;
+        let done = self
+            .link()
+            .await?
+            .client
+            .remove_container(&id.0, Some(options))
+            .await;
         match done.map_err(|error| from_client("remove", &container(id), error)) {
             Err(EngineError::NotFound(_)) => Ok(()),
             other => other,
@@ -214,7 +261,7 @@ impl Driver for Docker {
 
     async fn last_words(&self, id: &ContainerId) -> Result<String, EngineError> {
         let inspect = self.inspect(id).await?;
-        let log = last_words::log(&self.client, id).await;
+        let log = last_words::log(&self.link().await?.client, id).await;
         Ok(last_words::compose(&inspect, &log))
     }
 

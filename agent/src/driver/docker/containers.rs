@@ -24,6 +24,8 @@ const INSPECTS_AT_ONCE: usize = 8;
 /// does not answer.
 pub(super) async fn all(docker: &Docker) -> Result<Vec<Container>, EngineError> {
     let list = docker
+        .link()
+        .await?
         .raw
         .get("list containers", "containers", "/containers/json?all=1")
         .await?;
@@ -49,7 +51,12 @@ pub(super) async fn all(docker: &Docker) -> Result<Vec<Container>, EngineError> 
     }
     if !broken.is_empty() {
         // An engine that went away in between says nothing about its containers.
-        docker.raw.get("version", "version", "/version").await?;
+        docker
+            .link()
+            .await?
+            .raw
+            .get("version", "version", "/version")
+            .await?;
     }
     docker.tell_of_broken(&broken);
     Ok(containers)

@@ -24,6 +24,9 @@ pub(super) fn refusal(call: &'static str, what: &str, status: u16, message: Stri
         404 if message.is_empty() => EngineError::NotFound(what.to_owned()),
         404 => EngineError::NotFound(format!("{what} ({message})")),
         409 => EngineError::Conflict { call, message },
+        // Another engine took the place of the one that the version was agreed
+        // upon with: nothing was done, and the next link speaks another.
+        400 if message.contains("client version ") => EngineError::Unknown { call, message },
         400..500 => EngineError::Refused {
             call,
             message: or_status(message, status),
@@ -110,6 +113,10 @@ mod tests {
         assert!(matches!(
             refusal("start", 500, "port is taken"),
             EngineError::Refused { .. }
+        ));
+        assert!(matches!(
+            refusal("create", 400, "client version 1.41 is too old"),
+            EngineError::Unknown { .. }
         ));
         assert!(matches!(
             refusal("start", 502, ""),

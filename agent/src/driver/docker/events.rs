@@ -11,6 +11,8 @@ use futures_util::StreamExt as _;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
+use super::line::Line;
+
 /// Before the stream is opened again.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -22,9 +24,9 @@ pub(super) struct Events {
 
 impl Events {
     /// Starts to listen.
-    pub(super) fn listen(client: Client) -> Self {
+    pub(super) fn listen(line: Arc<Line>) -> Self {
         let happened = Arc::new(Notify::new());
-        let listener = tokio::spawn(listen(client, Arc::clone(&happened)));
+        let listener = tokio::spawn(listen(line, Arc::clone(&happened)));
         Self { happened, listener }
     }
 
@@ -41,17 +43,31 @@ impl Drop for Events {
     }
 }
 
-async fn listen(client: Client, happened: Arc<Notify>) {
+/// A link is good for as long as its events flow: an engine that restarts, or
+/// refuses its version, ends them.
+async fn listen(line: Arc<Line>, happened: Arc<Notify>) {
     loop {
-        let mut events = std::pin::pin!(client.events(Some(of_containers())));
-        while let Some(Ok(event)) = events.next().await {
-            if is_about_the_container(&event) {
+        match line.negotiate().await {
+            Ok(link) => {
+                // What happened while nobody listened was not heard.
+                happened.notify_one();
+                hear(&link.client, &happened).await;
+                tracing::debug!("the engine's event stream ended; opening it again");
+                line.forget();
                 happened.notify_one();
             }
+            Err(error) => tracing::debug!(%error, "no events: the engine does not answer"),
         }
-        tracing::debug!("the engine's event stream ended; opening it again");
-        happened.notify_one();
         tokio::time::sleep(PAUSE).await;
+    }
+}
+
+async fn hear(client: &Client, happened: &Notify) {
+    let mut events = std::pin::pin!(client.events(Some(of_containers())));
+    while let Some(Ok(event)) = events.next().await {
+        if is_about_the_container(&event) {
+            happened.notify_one();
+        }
     }
 }
 

@@ -9,6 +9,7 @@
 //!           └─ raw ─────▶ inspect, create, connect, update (whole JSON, both ways)
 //!                            └─ read: JSON ─▶ Container, Image
 //!   events ─▶ changed()
+//!   line ─▶ the link that all of them use; made anew when the events break
 //! ```
 
 mod auth;
@@ -17,26 +18,21 @@ mod containers;
 mod errors;
 mod events;
 mod last_words;
+mod line;
 mod pull;
 mod pull_failure;
 mod raw;
 mod read;
 
 use std::collections::BTreeSet;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bollard::{ClientVersion, Docker as Client};
 use pinion_workload::ContainerId;
 
+use crate::driver::EngineError;
 use events::Events;
-use raw::Raw;
-
-/// The newest API whose inspect still says which MAC address the user chose.
-const NEWEST_API: ClientVersion = ClientVersion {
-    major_version: 1,
-    minor_version: 51,
-};
+use line::{Line, Link};
 
 /// How long the driver waits for the engine.
 #[derive(Debug, Clone, Copy)]
@@ -81,8 +77,7 @@ pub enum ConnectError {
 
 /// A Docker Engine, over its socket.
 pub struct Docker {
-    client: Client,
-    raw: Raw,
+    line: Arc<Line>,
     limits: Limits,
     events: Events,
     /// Containers that the engine could not show the last time.
@@ -90,40 +85,54 @@ pub struct Docker {
 }
 
 impl Docker {
-    /// Connects to `unix:///path/to/the.sock`, agrees on an API version, and
-    /// starts to listen to events until it is dropped.
+    /// The engine at `unix:///path/to/the.sock`, which need not be there yet:
+    /// whoever calls before it is, hears that it does not answer. Listens to
+    /// events, as soon as there are any, until it is dropped.
     ///
     /// # Errors
     ///
-    /// If the address is not one of a socket, or no engine answers there.
-    pub async fn connect(address: &str, limits: Limits) -> Result<Self, ConnectError> {
+    /// If the address is not one of a socket.
+    pub fn at(address: &str, limits: Limits) -> Result<Self, ConnectError> {
         let socket = address.strip_prefix("unix://").unwrap_or(address);
         if !socket.starts_with('/') {
             return Err(ConnectError::Address(address.to_owned()));
         }
-        let no_engine = |source| ConnectError::Engine {
-            address: address.to_owned(),
-            source,
-        };
-        let client = Client::connect_with_unix(socket, limits.call.as_secs(), &NEWEST_API)
-            .map_err(no_engine)?
-            .negotiate_version()
-            .await
-            .map_err(no_engine)?;
-        let raw = Raw::new(socket, &client.client_version().to_string(), limits.call);
-        let events = Events::listen(client.clone());
+        let line = Arc::new(Line::new(socket, limits));
+        let events = Events::listen(Arc::clone(&line));
         Ok(Self {
-            client,
-            raw,
+            line,
             limits,
             events,
             broken: Mutex::default(),
         })
     }
 
+    /// The same, and sees that it answers.
+    ///
+    /// # Errors
+    ///
+    /// If the address is not one of a socket, or no engine answers there.
+    pub async fn connect(address: &str, limits: Limits) -> Result<Self, ConnectError> {
+        let docker = Self::at(address, limits)?;
+        match docker.line.negotiate().await {
+            Ok(_) => Ok(docker),
+            Err(source) => Err(ConnectError::Engine {
+                address: address.to_owned(),
+                source,
+            }),
+        }
+    }
+
+    async fn link(&self) -> Result<Arc<Link>, EngineError> {
+        self.line.link().await
+    }
+
     /// The API version that both sides speak, such as "1.41": what inspect is asked with.
-    #[must_use]
-    pub fn api_version(&self) -> String {
-        self.client.client_version().to_string()
+    ///
+    /// # Errors
+    ///
+    /// If the engine does not answer.
+    pub async fn api_version(&self) -> Result<String, EngineError> {
+        Ok(self.link().await?.api_version())
     }
 }

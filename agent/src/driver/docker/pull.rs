@@ -22,7 +22,9 @@ pub(super) async fn pull(
     if let Some(present) = present(docker, image).await? {
         return Ok(present);
     }
-    let client = client(&docker.client, &docker.limits, credential);
+    let link = docker.link().await;
+    let link = link.map_err(|error| engine_failure(image, &error))?;
+    let client = client(&link.client, &docker.limits, credential);
     let whole = tokio::time::timeout(
         docker.limits.pull,
         read_to_end(&client, image, &docker.limits),
