@@ -150,7 +150,8 @@ fn health(message: String) -> Failure {
     Failure::new(FailureKind::Health, message)
 }
 
-fn state_word(state: ContainerState) -> &'static str {
+/// A container's state, in a word.
+pub(crate) fn state_word(state: ContainerState) -> &'static str {
     match state {
         ContainerState::Created => "created",
         ContainerState::Running => "running",

@@ -111,6 +111,12 @@ impl Operation {
         self.adopted.is_some() || self.units.iter().any(|unit| unit.old.running)
     }
 
+    /// All is made, and only the last look is due: it says itself what it
+    /// waits for, and when that is over.
+    pub(crate) fn is_at_the_gate(&self) -> bool {
+        self.stage == Stage::Create && self.units.iter().all(|unit| unit.made)
+    }
+
     pub(crate) fn is_reported(&self) -> bool {
         !self.quiet && self.assignment.generation > Generation(0)
     }

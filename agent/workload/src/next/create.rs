@@ -1,14 +1,20 @@
 //! Creates the next containers beside the old ones, which run on.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use crate::belongs::{check_free, check_replaceable};
+use crate::health::state_word;
 use crate::names::{
     OLD_POLICY_LABEL, OLD_STATE_LABEL, Part, TERMS_LABEL, WORKLOAD_LABEL, part_name, split_part,
 };
 use crate::recreate::{OPERATION_LABEL, REPLACES_LABEL};
-use crate::{Call, ContainerState, Operation, Stage, Step, Unit};
+use crate::{Call, Container, ContainerState, Operation, Stage, Step, Unit};
 
 use super::View;
+
+/// Before a container that does not run is looked at again, should no event tell.
+const GATE_PAUSE: Duration = Duration::from_secs(2);
 
 pub(super) fn next(view: View<'_>) -> Step {
     if view
@@ -17,11 +23,7 @@ pub(super) fn next(view: View<'_>) -> Step {
         .iter()
         .any(|unit| view.machine.by_id(&unit.old.id).is_none())
     {
-        // Somebody replaced a container meanwhile: look again at what is there.
-        return view.write(Operation {
-            units: Vec::new(),
-            ..view.operation.clone().at(Stage::Preflight, view.now)
-        });
+        return look_again(view);
     }
     if let Some(orphan) = orphan(view) {
         return orphan;
@@ -97,18 +99,57 @@ fn orphan(view: View<'_>) -> Option<Step> {
 }
 
 /// The last look before an old container is touched: what it is now is what
-/// it must be again if this fails.
+/// it must be again if this fails. A pull may have taken minutes, so all that
+/// was asked before it is asked again.
 fn gate_in(view: View<'_>) -> Step {
-    let units = view.operation.units.iter().map(|unit| {
-        let fresh = view
-            .machine
-            .by_id(&unit.old.id)
-            .map(|old| Unit::new(old, unit.old.digest.clone()));
-        fresh.unwrap_or_else(|| unit.clone())
-    });
-    let units = units.collect();
+    let mut units = Vec::new();
+    for unit in &view.operation.units {
+        let Some(old) = view.machine.by_id(&unit.old.id) else {
+            return look_again(view);
+        };
+        let fresh = Unit::new(old, unit.old.digest.clone());
+        if old.state == ContainerState::Paused || (unit.old.running && !fresh.old.running) {
+            return wait_for(view, old);
+        }
+        if fresh.old.running && !unit.old.running {
+            // The next one says that it replaces one that is stopped.
+            return look_again(view);
+        }
+        let free = check_replaceable(old).and_then(|()| check_free(old, view.machine.0));
+        if let Err(failure) = free {
+            return view.abandon(failure);
+        }
+        units.push(fresh);
+    }
     view.write(Operation {
         units,
         ..view.operation.clone().at(Stage::Cut, view.now)
+    })
+}
+
+/// Somebody commits, restarts or stopped it. Replaced now, it would count as
+/// one that never ran, and the next one would not be started.
+fn wait_for(view: View<'_>, old: &Container) -> Step {
+    let waiting_for = format!(
+        "container {:?} to run again: it is {}. Start or unpause it; nothing was touched",
+        old.name,
+        state_word(old.state)
+    );
+    if view.operation.waiting_for == waiting_for {
+        return Step::Rest {
+            wake_at: Some(view.now + GATE_PAUSE),
+        };
+    }
+    view.write(Operation {
+        waiting_for,
+        ..view.operation.clone()
+    })
+}
+
+/// The containers are not those that were looked at: begin with what is there.
+fn look_again(view: View<'_>) -> Step {
+    view.write(Operation {
+        units: Vec::new(),
+        ..view.operation.clone().at(Stage::Preflight, view.now)
     })
 }

@@ -121,7 +121,7 @@ impl View<'_> {
             return Some(self.abandon(self.late()));
         }
         let waited = operation.retry_at.is_none_or(|at| at <= self.now);
-        (waited && !operation.waiting_for.is_empty()).then(|| {
+        (waited && !operation.is_at_the_gate() && !operation.waiting_for.is_empty()).then(|| {
             self.write(Operation {
                 waiting_for: String::new(),
                 retry_at: None,
@@ -176,11 +176,11 @@ impl View<'_> {
 
     fn late(self) -> Failure {
         let seconds = self.operation.assignment.start_within.as_secs();
-        let last = self
-            .operation
-            .pull_failures
-            .last()
-            .map(|f| format!("; the last thing in its way: {}", f.message));
+        let waited = Some(&self.operation.waiting_for).filter(|why| !why.is_empty());
+        let pulled = self.operation.pull_failures.last().map(|f| &f.message);
+        let last = pulled
+            .map(|why| format!("; the last thing in its way: {why}"))
+            .or(waited.map(|why| format!("; it waited for {why}")));
         Failure::new(
             FailureKind::Timeout,
             format!(
