@@ -12,13 +12,17 @@ OUT := $(or $(CARGO_TARGET_DIR),target)
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+# Tests and the demo need engines, unless they are left out on purpose.
+ENGINES := $(if $(filter 0,$(PINION_TEST_DOCKER)),,engines)
+
 setup: ## Install missing packages of the distribution (as root)
-	@deploy/ci/setup.sh
+	@deploy/ci/setup.sh $(ENGINES) buf
 
 build: ## The three programs, optimised, in target/release
 	$(CARGO) build --locked --release --bins -p pinion-coordinator -p pinion-agent -p pinion-cli
 
-programs: setup
+programs:
+	@deploy/ci/setup.sh $(ENGINES)
 	@$(CARGO) build --locked --workspace --bins
 
 demo: programs ## Four machines: v1, then v2 in stages, then a v3 that crashes. KEEP=1 leaves it up
@@ -28,7 +32,9 @@ demo-down: ## Take down what `make demo KEEP=1` left up
 	@$(OUT)/debug/pinion-demo down
 
 test: programs ## All tests, on real engines and registries. PINION_TEST_DOCKER=0 leaves engines out
-	@if [ "$$PINION_TEST_DOCKER" = 0 ]; then echo "PINION_TEST_DOCKER=0: every test with a real engine is left out"; fi
+	@deploy/ci/setup.sh buf
+	@deploy/ci/tools.sh $(TOOLS) buf
+	@if [ "$$PINION_TEST_DOCKER" = 0 ]; then echo "PINION_TEST_DOCKER=0: tests/e2e is left out, and with it every test on a real engine, registry or network"; fi
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
 		$(CARGO) nextest run --locked --workspace; \
 	else \
@@ -37,8 +43,8 @@ test: programs ## All tests, on real engines and registries. PINION_TEST_DOCKER=
 	$(CARGO) test --locked --workspace --doc --quiet
 
 tools:
-	@deploy/ci/setup.sh check
-	@deploy/ci/tools.sh $(TOOLS)
+	@deploy/ci/setup.sh buf
+	@deploy/ci/tools.sh $(TOOLS) buf deny
 
 check: tools ## Format, lints, dependencies, protocol, purity
 	$(CARGO) fmt --all --check
@@ -47,7 +53,8 @@ check: tools ## Format, lints, dependencies, protocol, purity
 	$(TOOLS)/node_modules/.bin/buf lint
 	deploy/ci/purity.sh
 
-bench: setup ## Measure rollout, recreate and memory against the bare engine, optimised (minutes)
+bench: ## Measure rollout, recreate and memory against the bare engine, optimised (minutes)
+	@deploy/ci/setup.sh engines
 	@$(CARGO) build --locked --release --bins
 	@$(OUT)/release/pinion-bench
 

@@ -1,6 +1,10 @@
 #!/bin/sh
-# Installs from the distribution's packages what is missing for `make demo`, `make test`, and with
-# the word "check" for `make check` too. Does nothing where everything is there.
+# Installs from the distribution's packages what is missing to build and, by what is asked for:
+#
+#   setup.sh engines   also to run tenant machines and registries: `make demo`, `make test`
+#   setup.sh buf       also to install buf: `make check`, `make test`
+#
+# Does nothing where everything is there.
 set -eu
 
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
@@ -10,16 +14,26 @@ need() { # PROGRAM PACKAGE
 }
 
 need cc "gcc libc6-dev"
-need dockerd docker.io
-need docker-registry docker-registry
-need skopeo skopeo
-need ip iproute2
-need iptables iptables
-need nsenter util-linux
-need curl curl
-need tar tar
-need jq jq
-[ "${1:-}" != check ] || need npm npm
+for part in "$@"; do
+    case $part in
+        engines)
+            need dockerd docker.io
+            need docker-registry docker-registry
+            need skopeo skopeo
+            need ip iproute2
+            need iptables iptables
+            need nsenter util-linux
+            need curl curl
+            need tar tar
+            need jq jq
+            ;;
+        buf) need npm npm ;;
+        *)
+            echo "usage: setup.sh [engines] [buf]" >&2
+            exit 2
+            ;;
+    esac
+done
 
 [ -n "$packages" ] || exit 0
 if [ "$(id -u)" != 0 ]; then

@@ -17,7 +17,7 @@ fn buf() -> anyhow::Result<std::path::PathBuf> {
     let buf = tree.join("target/tools/node_modules/.bin/buf");
     ensure!(
         buf.exists(),
-        "buf is missing; `make tools` puts it to {}",
+        "buf is missing; `make test` puts it to {}",
         buf.display()
     );
     Ok(buf)

@@ -126,18 +126,28 @@ pub fn take_down(k: u8) -> anyhow::Result<()> {
     end_processes(&directory);
     unmount(&directory);
     remove_cgroups(&directory);
-    let prefix = format!("pn{k}t");
-    for name in names_in("/run/netns").filter(|name| name.starts_with(&prefix)) {
-        run(&format!("ip netns del {name}"))?;
-    }
-    if Path::new(&format!("/sys/class/net/pn{k}")).exists() {
-        run(&format!("ip link del pn{k}"))?;
-    }
+    remove_network(k)?;
     if directory.exists() {
         fs::remove_dir_all(&directory)
             .with_context(|| format!("remove {}", directory.display()))?;
     }
     ours().retain(|other| *other != k);
+    Ok(())
+}
+
+/// Links go before their namespaces: left to the kernel, they vanish only a moment later, and the
+/// next world on this subnet would find its names taken.
+fn remove_network(k: u8) -> anyhow::Result<()> {
+    let (links, namespaces) = (format!("pn{k}v"), format!("pn{k}t"));
+    for name in names_in("/sys/class/net").filter(|name| name.starts_with(&links)) {
+        run(&format!("ip link del {name}"))?;
+    }
+    for name in names_in("/run/netns").filter(|name| name.starts_with(&namespaces)) {
+        run(&format!("ip netns del {name}"))?;
+    }
+    if Path::new(&format!("/sys/class/net/pn{k}")).exists() {
+        run(&format!("ip link del pn{k}"))?;
+    }
     Ok(())
 }
 
