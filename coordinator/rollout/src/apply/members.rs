@@ -44,6 +44,7 @@ fn retry(
         let Some(member) = rollout.members.get_mut(agent) else {
             continue;
         };
+        member.changed = member.was_changed();
         member.phase = None;
         member.failure = None;
         member.acknowledged = false;

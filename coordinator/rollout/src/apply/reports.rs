@@ -188,6 +188,7 @@ fn progressed(
     changed: bool,
     at: Timestamp,
 ) {
+    let digest = rollout.digest().clone();
     let Some(member) = rollout
         .members
         .get_mut(agent)
@@ -195,6 +196,9 @@ fn progressed(
     else {
         return;
     };
+    // Only another digest that runs again undoes what earlier attempts have left.
+    let restored = report.running.as_ref().is_some_and(|now| *now != digest);
+    member.changed &= !(report.phase == AgentPhase::RolledBack && restored);
     member.phase = Some(report.phase);
     member.waiting_for.clone_from(&report.waiting_for);
     if report.running.is_some() {

@@ -276,3 +276,83 @@ fn a_machine_whose_old_container_did_not_come_back_is_left_to_a_person() {
     assert_eq!(bed.phase(&id), RolloutPhase::Aborted);
     assert_eq!(bed.world.agents[&agent("m1")].generation, generation);
 }
+
+fn retry_all(bed: &mut Bed, id: &pinion_model::RolloutId) {
+    let retry = commands::RetryAgents {
+        rollout: id.clone(),
+        agents: Vec::new(),
+        reason: String::new(),
+    };
+    bed.decide(|world, now| commands::retry(world, retry.clone(), &alice(), now))
+        .expect("retried");
+}
+
+#[test]
+fn a_retry_does_not_forget_that_an_old_container_did_not_come_back() {
+    let mut bed = Bed::new(1);
+    bed.roll_out(1, all());
+    bed.drive();
+    let id = bed.roll_out(2, all());
+    bed.plan();
+    bed.say("m1", AgentPhase::RollbackFailed);
+    bed.plan();
+    retry_all(&mut bed, &id);
+    bed.decide(|world, now| commands::roll_back(world, steer(&id), &alice(), now))
+        .expect("rolled back");
+    bed.plan();
+    assert_eq!(bed.phase(&id), RolloutPhase::RollingBack);
+    let restore = bed.world.desired(&agent("m1")).assignments.remove(0);
+    assert_eq!(restore.digest(), Some(&digest(1)));
+    bed.drive();
+    assert_eq!(bed.phase(&id), RolloutPhase::RolledBack);
+}
+
+#[test]
+fn a_second_attempt_that_touched_nothing_does_not_undo_what_the_first_left() {
+    let mut bed = Bed::new(1);
+    bed.roll_out(1, all());
+    bed.drive();
+    let id = bed.roll_out(2, all());
+    bed.plan();
+    bed.say("m1", AgentPhase::RollbackFailed);
+    bed.plan();
+    retry_all(&mut bed, &id);
+    bed.decide(|world, now| commands::resume(world, steer(&id), &alice(), now))
+        .expect("resumed");
+    bed.plan();
+    bed.say("m1", AgentPhase::Refused);
+    let changed = |bed: &Bed| bed.rollout(&id).members[&agent("m1")].was_changed();
+    assert!(changed(&bed));
+    bed.plan();
+    retry_all(&mut bed, &id);
+    bed.decide(|world, now| commands::resume(world, steer(&id), &alice(), now))
+        .expect("resumed");
+    bed.plan();
+    bed.say("m1", AgentPhase::RolledBack);
+    assert!(!changed(&bed), "another digest runs there again");
+}
+
+#[test]
+fn what_settles_late_after_a_retry_is_taken_back_too() {
+    let mut bed = Bed::new(1);
+    bed.roll_out(1, all());
+    bed.drive();
+    let id = bed.roll_out(2, all());
+    bed.plan();
+    bed.say("m1", AgentPhase::CuttingOver);
+    bed.pass(std::time::Duration::from_secs(600));
+    bed.plan();
+    assert_eq!(bed.phase(&id), RolloutPhase::Halted);
+    retry_all(&mut bed, &id);
+    bed.say("m1", AgentPhase::Settled);
+    bed.decide(|world, now| commands::roll_back(world, steer(&id), &alice(), now))
+        .expect("rolled back");
+    bed.plan();
+    assert_eq!(
+        bed.phase(&id),
+        RolloutPhase::RollingBack,
+        "it runs the digest that is taken back"
+    );
+    let restore = bed.world.desired(&agent("m1")).assignments.remove(0);
+    assert_eq!(restore.digest(), Some(&digest(1)));
+}

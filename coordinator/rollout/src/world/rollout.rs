@@ -166,6 +166,10 @@ pub struct Member {
     pub withdrawing: bool,
     /// Another assignment took its place before there was an outcome.
     pub taken_over: bool,
+    /// An attempt before this one may have left something of the rollout on
+    /// the machine: a retry asks anew, but does not make that undone.
+    #[serde(default)]
+    pub changed: bool,
     /// Why it failed.
     pub failure: Option<Failure>,
     /// An operator resumed in knowledge of this failure.
@@ -232,6 +236,7 @@ impl Member {
             phase: None,
             withdrawing: false,
             taken_over: false,
+            changed: false,
             failure: None,
             acknowledged: false,
             waiting_for: String::new(),
@@ -270,8 +275,8 @@ impl Member {
     #[must_use]
     pub fn was_changed(&self) -> bool {
         use AgentPhase::{Refused, RolledBack, Withdrawn};
-        self.generation != Generation::default()
-            && !self.taken_over
-            && !matches!(self.phase, Some(RolledBack | Refused | Withdrawn))
+        let asked = self.generation != Generation::default();
+        let undone = matches!(self.phase, Some(RolledBack | Refused | Withdrawn));
+        !self.taken_over && (self.changed || asked && !undone)
     }
 }
