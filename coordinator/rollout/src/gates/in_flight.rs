@@ -1,22 +1,28 @@
 use super::{Verdict, View};
+use crate::OfflinePolicy;
 use crate::world::Class;
 
-/// How many more machines of the stage may be assigned now.
-pub(crate) fn room(view: View<'_>) -> usize {
-    let in_flight = view.tally.count_of(&Class::IN_FLIGHT);
-    (view.stage.max_in_flight as usize).saturating_sub(in_flight)
-}
-
-/// The stage waits while machines of it are to be assigned, in flight or soaking.
-pub(crate) fn check(view: View<'_>) -> Verdict {
-    let ready = view.tally.count(Class::Ready);
-    let skips = view.rollout.spec.offline == crate::OfflinePolicy::Skip;
+/// How many machines of the stage count as in flight. One that was withdrawn
+/// and is offline does not, where the strategy goes round offline machines.
+pub(crate) fn in_flight(view: View<'_>) -> usize {
+    let skips = view.rollout.spec.offline == OfflinePolicy::Skip;
     let stranded = if skips {
         view.tally.count(Class::WithdrawingOffline)
     } else {
         0
     };
-    let in_flight = view.tally.count_of(&Class::IN_FLIGHT) - stranded;
+    view.tally.count_of(&Class::IN_FLIGHT) - stranded
+}
+
+/// How many more machines of the stage may be assigned now.
+pub(crate) fn room(view: View<'_>) -> usize {
+    (view.stage.max_in_flight as usize).saturating_sub(in_flight(view))
+}
+
+/// The stage waits while machines of it are to be assigned, in flight or soaking.
+pub(crate) fn check(view: View<'_>) -> Verdict {
+    let ready = view.tally.count(Class::Ready);
+    let in_flight = in_flight(view);
     let soaking = view.tally.count(Class::Soaking);
     let parts = [
         (ready, "to be assigned"),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use pinion_model::{AgentPhase, FailureKind, RolloutPhase};
 
 use super::bed::{Bed, agent, digest, rest, strategy};
-use crate::{Observation, OfflinePolicy, Presence, Strategy};
+use crate::{Amount, Observation, OfflinePolicy, Presence, Strategy};
 
 fn all(offline: OfflinePolicy) -> Strategy {
     Strategy {
@@ -159,4 +159,22 @@ fn the_time_in_which_the_coordinator_was_away_is_no_lack_of_progress() {
         RolloutPhase::Running,
         "it is offline by now, and waited for"
     );
+}
+
+#[test]
+fn one_that_went_offline_in_flight_takes_no_room_where_the_strategy_goes_round_it() {
+    let mut bed = Bed::new(2);
+    let id = bed.roll_out(
+        2,
+        Strategy {
+            max_in_flight: Some(Amount::Count(1)),
+            ..all(OfflinePolicy::Skip)
+        },
+    );
+    bed.plan();
+    let (gone, other) = (bed.nth(&id, 0, 0), bed.nth(&id, 0, 1));
+    bed.offline(&gone);
+    bed.drive();
+    assert_eq!(*bed.running(&other), digest(2));
+    assert_eq!(bed.phase(&id), RolloutPhase::Completed);
 }
