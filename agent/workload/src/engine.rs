@@ -145,7 +145,7 @@ pub struct CreateSpec {
     /// Networks to connect before the start, with their endpoint's JSON:
     /// engines before API 1.44 take one at creation.
     pub connect: Vec<(String, serde_json::Value)>,
-    /// What cannot be kept, for the log and the report.
+    /// What cannot be kept, for the log.
     pub warnings: Vec<String>,
 }
 
@@ -160,7 +160,7 @@ pub struct Report {
     pub attempt: Attempt,
     /// Where it stands.
     pub phase: AgentPhase,
-    /// Why it waits, in words; empty unless the phase is `Waiting`.
+    /// Why it waits, or why it does not where it was asked to soak; else empty.
     pub waiting_for: String,
     /// Why it failed.
     pub failure: Option<Failure>,

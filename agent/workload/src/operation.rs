@@ -25,7 +25,7 @@ pub struct Operation {
     pub units: Vec<Unit>,
     /// Why it goes back or is given up.
     pub failure: Option<Failure>,
-    /// Why it waits; empty if it does not.
+    /// Why it waits, or why it does not where it was asked to; else empty.
     pub waiting_for: String,
     /// Calls that failed in a row.
     pub tries: u32,

@@ -12,7 +12,7 @@ use crate::health::{Terms, Verdict, is_good, judge};
 use crate::names::{Part, part_name};
 use crate::{Call, Container, ContainerState, Operation, Stage, Step, Unit};
 
-use super::View;
+use super::{View, soak};
 
 pub(super) fn next(view: View<'_>) -> Step {
     let due = view
@@ -22,12 +22,14 @@ pub(super) fn next(view: View<'_>) -> Step {
         .enumerate()
         .find(|(_, unit)| !unit.proven);
     let Some((index, unit)) = due else {
-        let stage = if view.operation.has_run() {
-            Stage::Soak
-        } else {
-            Stage::Settle
-        };
-        return view.write(view.operation.clone().at(stage, view.now));
+        let operation = view.operation.clone();
+        if !operation.has_run() {
+            return view.write(operation.at(Stage::Settle, view.now));
+        }
+        return view.write(Operation {
+            waiting_for: soak::remark(view).to_owned(),
+            ..operation.at(Stage::Soak, view.now)
+        });
     };
     let Some(next) = view.machine.next_of(view.operation, &unit.old.id) else {
         let name = &unit.name;
@@ -78,7 +80,8 @@ fn put_aside(view: View<'_>, unit: &Unit, old: &Container) -> Option<Call> {
     }
 }
 
-fn verify(view: View<'_>, index: usize, next: &Container) -> Step {
+/// Judges a next one that was started.
+pub(super) fn verify(view: View<'_>, index: usize, next: &Container) -> Step {
     let unit = &view.operation.units[index];
     let mut operation = view.operation.clone();
     let Some(began) = unit.began else {
