@@ -186,10 +186,9 @@ async fn ask_at(
     request: EnrollRequest,
 ) -> Result<EnrollResponse, Asked> {
     let channel = tls::connect(address, tls::pinned_config(&token.ca_sha256)).await?;
-    let answer = EnrollmentServiceClient::new(channel).enroll(request).await;
-    answer
-        .map(tonic::Response::into_inner)
-        .map_err(|status| refusal(address, &status))
+    let mut client = EnrollmentServiceClient::new(channel);
+    let answer = tls::answer(client.enroll(request)).await;
+    answer.map_err(|status| refusal(address, &status))
 }
 
 fn refusal(address: &str, status: &tonic::Status) -> Asked {
@@ -299,5 +298,15 @@ mod tests {
             assert_eq!(as_name(host).expect(host).as_str(), name);
         }
         assert!(as_name("---").is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_coordinator_that_never_answers_was_not_reached() {
+        let never = std::future::pending::<Result<tonic::Response<()>, tonic::Status>>();
+        let status = tls::answer(never).await.expect_err("time is up");
+        let Asked::Unreached(why) = refusal("c:7443", &status) else {
+            panic!("the next address is asked");
+        };
+        assert!(why.contains("no answer within 30 s"), "{why}");
     }
 }

@@ -8,6 +8,7 @@ use pinion_proto::v1::enrollment_service_client::EnrollmentServiceClient;
 use pinion_proto::v1::{RenewCertificateRequest, RenewCertificateResponse};
 use rustls_pki_types::CertificateDer;
 use tokio::sync::watch;
+use tonic::Code;
 use zeroize::Zeroizing;
 
 use crate::identity::{Identity, IdentityDir, IdentityError, new_key, signing_request};
@@ -28,6 +29,9 @@ pub enum RenewError {
     /// No connection to that address.
     #[error("no connection")]
     Connect(#[from] ConnectError),
+    /// It is there, and said nothing for too long.
+    #[error("the coordinator did not answer in time")]
+    Silent(#[source] Box<tonic::Status>),
     /// The coordinator said no.
     #[error("the coordinator refused")]
     Refused(#[source] Box<tonic::Status>),
@@ -111,12 +115,14 @@ async fn ask(
     channel: tonic::transport::Channel,
     csr: Vec<u8>,
 ) -> Result<RenewCertificateResponse, RenewError> {
-    let answer = EnrollmentServiceClient::new(channel)
-        .renew_certificate(RenewCertificateRequest { csr })
-        .await;
-    answer
-        .map(tonic::Response::into_inner)
-        .map_err(|status| RenewError::Refused(Box::new(status)))
+    let mut client = EnrollmentServiceClient::new(channel);
+    let asked = client.renew_certificate(RenewCertificateRequest { csr });
+    tls::answer(asked)
+        .await
+        .map_err(|status| match status.code() {
+            Code::DeadlineExceeded => RenewError::Silent(Box::new(status)),
+            _ => RenewError::Refused(Box::new(status)),
+        })
 }
 
 fn keep(

@@ -21,6 +21,8 @@ use crate::identity::{Identity, IdentityError};
 
 /// From the first packet to a finished handshake.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+/// How long a coordinator may think about one question.
+const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 /// How often a silent peer is asked whether it lives.
 const KEEPALIVE_PERIOD: Duration = Duration::from_secs(10);
 /// How long it may take to answer that.
@@ -143,6 +145,23 @@ pub async fn connect(address: &str, config: Arc<ClientConfig>) -> Result<Channel
     tokio::time::timeout(CONNECT_LIMIT, connect_unlimited(address, config))
         .await
         .map_err(|_| slow())?
+}
+
+/// The answer to one question. A coordinator that is alive and never answers
+/// counts as one that was not reached: `DeadlineExceeded`.
+///
+/// # Errors
+///
+/// What the coordinator, or the wait for it, ended with.
+pub async fn answer<T>(
+    asked: impl Future<Output = Result<tonic::Response<T>, tonic::Status>>,
+) -> Result<T, tonic::Status> {
+    let late = || {
+        let words = format!("no answer within {} s", ANSWER_LIMIT.as_secs());
+        tonic::Status::deadline_exceeded(words)
+    };
+    let answered = tokio::time::timeout(ANSWER_LIMIT, asked).await;
+    Ok(answered.map_err(|_| late())??.into_inner())
 }
 
 async fn connect_unlimited(
