@@ -23,7 +23,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use pinion_model::{Revision, Timestamp};
 use pinion_rollout::{Change, Observation, World};
 use pinion_rollout::{Outcome, Refusal};
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tokio::task::AbortHandle;
 
 use self::follower::Follower;
@@ -33,7 +33,7 @@ use crate::store::{
     AuditEntry, AuditQuery, Changes, CommitError, RefusedCall, Snapshot, Store, StoreError,
 };
 
-/// How often a decision is made again after another came first.
+/// How often a decision is made again after one of another process came first.
 const TRIES: u32 = 64;
 
 /// A decision that is durable and applied.
@@ -51,7 +51,7 @@ pub enum DecideError {
     /// The command said no.
     #[error(transparent)]
     Refused(Refusal),
-    /// Other decisions kept coming first.
+    /// Decisions of other processes kept coming first.
     #[error("other decisions came first {TRIES} times in a row: try again")]
     Contended,
     /// It could not be made durable.
@@ -70,6 +70,9 @@ pub struct Ledger {
     applied: watch::Receiver<Revision>,
     refusals: Refusals,
     follower: AbortHandle,
+    /// Whose turn it is: first come, first served. Of decisions made from one
+    /// World only one can pass, so that without turns some would never.
+    turn: Mutex<()>,
 }
 
 impl Ledger {
@@ -112,6 +115,7 @@ impl Ledger {
             applied: seen,
             refusals,
             follower,
+            turn: Mutex::default(),
         }))
     }
 
@@ -127,9 +131,9 @@ impl Ledger {
         )
     }
 
-    /// Makes a decision from the World as it is, commits it unless another
-    /// came first (then it is made again), and answers once it is durable and
-    /// applied. A refusal or an outcome without changes commits nothing.
+    /// Makes a decision from the World as it is once all that were asked for
+    /// before are made, commits it unless one of another process came first
+    /// (then it is made again), and answers once it is durable and applied. A refusal or an outcome without changes commits nothing.
     ///
     /// If this future is dropped, the decision is made whole or not at all.
     ///
@@ -140,6 +144,7 @@ impl Ledger {
         &self,
         command: impl Fn(&World, Timestamp) -> Result<Outcome<T>, Refusal>,
     ) -> Result<Committed<T>, DecideError> {
+        let _turn = self.turn.lock().await;
         for _ in 0..TRIES {
             let now = self.clock();
             let (outcome, expected, seen) = self.ask(&command, now)?;

@@ -1,7 +1,10 @@
 use std::collections::BTreeSet;
 
-use pinion_model::PinNumber;
-use pinion_rollout::commands::{Promote, Promoted, promote};
+use pinion_model::{AgentId, PinNumber};
+use pinion_rollout::Certificate;
+use pinion_rollout::commands::{
+    Claim, CreateToken, NewToken, Promote, Promoted, Redeem, create_token, promote, redeem,
+};
 
 use super::*;
 use crate::sessions::tests::bench::{GatedStore, somebody, workload};
@@ -60,6 +63,72 @@ async fn decisions_at_once_all_happen_one_after_the_other() {
         .expect("open");
     let numbers = decide_at_once(&ledger, 32).await;
     assert_eq!(numbers, (1..=32).map(PinNumber).collect());
+}
+
+/// How many of so many keys, all at once, get in by a token for 100.
+async fn redeemed(keys: u32) -> usize {
+    let ledger = Ledger::open(Arc::new(MemoryStore::default()))
+        .await
+        .expect("open");
+    let token = CreateToken {
+        id: "t1".to_owned(),
+        secret_hash: "secret".to_owned(),
+        kind: NewToken::Enrollment {
+            agent: None,
+            labels: Default::default(),
+            max_uses: 100,
+        },
+        expires_at: Some(Timestamp(u64::MAX)),
+    };
+    let create = |world: &World, now| create_token(world, token.clone(), &somebody(), now);
+    ledger.decide(create).await.expect("created");
+    let mut machines = tokio::task::JoinSet::new();
+    for n in 0..keys {
+        let ledger = ledger.clone();
+        machines.spawn(async move {
+            let claim = claim(n);
+            let decided = ledger.decide(|world, now| redeem(world, claim.clone(), now));
+            match decided.await {
+                Ok(_) => true,
+                Err(DecideError::Refused(Refusal::Precondition { .. })) => false,
+                Err(error) => panic!("{error}"),
+            }
+        });
+    }
+    let inside = machines
+        .join_all()
+        .await
+        .into_iter()
+        .filter(|inside| *inside);
+    let inside = inside.count();
+    assert_eq!(ledger.read(|world| world.agents.len()), inside);
+    inside
+}
+
+fn claim(n: u32) -> Redeem {
+    let agent: AgentId = format!("machine-{n}").parse().expect("a name");
+    Redeem {
+        claim: Claim {
+            secret_hash: "secret".to_owned(),
+            key: format!("key {n}"),
+            wanted: Some(agent.clone()),
+        },
+        agent,
+        certificate: Certificate {
+            fingerprint: format!("fingerprint {n}"),
+            serial: n.to_string(),
+            not_after: Timestamp(u64::MAX),
+        },
+        encoded: String::new(),
+    }
+}
+
+// In one thread every decision is made from the World that the one before left
+// to all others: the most contention there can be.
+#[tokio::test]
+async fn a_token_for_100_lets_100_keys_in_that_come_at_once_and_no_more() {
+    assert_eq!(redeemed(100).await, 100);
+    assert_eq!(redeemed(150).await, 100);
 }
 
 #[tokio::test(flavor = "multi_thread")]
