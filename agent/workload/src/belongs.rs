@@ -107,6 +107,18 @@ pub fn digest_of(container: &Container, entry: Option<&CatalogEntry>) -> Option<
         .map(|image| image.digest.clone())
 }
 
+/// The digest of the workload's first container that is up; none if there is
+/// none, or nobody knows whose it is.
+pub(crate) fn running_digest(
+    workload: &WorkloadName,
+    containers: &[Container],
+    catalog: &Catalog,
+) -> Option<Digest> {
+    let mine = containers_of(workload, containers, catalog).ok()?;
+    let up = mine.into_iter().find(|c| c.is_up())?;
+    digest_of(up, catalog.get(workload))
+}
+
 /// Whether a container runs the image with this digest.
 pub(crate) fn runs(container: &Container, digest: &Digest) -> bool {
     container

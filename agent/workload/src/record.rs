@@ -17,7 +17,8 @@ pub struct Record {
     pub operation: Option<Operation>,
     /// How the last one ended.
     pub outcome: Option<Outcome>,
-    /// Outcomes that are never tried again by themselves; newest last.
+    /// Outcomes that are never tried again by themselves, of digests that were
+    /// not seen healthy since; newest last.
     #[serde(default)]
     pub failed: Vec<Outcome>,
     /// Images that were proven here; newest first.
@@ -67,6 +68,13 @@ impl Record {
             .iter()
             .rev()
             .find(|o| o.digest.as_ref() == assignment.digest() && o.attempt == assignment.attempt)
+    }
+
+    /// A digest was observed healthy: what it failed at before is no reason
+    /// any more.
+    pub(crate) fn clear_failures(&mut self, digest: &Digest) {
+        self.failed
+            .retain(|outcome| outcome.digest.as_ref() != Some(digest));
     }
 
     /// Whether this digest was observed healthy here.

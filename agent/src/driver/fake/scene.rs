@@ -29,6 +29,13 @@ impl Machine {
         held.references.insert(image.clone());
     }
 
+    /// What made an image behave as it did is no more.
+    pub(crate) fn mend(&mut self, digest: &Digest, behaviour: Behaviour) {
+        if let Some(image) = self.images.get_mut(digest) {
+            image.behaviour = behaviour;
+        }
+    }
+
     /// Makes an image one of another architecture.
     pub(crate) fn rebuild_for(&mut self, digest: &Digest, architecture: &str) {
         if let Some(image) = self.images.get_mut(digest) {

@@ -2,7 +2,7 @@
 
 use pinion_model::{AgentPhase, Attempt, FailureKind};
 
-use super::rig::{REPOSITORY, SECOND, desired, digest, publish, running, web};
+use super::rig::{REPOSITORY, SECOND, desired, digest, image, publish, running, web};
 use crate::driver::fake::Behaviour;
 
 #[tokio::test(start_paused = true)]
@@ -73,6 +73,72 @@ async fn a_raised_attempt_tries_the_same_digest_again() {
     agent.accept(&again);
     assert_eq!(agent.outcome(2).await.phase, AgentPhase::RolledBack);
     assert!(rig.engine.calls() > calls);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_digest_that_was_proven_since_it_failed_is_not_said_to_fail() {
+    let rig = running();
+    publish(&rig, 2, Behaviour::Exits(SECOND));
+    let agent = rig.agent();
+    agent.accept(&desired(1, 2));
+    assert_eq!(agent.outcome(1).await.phase, AgentPhase::RolledBack);
+    rig.engine.machine().mend(&digest(2), Behaviour::Runs);
+    let mut again = desired(2, 2);
+    again.assignments.get_mut(&web()).expect("assigned").attempt = Attempt(2);
+    agent.accept(&again);
+    assert_eq!(agent.outcome(2).await.phase, AgentPhase::Settled);
+
+    publish(&rig, 3, Behaviour::Exits(SECOND));
+    agent.accept(&desired(3, 3));
+    assert_eq!(agent.outcome(3).await.running, Some(digest(2)));
+    agent.accept(&desired(4, 2));
+    let adopted = agent.outcome(4).await;
+    assert_eq!(
+        (adopted.phase, adopted.running),
+        (AgentPhase::Settled, Some(digest(2)))
+    );
+
+    publish(&rig, 4, Behaviour::Runs);
+    agent.accept(&desired(5, 4));
+    agent.outcome(5).await;
+    agent.accept(&desired(6, 2));
+    assert_eq!(agent.outcome(6).await.phase, AgentPhase::Settled);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_that_is_said_again_says_what_runs_now() {
+    let rig = running();
+    let agent = rig.agent();
+    for n in [2, 3] {
+        publish(&rig, n, Behaviour::Exits(SECOND));
+        agent.accept(&desired(u64::from(n), n));
+        let outcome = agent.outcome(u64::from(n)).await;
+        assert_eq!(outcome.running, Some(digest(1)));
+    }
+    publish(&rig, 4, Behaviour::Runs);
+    agent.accept(&desired(4, 4));
+    assert_eq!(agent.outcome(4).await.phase, AgentPhase::Settled);
+    agent.accept(&desired(5, 2));
+    let again = agent.outcome(5).await;
+    assert_eq!(
+        (again.phase, again.running),
+        (AgentPhase::RolledBack, Some(digest(4)))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_failed_before_is_watched_where_the_containers_run_it() {
+    let rig = running();
+    publish(&rig, 2, Behaviour::Exits(SECOND));
+    let agent = rig.agent();
+    agent.accept(&desired(1, 2));
+    assert_eq!(agent.outcome(1).await.phase, AgentPhase::RolledBack);
+    rig.engine.machine().remove_by_hand("web");
+    rig.engine.machine().load(&image(2), Behaviour::Runs);
+    rig.engine.machine().mend(&digest(2), Behaviour::Runs);
+    rig.engine.machine().seed("web", &image(2), "always", true);
+    agent.accept(&desired(2, 2));
+    assert_eq!(agent.outcome(2).await.phase, AgentPhase::Settled);
 }
 
 #[tokio::test(start_paused = true)]

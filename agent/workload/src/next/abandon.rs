@@ -2,7 +2,7 @@
 
 use pinion_model::AgentPhase;
 
-use crate::belongs::{containers_of, digest_of};
+use crate::belongs::running_digest;
 use crate::names::{WORKLOAD_LABEL, split_part};
 use crate::recreate::OPERATION_LABEL;
 use crate::{Call, Container, Step};
@@ -24,7 +24,12 @@ pub(super) fn next(view: View<'_>, withdrawn: bool) -> Step {
     } else {
         AgentPhase::Refused
     };
-    finish::close(view, phase, running(view), view.observed.record.clone())
+    let running = running_digest(
+        view.observed.workload,
+        view.machine.0,
+        &view.desired.catalog,
+    );
+    finish::close(view, phase, running, view.observed.record.clone())
 }
 
 /// Made by this operation for this workload, and not in its place.
@@ -46,18 +51,4 @@ fn remove(view: View<'_>, container: &Container) -> Option<Step> {
         Call::Remove(id)
     };
     view.unless_skipped(call)
-}
-
-fn running(view: View<'_>) -> Option<pinion_model::Digest> {
-    let containers = containers_of(
-        view.observed.workload,
-        view.machine.0,
-        &view.desired.catalog,
-    )
-    .ok()?;
-    let entry = view.desired.catalog.get(view.observed.workload);
-    containers
-        .into_iter()
-        .find(|c| c.is_up())
-        .and_then(|c| digest_of(c, entry))
 }

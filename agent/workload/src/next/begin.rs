@@ -2,10 +2,13 @@
 
 use pinion_model::{AgentPhase, Timestamp};
 
-use crate::belongs::{containers_of, digest_of};
+use crate::belongs::{containers_of, running_digest, runs};
 use crate::{
-    Accepted, Assignment, Call, Desired, Observed, Operation, Outcome, Record, Stage, Step,
+    Accepted, Assignment, Call, Container, Desired, Observed, Operation, Outcome, Record, Stage,
+    Step,
 };
+
+use super::ENGINE_PAUSE;
 
 pub(super) fn next(desired: &Desired, observed: &Observed<'_>, now: Timestamp) -> Step {
     let record = observed.record;
@@ -19,11 +22,8 @@ pub(super) fn next(desired: &Desired, observed: &Observed<'_>, now: Timestamp) -
     if record.outcome_of(assignment).is_some() {
         return idle(record);
     }
-    if let Some(outcome) = outcome_without_a_step(desired, observed, assignment, now) {
-        return Step::Write(Box::new(Record {
-            outcome: Some(outcome),
-            ..record.clone()
-        }));
+    if let Some(step) = without_a_step(desired, observed, assignment, now) {
+        return step;
     }
     let mut operation = Operation::new(assignment, accepted.at, record.runs, now);
     if assignment.run.is_empty() {
@@ -48,48 +48,72 @@ fn accept(record: &Record, assignment: &Assignment, now: Timestamp) -> Step {
 }
 
 /// Nothing is wanted, or what is wanted failed before.
-fn outcome_without_a_step(
+fn without_a_step(
     desired: &Desired,
     observed: &Observed<'_>,
     assignment: &Assignment,
     now: Timestamp,
-) -> Option<Outcome> {
-    let (generation, attempt) = (assignment.generation, assignment.attempt);
+) -> Option<Step> {
     if assignment.run.is_empty() && assignment.prefetch.is_empty() {
-        return Some(Outcome {
-            generation,
-            attempt,
-            digest: None,
-            phase: AgentPhase::Withdrawn,
-            failure: None,
-            running: running(desired, observed),
-            at: now,
-        });
+        return Some(withdrawn(desired, observed, assignment, now));
     }
     let failed = observed
         .record
         .failed_before(assignment)
         .filter(|_| !assignment.run.is_empty())?;
-    Some(Outcome {
-        generation,
+    let Ok(containers) = observed.containers else {
+        // It may run by now, and what runs instead goes into the report.
+        return Some(Step::Rest {
+            wake_at: Some(now + ENGINE_PAUSE),
+        });
+    };
+    let mine = containers_of(observed.workload, containers, &desired.catalog).ok()?;
+    let stands = |c: &&Container| runs_assigned(c, assignment);
+    if mine.iter().all(stands) && mine.iter().any(|c| c.is_up()) {
+        return None;
+    }
+    let outcome = Outcome {
+        generation: assignment.generation,
+        running: running_digest(observed.workload, containers, &desired.catalog),
         at: now,
         ..failed.clone()
-    })
+    };
+    Some(close(observed.record, outcome))
 }
 
-/// The digest of the first container that runs.
-fn running(desired: &Desired, observed: &Observed<'_>) -> Option<pinion_model::Digest> {
-    let containers = containers_of(
-        observed.workload,
-        observed.containers.ok()?,
-        &desired.catalog,
-    )
-    .ok()?;
-    let entry = desired.catalog.get(observed.workload);
-    containers
-        .into_iter()
-        .find(|c| c.is_up())
-        .and_then(|c| digest_of(c, entry))
+fn runs_assigned(container: &Container, assignment: &Assignment) -> bool {
+    assignment
+        .digest()
+        .is_some_and(|digest| runs(container, digest))
+}
+
+fn withdrawn(
+    desired: &Desired,
+    observed: &Observed<'_>,
+    assignment: &Assignment,
+    now: Timestamp,
+) -> Step {
+    let running = observed
+        .containers
+        .ok()
+        .and_then(|containers| running_digest(observed.workload, containers, &desired.catalog));
+    let outcome = Outcome {
+        generation: assignment.generation,
+        attempt: assignment.attempt,
+        digest: None,
+        phase: AgentPhase::Withdrawn,
+        failure: None,
+        running,
+        at: now,
+    };
+    close(observed.record, outcome)
+}
+
+fn close(record: &Record, outcome: Outcome) -> Step {
+    Step::Write(Box::new(Record {
+        outcome: Some(outcome),
+        ..record.clone()
+    }))
 }
 
 /// Tidies up, one tag at a time.

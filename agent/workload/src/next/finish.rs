@@ -29,6 +29,9 @@ pub(super) fn close(
         running,
         at: view.now,
     };
+    if let (AgentPhase::Settled, Some(digest)) = (phase, &outcome.digest) {
+        record.clear_failures(digest);
+    }
     if is_final(&outcome) {
         record.failed.push(outcome.clone());
         let surplus = record.failed.len().saturating_sub(Record::FAILED_LIMIT);

@@ -191,11 +191,14 @@ fn close(view: View<'_>) -> Step {
         .find(|u| u.back && u.old.running)
         .and_then(|u| u.old.digest.clone());
     let mut record = view.observed.record.clone();
-    units
-        .iter()
-        .filter(|u| u.back && u.old.well)
-        .filter_map(|u| image_of(view, u))
-        .for_each(|i| know_good(&mut record, i));
+    for unit in units.iter().filter(|u| u.back && u.old.well) {
+        if let Some(digest) = &unit.old.digest {
+            record.clear_failures(digest);
+        }
+        if let Some(image) = image_of(view, unit) {
+            know_good(&mut record, image);
+        }
+    }
     finish::close(view, phase, running, record)
 }
 
