@@ -12,9 +12,9 @@ use clap::{Args, Parser, Subcommand};
 use pinion_model::AgentId;
 use pinion_proto::token::EnrollmentToken;
 
-use crate::config::is_engine_host;
+use crate::config::{MACHINES_OWN, is_engine_host};
 use crate::credentials::{self, Action, Vendor};
-use crate::enroll::{EnrollError, Enrollment, enroll};
+use crate::enroll::{EnrollError, Enrollment, enroll, machines_own};
 use crate::logging::{self, LogFormat};
 use crate::policy::{AllowedPrefix, Policy};
 use crate::run::{self, RunError, RunOptions};
@@ -92,7 +92,7 @@ struct EnrollArgs {
     /// Name of this machine, unless the token has one [default: the host name]
     #[arg(long)]
     name: Option<AgentId>,
-    /// Configuration of your own: no agent.toml is written then
+    /// Configuration of your own, as /etc/pinion/agent.toml is: no agent.toml is written then
     #[arg(long, value_name = "FILE", env = "PINION_CONFIG")]
     config: Option<PathBuf>,
     /// Take a new identity in the place of the one that is there
@@ -221,22 +221,19 @@ impl CliError {
 
 async fn enroll_machine(args: EnrollArgs) -> Result<(), CliError> {
     let token = read_token(&args)?;
-    let allows_nothing = args.allow.is_empty() && args.config.is_none();
+    let machines_own = || machines_own(&args.state_dir.path, Path::new(MACHINES_OWN));
     let enrolled = enroll(&Enrollment {
         token,
         state_dir: args.state_dir.path.clone(),
         policy: Policy::new(args.allow),
         name: args.name,
-        config: args.config,
+        config: args.config.or_else(machines_own),
         force: args.force,
     })
     .await?;
     println!("enrolled as {}", enrolled.agent);
     for note in &enrolled.notes {
         println!("{note}");
-    }
-    if allows_nothing {
-        println!("nothing may run here yet: add repositories to `allow` under [policy]");
     }
     println!(
         "next: pinion-agent run --state-dir {}",

@@ -15,6 +15,10 @@ mod keys;
 use keys::Keys;
 pub use keys::nearest;
 
+/// Name of the configuration in the state directory.
+pub const CONFIG_FILE: &str = "agent.toml";
+/// Where the machine's configuration is kept, if not in the state directory.
+pub const MACHINES_OWN: &str = "/etc/pinion/agent.toml";
 /// First line of a file that `enroll` writes.
 const WRITTEN_BY_ENROLL: &str =
     "# Written by `pinion-agent enroll`. See `pinion-agent run --help`.";

@@ -10,14 +10,11 @@ use rustls_pki_types::CertificateDer;
 use tonic::Code;
 use zeroize::Zeroizing;
 
-use crate::config::{Config, ConfigError};
+use crate::config::{CONFIG_FILE, Config, ConfigError};
 use crate::identity::{Identity, IdentityDir, IdentityError, signing_request};
 use crate::policy::Policy;
 use crate::tls::{self, ConnectError};
-use crate::{disk, machine};
-
-/// Name of the configuration in the state directory.
-pub const CONFIG_FILE: &str = "agent.toml";
+use crate::{disk, lock, machine};
 
 /// What a person asked for.
 #[derive(Debug)]
@@ -51,6 +48,11 @@ pub enum EnrollError {
     /// It was before.
     #[error("this machine is enrolled already as {0}; --force takes a new identity in its place")]
     AlreadyEnrolled(String),
+    /// It would go on as who it was.
+    #[error(
+        "an agent runs with {0}: stop it (`systemctl stop pinion-agent`), enrol, and start it again"
+    )]
+    Running(PathBuf),
     /// The configuration is of no use.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -107,10 +109,11 @@ pub async fn enroll(enrollment: &Enrollment) -> Result<Enrolled, EnrollError> {
         Config::read(path)?;
     }
     let dir = &enrollment.state_dir;
-    disk::private_dir(dir).map_err(|source| EnrollError::Write {
+    let lock = lock::take(dir).map_err(|source| EnrollError::Write {
         path: dir.clone(),
         source,
     })?;
+    let _lock = lock.ok_or_else(|| EnrollError::Running(dir.clone()))?;
     let key = kept.pending_key()?;
     let request = EnrollRequest {
         token_secret: enrollment.token.secret.clone(),
@@ -241,7 +244,16 @@ fn read_answer(
     Ok(identity)
 }
 
-/// Writes the policy where no configuration of a person's stands.
+/// The machine's own configuration, if the agent would read it: one in the
+/// state directory goes before it, so none must be written there.
+#[must_use]
+pub fn machines_own(state_dir: &Path, path: &Path) -> Option<PathBuf> {
+    let counts = path.exists() && !state_dir.join(CONFIG_FILE).exists();
+    counts.then(|| path.to_owned())
+}
+
+/// Writes the policy where no configuration of a person's stands; no policy
+/// never takes the place of one.
 fn write_config(enrollment: &Enrollment) -> Result<Vec<String>, EnrollError> {
     let path = enrollment
         .config
@@ -252,19 +264,31 @@ fn write_config(enrollment: &Enrollment) -> Result<Vec<String>, EnrollError> {
         Err(source) if source.kind() == std::io::ErrorKind::NotFound => None,
         Err(source) => return Err(ConfigError::Read { path, source }.into()),
     };
-    match current {
-        Some((config, text)) if enrollment.config.is_some() || !config.is_as_written(&text) => {
-            Ok(lines_to_add(&path, &config.policy, &enrollment.policy))
+    let wanted = &enrollment.policy;
+    let (mut notes, policy) = match &current {
+        Some((config, text))
+            if enrollment.config.is_some()
+                || wanted.prefixes().is_empty()
+                || !config.is_as_written(text) =>
+        {
+            (lines_to_add(&path, &config.policy, wanted), &config.policy)
         }
         _ => {
-            let text = Config::text_for(&enrollment.policy);
+            let text = Config::text_for(wanted);
             disk::replace(&path, text.as_bytes()).map_err(|source| EnrollError::Write {
                 path: path.clone(),
                 source,
             })?;
-            Ok(vec![format!("wrote {}", path.display())])
+            (vec![format!("wrote {}", path.display())], wanted)
         }
+    };
+    if policy.prefixes().is_empty() {
+        notes.push(format!(
+            "nothing may run here yet: add repositories to `allow` under [policy] in {}",
+            path.display()
+        ));
     }
+    Ok(notes)
 }
 
 fn lines_to_add(path: &Path, current: &Policy, wanted: &Policy) -> Vec<String> {
@@ -298,6 +322,17 @@ mod tests {
             assert_eq!(as_name(host).expect(host).as_str(), name);
         }
         assert!(as_name("---").is_err());
+    }
+
+    #[test]
+    fn the_machines_own_configuration_counts_unless_the_state_directory_has_one() {
+        let dir = tempfile::tempdir().expect("directory");
+        let path = dir.path().join("etc.toml");
+        assert_eq!(machines_own(dir.path(), &path), None);
+        std::fs::write(&path, "").expect("written");
+        assert_eq!(machines_own(dir.path(), &path), Some(path.clone()));
+        std::fs::write(dir.path().join(CONFIG_FILE), "").expect("written");
+        assert_eq!(machines_own(dir.path(), &path), None);
     }
 
     #[tokio::test(start_paused = true)]

@@ -22,6 +22,7 @@ pub mod driver;
 pub mod enroll;
 pub mod identity;
 pub mod journal;
+pub mod lock;
 pub mod logging;
 pub mod machine;
 pub mod policy;

@@ -33,7 +33,7 @@ use crate::report::{ReportError, Reports};
 use crate::session::{Backoff, Sessions};
 use crate::socket::SocketError;
 use crate::status::WorkloadView;
-use crate::{disk, machine, renew, socket, tls};
+use crate::{lock, machine, renew, socket, tls};
 
 /// Where the engine is unless somebody says otherwise.
 const ENGINE: &str = "unix:///var/run/docker.sock";
@@ -326,19 +326,12 @@ fn is_between(view: &WorkloadView) -> bool {
     )
 }
 
-/// One state directory serves one agent; the lock ends with the process.
 fn lock(state_dir: &Path) -> Result<std::fs::File, RunError> {
-    let fault = |source| RunError::StateDir {
+    let taken = lock::take(state_dir).map_err(|source| RunError::StateDir {
         path: state_dir.to_owned(),
         source,
-    };
-    disk::private_dir(state_dir).map_err(fault)?;
-    let file = std::fs::File::create(state_dir.join("lock")).map_err(fault)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(RunError::Locked(state_dir.to_owned())),
-        Err(std::fs::TryLockError::Error(source)) => Err(fault(source)),
-    }
+    })?;
+    taken.ok_or_else(|| RunError::Locked(state_dir.to_owned()))
 }
 
 /// Cancelled by SIGTERM or SIGINT.

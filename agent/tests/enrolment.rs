@@ -107,6 +107,24 @@ async fn a_machine_is_enrolled_once_and_its_key_never_leaves_it() {
         config.contains("ghcr.io/other/") && !config.contains("molecule-ai"),
         "{config}"
     );
+
+    let forced = enroll(&state, &token, &["--force", "--name", "m3"]).await;
+    assert!(forced.status.success(), "{}", said(&forced));
+    assert!(!said(&forced).contains("nothing may run here yet"));
+    let kept = std::fs::read_to_string(state.join("agent.toml")).expect("kept");
+    assert_eq!(kept, config, "no policy takes no policy's place");
+
+    let running = std::fs::File::create(state.join("lock")).expect("lock");
+    running.lock().expect("held");
+    let beside = enroll(&state, &token, &["--force", "--name", "m4"]).await;
+    assert_eq!(beside.status.code(), Some(1));
+    assert!(
+        said(&beside).contains("an agent runs with"),
+        "{}",
+        said(&beside)
+    );
+    let asked = enrolled.lock().expect("lock");
+    assert!(asked.iter().all(|request| request.name != "m4"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -209,6 +227,24 @@ async fn a_configuration_of_a_persons_own_is_kept() {
         "{}",
         said(&output)
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_named_configuration_is_told_what_to_add_and_none_is_written() {
+    let authority = Arc::new(Authority::new());
+    let Coordinator { address, .. } = coordinator::start(&authority, "127.0.0.1").await;
+    let dir = tempfile::tempdir().expect("directory");
+    let (state, path) = (dir.path().join("state"), dir.path().join("etc.toml"));
+    std::fs::write(&path, "[policy]\nallow = []\n").expect("written");
+    let config = path.to_str().expect("text");
+    let arguments = ["--name", "m1", "--config", config, "--allow", "ghcr.io/a/"];
+    let token = token(&[&address], &authority.sha256());
+    let output = enroll(&state, &token, &arguments).await;
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(!state.join("agent.toml").exists());
+    let words = said(&output);
+    assert!(words.contains("add \"ghcr.io/a/\" to `allow`"), "{words}");
+    assert!(words.contains("nothing may run here yet"), "{words}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,12 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::RunOptions;
-use crate::config::{Config, ConfigError};
+use crate::config::{CONFIG_FILE, Config, ConfigError, MACHINES_OWN};
 use crate::disk;
-use crate::enroll::CONFIG_FILE;
 
-/// Where the machine's configuration is kept, if not in the state directory.
-const MACHINES_OWN: &str = "/etc/pinion/agent.toml";
 /// The last text that was of use.
 const LAST_GOOD: &str = "agent.toml.last-good";
 
