@@ -4,7 +4,7 @@ use pinion_model::{AgentId, SessionEpoch, Timestamp, WorkloadName};
 
 use super::reports;
 use crate::world::Touched;
-use crate::{Agent, Observation, ObservedContainer, Presence, Standing, World};
+use crate::{Agent, Member, Observation, ObservedContainer, Presence, Standing, World};
 
 /// How many processes that lost an agent's session are remembered.
 const ENDED_PROCESSES: usize = 16;
@@ -46,8 +46,12 @@ pub(super) fn apply(world: &mut World, observation: &Observation, touched: &mut 
             }
         }
         Observation::Offline { agent, epoch, at } => {
-            if let Some(known) = of_session(world, agent, *epoch, touched) {
-                see(known, Presence::Offline, *at);
+            let Some(known) = of_session(world, agent, *epoch, touched) else {
+                return;
+            };
+            let unknown = known.presence == Presence::Unknown;
+            if see(known, Presence::Offline, *at) && unknown {
+                restart_clocks(world, Some(agent), *at);
             }
         }
         Observation::Reported { agent, report, at } => {
@@ -96,15 +100,15 @@ fn restart_clocks(world: &mut World, agent: Option<&AgentId>, at: Timestamp) {
         let Some(rollout) = world.rollouts.get_mut(id) else {
             continue;
         };
-        let open = rollout.open_stage;
-        let stage = match agent.map(|agent| rollout.members.get(agent)) {
-            None => Some(open),
-            Some(member) => member
-                .filter(|member| member.standing() == Standing::InFlight)
-                .map(|member| member.stage as usize),
-        };
-        if let Some(stage) = stage.and_then(|stage| rollout.stages.get_mut(stage)) {
-            stage.progressed_at = at;
+        let in_flight = |member: &&Member| member.standing() == Standing::InFlight;
+        let only = agent.map(|agent| rollout.members.get(agent).filter(in_flight));
+        let only = only.map(|member| member.map(|member| member.stage as usize));
+        let stages = rollout.stages.iter_mut().enumerate();
+        let opened = stages.filter(|(_, stage)| stage.opened_at.is_some());
+        for (number, stage) in opened {
+            if only.is_none_or(|only| only == Some(number)) {
+                stage.progressed_at = at;
+            }
         }
     }
 }

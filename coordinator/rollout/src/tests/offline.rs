@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pinion_model::{AgentPhase, FailureKind, RolloutPhase};
 
-use super::bed::{Bed, agent, digest, rest, strategy};
+use super::bed::{Bed, agent, count, digest, rest, strategy};
 use crate::{Amount, Observation, OfflinePolicy, Presence, Strategy};
 
 fn all(offline: OfflinePolicy) -> Strategy {
@@ -177,4 +177,65 @@ fn one_that_went_offline_in_flight_takes_no_room_where_the_strategy_goes_round_i
     bed.drive();
     assert_eq!(*bed.running(&other), digest(2));
     assert_eq!(bed.phase(&id), RolloutPhase::Completed);
+}
+
+/// One machine that is cutting over when the coordinator begins anew.
+fn restarted(offline: OfflinePolicy) -> (Bed, pinion_model::RolloutId) {
+    let mut bed = Bed::new(1);
+    let rules = Strategy {
+        healthy_deadline: Some(Duration::from_secs(30)),
+        progress_deadline: Some(Duration::from_secs(60)),
+        ..all(offline)
+    };
+    let id = bed.roll_out(2, rules);
+    bed.plan();
+    bed.say("m1", AgentPhase::CuttingOver);
+    bed.observe(Observation::Started { at: bed.now });
+    (bed, id)
+}
+
+#[test]
+fn a_machine_that_was_not_seen_since_the_coordinator_began_is_not_late() {
+    for policy in [
+        OfflinePolicy::Wait,
+        OfflinePolicy::Skip,
+        OfflinePolicy::Fail,
+    ] {
+        let (mut bed, id) = restarted(policy);
+        bed.pass(Duration::from_secs(89));
+        bed.plan();
+        assert_eq!(bed.phase(&id), RolloutPhase::Running, "{policy:?}: unknown");
+        bed.pass(Duration::from_secs(1));
+        bed.plan();
+        assert_eq!(
+            bed.phase(&id),
+            RolloutPhase::Running,
+            "{policy:?}: only now known to be offline"
+        );
+    }
+    let (mut bed, id) = restarted(OfflinePolicy::Wait);
+    bed.pass(Duration::from_secs(89));
+    bed.hello("m1");
+    bed.pass(Duration::from_secs(60));
+    bed.plan();
+    assert_eq!(
+        bed.phase(&id),
+        RolloutPhase::Halted,
+        "it is there, and late"
+    );
+}
+
+#[test]
+fn a_coordinator_that_begins_restarts_the_clock_of_every_stage_that_was_opened() {
+    let mut bed = Bed::new(3);
+    let id = bed.roll_out(2, strategy(vec![count(1), count(1), rest()]));
+    bed.plan();
+    bed.say(&bed.nth(&id, 0, 0), AgentPhase::Settled);
+    bed.plan();
+    let opened = bed.now;
+    bed.pass(Duration::from_secs(1));
+    bed.observe(Observation::Started { at: bed.now });
+    let clocks = bed.rollout(&id).stages.iter();
+    let clocks: Vec<_> = clocks.map(|stage| stage.progressed_at).collect();
+    assert_eq!(clocks, [bed.now, bed.now, opened], "the last is not open");
 }
