@@ -162,7 +162,7 @@ pub struct Report {
     pub phase: AgentPhase,
     /// Why it waits, or why it does not where it was asked to soak; else empty.
     pub waiting_for: String,
-    /// Why it failed.
+    /// Why it failed; of one that settled, what could not be tidied up.
     pub failure: Option<Failure>,
     /// The digest that its containers run after this, if they run one.
     pub running: Option<Digest>,

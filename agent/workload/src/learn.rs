@@ -39,9 +39,12 @@ pub fn learn(
             started_again(operation, &id.0, answer, now)
         }
         (Call::Create { old, .. }, Answer::Done) => made(operation, old),
-        (_, Answer::Done | Answer::Words(_)) => succeeded(operation)?,
-        (Call::Pull(image), Answer::Refused(failure) | Answer::Failed(failure)) => {
-            pull_failed(observed, operation, image, failure, now)
+        (_, Answer::Done | Answer::Words(_)) => match idle(operation, call) {
+            Some(failure) => fell_short(observed, operation, call, &failure, now),
+            None => succeeded(operation, call),
+        },
+        (Call::Pull(_), Answer::Refused(failure) | Answer::Failed(failure)) => {
+            fell_short(observed, operation, call, failure, now)
         }
         (_, Answer::Refused(failure)) => failed(operation, call, failure, true, now),
         (_, Answer::Failed(failure)) => failed(operation, call, failure, false, now),
@@ -50,14 +53,37 @@ pub fn learn(
     Some(record)
 }
 
-fn succeeded(operation: &Operation) -> Option<Operation> {
-    let clean = operation.tries == 0 && operation.retry_at.is_none() && operation.candidate == 0;
-    (!clean).then(|| Operation {
+fn succeeded(operation: &Operation, call: &Call) -> Operation {
+    Operation {
         tries: 0,
         retry_at: None,
         candidate: 0,
+        last_done: Some(call.key()),
         ..operation.clone()
-    })
+    }
+}
+
+/// The call was due again right after it was done: the engine says that it
+/// does it, and nothing changes. Counted as a failure, it comes to an end.
+fn idle(operation: &Operation, call: &Call) -> Option<Failure> {
+    let key = call.key();
+    let message = format!(
+        "the container engine said that it did this, and nothing changed: {key}. Look at the engine's log"
+    );
+    (operation.last_done.as_ref() == Some(&key)).then(|| Failure::new(FailureKind::Engine, message))
+}
+
+fn fell_short(
+    observed: &Observed<'_>,
+    operation: &Operation,
+    call: &Call,
+    failure: &Failure,
+    now: Timestamp,
+) -> Operation {
+    match call {
+        Call::Pull(image) => pull_failed(observed, operation, image, failure, now),
+        _ => failed(operation, call, failure, false, now),
+    }
 }
 
 /// The next one is whole.
@@ -137,15 +163,25 @@ fn failed(
             taken_back(&failed, unit, failure.clone(), now)
         }
         Stage::Settle | Stage::RollBack | Stage::Abandon { .. } if failed.tries >= SKIP_LIMIT => {
-            failed.skipped.insert(call.key());
-            Operation {
-                tries: 0,
-                retry_at: None,
-                ..failed
-            }
+            left_out(failed, call, failure)
         }
         _ => failed,
     }
+}
+
+/// It goes on without the call. What settles says so; what goes back or is
+/// given up has a failure of its own already.
+fn left_out(mut operation: Operation, call: &Call, failure: &Failure) -> Operation {
+    operation.skipped.insert(call.key());
+    operation.tries = 0;
+    operation.retry_at = None;
+    if operation.stage == Stage::Settle {
+        let message = format!("could not {}: {}", call.key(), failure.message);
+        let before = operation.failure.take();
+        let both = before.map(|f| format!("{}; {message}", f.message));
+        operation.failure = Some(Failure::new(failure.kind, both.unwrap_or(message)));
+    }
+    operation
 }
 
 /// The same digest may be in another registry; when none has it, what may

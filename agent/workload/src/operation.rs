@@ -23,12 +23,15 @@ pub struct Operation {
     pub image: Option<ImageRef>,
     /// The containers that are replaced, in order.
     pub units: Vec<Unit>,
-    /// Why it goes back or is given up.
+    /// Why it goes back or is given up, or what could not be tidied up.
     pub failure: Option<Failure>,
     /// Why it waits, or why it does not where it was asked to; else empty.
     pub waiting_for: String,
     /// Calls that failed in a row.
     pub tries: u32,
+    /// The call that was done last: due again at once, it changed nothing.
+    #[serde(default)]
+    pub last_done: Option<String>,
     /// Not before this instant.
     pub retry_at: Option<Timestamp>,
     /// Which image of the assignment is pulled next.
@@ -58,6 +61,7 @@ impl Operation {
             failure: None,
             waiting_for: String::new(),
             tries: 0,
+            last_done: None,
             retry_at: None,
             candidate: 0,
             pull_failures: Vec::new(),
@@ -73,6 +77,7 @@ impl Operation {
         self.stage = stage;
         self.since = now;
         self.tries = 0;
+        self.last_done = None;
         self.retry_at = None;
         self.waiting_for = String::new();
         self

@@ -104,7 +104,7 @@ pub struct Outcome {
     pub digest: Option<Digest>,
     /// How it ended.
     pub phase: AgentPhase,
-    /// Why, if it failed.
+    /// Why, if it failed; of one that settled, what could not be tidied up.
     pub failure: Option<Failure>,
     /// What the containers run after it.
     pub running: Option<Digest>,

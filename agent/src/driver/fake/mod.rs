@@ -47,6 +47,17 @@ struct Faults {
     dead: bool,
     silent: bool,
     log: Vec<String>,
+    /// How the calls begin that do not do what they should.
+    defects: Vec<(String, Defect)>,
+}
+
+/// What an engine does instead of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Defect {
+    /// It says that it cannot, each time.
+    Fails,
+    /// It says that it did, and did nothing.
+    Idles,
 }
 
 impl FakeEngine {
@@ -78,6 +89,11 @@ impl FakeEngine {
     /// The `index`-th call gets no answer that makes sense; the agent lives on.
     pub(crate) fn lose_answer_at(&self, index: usize, when: Crash) {
         self.faults().lose_at = Some((index, when));
+    }
+
+    /// The calls whose line in the log begins so do nothing any more.
+    pub(crate) fn spoil(&self, calls: &str, defect: Defect) {
+        self.faults().defects.push((calls.to_owned(), defect));
     }
 
     /// Completes when the agent has died.
@@ -178,6 +194,31 @@ impl FakeEngine {
         done
     }
 
+    fn defect(&self, line: &str) -> Option<Defect> {
+        let faults = self.faults();
+        let spoiled = |(calls, _): &&(String, Defect)| line.starts_with(calls);
+        faults.defects.iter().find(spoiled).map(|found| found.1)
+    }
+
+    /// A call without a result, which may be spoiled.
+    async fn act(
+        &self,
+        call: &'static str,
+        what: &str,
+        change: impl FnOnce(&mut Machine) -> Result<(), EngineError>,
+    ) -> Result<(), EngineError> {
+        let defect = self.defect(&format!("{call} {what}"));
+        let instead = |machine: &mut Machine| match defect {
+            None => change(machine),
+            Some(Defect::Idles) => Ok(()),
+            Some(Defect::Fails) => Err(EngineError::Refused {
+                call,
+                message: "read-only file system".to_owned(),
+            }),
+        };
+        self.change(call, what, instead).await
+    }
+
     async fn die(&self) {
         self.faults().dead = true;
         self.died.notify_one();
@@ -227,7 +268,7 @@ impl Driver for FakeEngine {
 
     async fn tag(&self, image: &str, repository: &str, tag: &str) -> Result<(), EngineError> {
         let name = format!("{repository}:{tag}");
-        self.change("tag", &name, |machine| machine.tag(image, &name))
+        self.act("tag", &name, |machine| machine.tag(image, &name))
             .await
     }
 
@@ -247,7 +288,7 @@ impl Driver for FakeEngine {
         policy: &str,
         retries: i64,
     ) -> Result<(), EngineError> {
-        self.change("update", &format!("{id} {policy}"), |machine| {
+        self.act("update", &format!("{id} {policy}"), |machine| {
             machine.set_policy(id, policy, retries)
         })
         .await

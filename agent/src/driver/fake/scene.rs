@@ -126,6 +126,12 @@ impl Machine {
         self.containers.iter().map(standing).collect()
     }
 
+    /// The id of the container with a name.
+    pub(crate) fn id_of(&self, name: &str) -> Option<ContainerId> {
+        let held = self.containers.iter().find(|c| c.name == name);
+        held.map(|held| held.id.clone())
+    }
+
     /// A container's restart policy and environment.
     pub(crate) fn settings(&self, name: &str) -> Option<(String, Value)> {
         self.containers

@@ -2,8 +2,10 @@
 
 use pinion_model::{AgentPhase, FailureKind};
 
-use super::rig::{SECOND, desired, digest, digest_that_runs, fail_pull, image, publish, running};
-use crate::driver::fake::Behaviour;
+use super::rig::{
+    REPOSITORY, Rig, SECOND, desired, digest, digest_that_runs, fail_pull, image, publish, running,
+};
+use crate::driver::fake::{Behaviour, Defect};
 
 #[tokio::test(start_paused = true)]
 async fn a_silent_engine_is_waited_for_and_never_read_as_empty() {
@@ -71,4 +73,60 @@ async fn a_container_that_somebody_replaced_meanwhile_is_looked_at_anew() {
         standing.into_iter().collect::<Vec<_>>(),
         [("web-b".to_owned(), (digest(2), true))]
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_old_one_that_cannot_be_given_its_policy_back_needs_a_person() {
+    let rig = running();
+    publish(&rig, 2, Behaviour::Exits(SECOND));
+    let agent = rig.agent();
+    let old = rig.engine.machine().id_of("web").expect("seeded");
+    rig.engine
+        .spoil(&format!("update {old} always"), Defect::Fails);
+    agent.accept(&desired(1, 2));
+    let outcome = agent.outcome(1).await;
+    assert_eq!(
+        (outcome.phase, outcome.running),
+        (AgentPhase::RollbackFailed, Some(digest(1)))
+    );
+    let why = outcome.failure.expect("why").message;
+    assert!(why.contains("restart policy \"always\""), "{why}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_staged_without_its_tag_has_failed() {
+    for defect in [Defect::Fails, Defect::Idles] {
+        let rig = Rig::new();
+        publish(&rig, 2, Behaviour::Runs);
+        rig.engine
+            .spoil(&format!("tag {REPOSITORY}:current"), defect);
+        let agent = rig.agent();
+        agent.accept(&desired(1, 2));
+        let outcome = agent.outcome(1).await;
+        assert_eq!(outcome.phase, AgentPhase::Refused);
+        let why = outcome.failure.expect("why").message;
+        assert!(why.contains(&format!("{REPOSITORY}:current")), "{why}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_settled_without_its_tag_says_so() {
+    for defect in [Defect::Fails, Defect::Idles] {
+        let rig = running();
+        publish(&rig, 2, Behaviour::Runs);
+        rig.engine
+            .spoil(&format!("tag {REPOSITORY}:current"), defect);
+        let agent = rig.agent();
+        agent.accept(&desired(1, 2));
+        let outcome = agent.outcome(1).await;
+        assert_eq!(
+            (outcome.phase, outcome.running),
+            (AgentPhase::Settled, Some(digest(2)))
+        );
+        let why = outcome.failure.expect("why").message;
+        assert!(why.contains(&format!("{REPOSITORY}:current")), "{why}");
+        let tries = rig.engine.log();
+        let tries = tries.iter().filter(|call| call.ends_with(":current"));
+        assert!(tries.count() < 10, "it comes to an end");
+    }
 }

@@ -19,7 +19,8 @@ pub(super) fn close(
     if operation.assignment.generation == Generation(0) {
         return view.write_record(record);
     }
-    let failure = operation.failure.clone().filter(|_| phase.is_failure());
+    let has_failure = phase.is_failure() || phase == AgentPhase::Settled;
+    let failure = operation.failure.clone().filter(|_| has_failure);
     let outcome = Outcome {
         generation: operation.assignment.generation,
         attempt: operation.assignment.attempt,

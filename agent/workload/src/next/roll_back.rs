@@ -87,7 +87,7 @@ fn restore(view: View<'_>, index: usize, unit: &Unit, old: &Container) -> Option
         id: id.clone(),
         name: unit.name.clone(),
     });
-    let policy = (old.restart_policy != unit.old.restart_policy).then(|| Call::SetRestartPolicy {
+    let policy = (!has_its_policy(unit, old)).then(|| Call::SetRestartPolicy {
         id: id.clone(),
         policy: unit.old.restart_policy.clone(),
         retries: unit.old.restart_retries,
@@ -114,6 +114,17 @@ fn restore(view: View<'_>, index: usize, unit: &Unit, old: &Container) -> Option
     Some(Step::Call(Call::Start(id)))
 }
 
+/// Whether an engine's restart does with it what it did before.
+fn has_its_policy(unit: &Unit, old: &Container) -> bool {
+    let named = |policy: &str| match policy {
+        "" => "no".to_owned(),
+        policy => policy.to_owned(),
+    };
+    let policy = named(&unit.old.restart_policy);
+    named(&old.restart_policy) == policy
+        && (policy != "on-failure" || old.restart_retries == unit.old.restart_retries)
+}
+
 /// The old one must be as well as it was, not better.
 fn verify(view: View<'_>, index: usize, unit: &Unit) -> Option<Step> {
     if unit.back || unit.lost {
@@ -126,6 +137,13 @@ fn verify(view: View<'_>, index: usize, unit: &Unit) -> Option<Step> {
             index,
             format!("the name {:?} could not be given back", unit.name),
         ));
+    }
+    if old.is_some_and(|old| !has_its_policy(unit, old)) {
+        let why = format!(
+            "the restart policy {:?} of {:?} could not be given back, so it will not come back with the machine",
+            unit.old.restart_policy, unit.name
+        );
+        return Some(lose(view, index, why));
     }
     let mut operation = view.operation.clone();
     if !unit.old.well {
@@ -188,7 +206,7 @@ fn close(view: View<'_>) -> Step {
     };
     let running = units
         .iter()
-        .find(|u| u.back && u.old.running)
+        .find(|u| u.old.running && stands(view, u))
         .and_then(|u| u.old.digest.clone());
     let mut record = view.observed.record.clone();
     for unit in units.iter().filter(|u| u.back && u.old.well) {
@@ -200,6 +218,12 @@ fn close(view: View<'_>) -> Step {
         }
     }
     finish::close(view, phase, running, record)
+}
+
+/// The old one runs, though it may not be all that it was.
+fn stands(view: View<'_>, unit: &Unit) -> bool {
+    let old = view.machine.by_id(&unit.old.id);
+    unit.back || old.is_some_and(|old| old.is_up() && old.name == unit.name)
 }
 
 fn image_of(view: View<'_>, unit: &Unit) -> Option<ImageRef> {

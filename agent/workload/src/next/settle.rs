@@ -1,35 +1,61 @@
 //! The end of what went well: the old ones are removed, the tags moved.
 
-use pinion_model::{AgentPhase, ImageRef};
+use pinion_model::{AgentPhase, Failure, FailureKind, ImageRef, Repository};
 
-use crate::{Call, ContainerState, Record, Step, Unit};
+use crate::{Call, ContainerState, Lookup, Operation, Record, Step, Unit};
 
-use super::{View, anchor_tag, finish};
+use super::{ENGINE_PAUSE, View, anchor_tag, finish};
 
 pub(super) fn next(view: View<'_>) -> Step {
-    if let Some(step) = remove_old(view).or_else(|| move_tag(view)) {
+    if let Some(step) = remove_old(view) {
         return step;
     }
+    let (image, is_here) = match chosen(view) {
+        Chosen::Image(image) => (Some(image), true),
+        Chosen::None => (view.operation.image.clone(), false),
+        Chosen::Unknown => {
+            return Step::Rest {
+                wake_at: Some(view.now + ENGINE_PAUSE),
+            };
+        }
+    };
+    let due = image.as_ref().map_or_else(Vec::new, |i| due_tags(view, i));
+    let is_tagged = is_here && due.is_empty();
+    if let Some(step) = due.into_iter().find_map(|call| view.unless_skipped(call)) {
+        return step;
+    }
+    if !is_tagged && !view.operation.has_run() && view.operation.failure.is_none() {
+        return view.write(Operation {
+            failure: Some(lost()),
+            ..view.operation.clone()
+        });
+    }
+    close(view, image.as_ref(), is_tagged)
+}
+
+fn lost() -> Failure {
+    Failure::new(
+        FailureKind::Engine,
+        "the image was pulled, and was removed from the machine before it had its tag, so the next start would not find it. \
+         Look for what prunes images there, then try again",
+    )
+}
+
+/// Without a tag, what is staged is nowhere to be started from: a failure.
+/// What runs is settled all the same, with what could not be done.
+fn close(view: View<'_>, chosen: Option<&ImageRef>, is_tagged: bool) -> Step {
     let proven = view.operation.has_run();
-    let phase = if proven {
-        AgentPhase::Settled
-    } else {
-        AgentPhase::Staged
+    let phase = match proven {
+        true => AgentPhase::Settled,
+        false if is_tagged => AgentPhase::Staged,
+        false => AgentPhase::Refused,
     };
     let mut record = view.observed.record.clone();
-    if let Some(image) = chosen(view) {
-        keep_images(&mut record, &image, proven, replaced(view));
+    if let Some(image) = chosen {
+        keep_images(&mut record, image, proven, replaced(view));
     }
-    finish::close(
-        view,
-        phase,
-        view.operation
-            .assignment
-            .digest()
-            .cloned()
-            .filter(|_| proven),
-        record,
-    )
+    let digest = view.operation.assignment.digest().cloned();
+    finish::close(view, phase, digest.filter(|_| proven), record)
 }
 
 /// Without its volumes: they are the new one's.
@@ -50,27 +76,29 @@ fn remove_old(view: View<'_>) -> Option<Step> {
     })
 }
 
-/// The machine's own provisioner starts from `repository:tag`, whichever of
-/// the registries it came from.
-fn move_tag(view: View<'_>) -> Option<Step> {
-    let image = chosen(view)?;
-    let present = view.observed.present(&image.to_string())?;
-    let tag = local_tag(view)?;
+/// The tags that are not on it yet. The machine's own provisioner starts from
+/// `repository:tag`, whichever of the registries it came from.
+fn due_tags(view: View<'_>, image: &ImageRef) -> Vec<Call> {
+    let (Some(tag), Lookup::Present(present)) =
+        (local_tag(view), view.observed.image(&image.to_string()))
+    else {
+        return Vec::new();
+    };
     let permitted = view.observed.permitted.as_ref().ok();
     let others = permitted.into_iter().flatten().map(|i| &i.repository);
-    std::iter::once(&image.repository)
-        .chain(others)
-        .find_map(|repository| {
-            if present.repo_tags.contains(&format!("{repository}:{tag}")) {
-                return None;
-            }
-            let (image, repository) = (present.id.clone(), repository.to_string());
-            view.unless_skipped(Call::Tag {
-                image,
-                repository,
-                tag: tag.clone(),
-            })
+    let mut repositories = vec![&image.repository];
+    repositories.extend(others.filter(|other| **other != image.repository));
+    let has = |repository: &Repository| present.repo_tags.contains(&format!("{repository}:{tag}"));
+    let missing = repositories
+        .into_iter()
+        .filter(|repository| !has(repository));
+    missing
+        .map(|repository| Call::Tag {
+            image: present.id.clone(),
+            repository: repository.to_string(),
+            tag: tag.clone(),
         })
+        .collect()
 }
 
 fn local_tag(view: View<'_>) -> Option<String> {
@@ -87,15 +115,34 @@ fn local_tag(view: View<'_>) -> Option<String> {
         .cloned()
 }
 
-/// The image that was pulled; where the containers ran it already, the one of
-/// the assignment that is there.
-fn chosen(view: View<'_>) -> Option<ImageRef> {
-    let run = &view.operation.assignment.run;
-    let here = || {
-        run.iter()
-            .find(|image| view.observed.present(&image.to_string()).is_some())
+enum Chosen {
+    Image(ImageRef),
+    /// None of them is on the machine.
+    None,
+    /// The engine did not say.
+    Unknown,
+}
+
+/// The image that was pulled; where the containers ran it already, the first
+/// that the machine's policy permits and that is there.
+fn chosen(view: View<'_>) -> Chosen {
+    let permitted = view.observed.permitted.as_deref().unwrap_or_default();
+    let candidates: Vec<_> = match &view.operation.image {
+        Some(image) => vec![image],
+        None if view.operation.assignment.run.is_empty() => Vec::new(),
+        None => permitted.iter().collect(),
     };
-    view.operation.image.clone().or_else(|| here().cloned())
+    let lookup = |image: &&&ImageRef| view.observed.image(&image.to_string());
+    if let Some(image) = candidates
+        .iter()
+        .find(|i| matches!(lookup(i), Lookup::Present(_)))
+    {
+        return Chosen::Image((*image).clone());
+    }
+    if candidates.iter().any(|i| *lookup(&i) == Lookup::Unknown) {
+        return Chosen::Unknown;
+    }
+    Chosen::None
 }
 
 /// The images of the old ones that ran well: what there is to go back to.
