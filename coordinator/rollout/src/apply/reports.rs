@@ -1,7 +1,7 @@
 use pinion_model::{AgentId, AgentPhase, Digest, Failure, FailureKind, Timestamp};
 
-use crate::world::{Touched, Tried};
-use crate::{Placement, Purpose, Report, Rollout, World};
+use crate::world::{Standing, Touched, Tried};
+use crate::{Member, Placement, Purpose, Report, Rollout, World};
 
 pub(super) fn apply(
     world: &mut World,
@@ -31,7 +31,7 @@ pub(super) fn apply(
         let restoring = matches!(purpose, Some(Purpose::Restore { .. }));
         let adopting = matches!(purpose, Some(Purpose::Adopt { .. }));
         if restoring {
-            restored(rollout, id, report, failure);
+            restored(rollout, id, report, failure, changed, at);
         } else if !adopting {
             progressed(rollout, id, report, failure, changed, at);
         }
@@ -228,13 +228,45 @@ fn progressed(
     }
 }
 
-fn restored(rollout: &mut Rollout, agent: &AgentId, report: &Report, failure: Option<Failure>) {
+fn restored(
+    rollout: &mut Rollout,
+    agent: &AgentId,
+    report: &Report,
+    failure: Option<Failure>,
+    changed: bool,
+    at: Timestamp,
+) {
     let Some(member) = rollout.members.get_mut(agent) else {
         return;
     };
-    if let Some(restore) = &mut member.restore {
-        restore.phase = Some(report.phase);
-        restore.failure = failure;
-        member.running.clone_from(&report.running);
+    let Some(restore) = &mut member.restore else {
+        return;
+    };
+    restore.phase = Some(report.phase);
+    restore.failure.clone_from(&failure);
+    let nothing_to_restore = restore.digest.is_none();
+    member.running.clone_from(&report.running);
+    if nothing_to_restore {
+        // Only what was asked before is there to be reported.
+        progressed(rollout, agent, report, failure, changed, at);
+    } else if report.phase.is_terminal() {
+        outlived(member, failure, at);
+    }
+}
+
+/// What was asked of it before it was taken back has no outcome any more.
+fn outlived(member: &mut Member, failure: Option<Failure>, at: Timestamp) {
+    if !matches!(member.standing(), Standing::InFlight | Standing::Soaking) {
+        return;
+    }
+    member.since = at;
+    member.withdrawing = false;
+    match failure {
+        Some(failure) => member.failure = Some(failure),
+        None => {
+            member.taken_over = true;
+            member.phase = None;
+            member.waiting_for.clear();
+        }
     }
 }

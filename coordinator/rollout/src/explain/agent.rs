@@ -95,7 +95,10 @@ fn found(
 }
 
 fn way_back(way: Way, member: &Member, agent: Option<&Agent>) -> Option<Found> {
-    let phase = member.restore.as_ref().and_then(|restore| restore.phase);
+    let phase = match &member.restore {
+        Some(restore) => restore.phase,
+        None => member.phase,
+    };
     match way {
         Way::Away => Some(offline(agent, "it is taken back when it is online again")),
         Way::Todo => Some((
@@ -105,11 +108,11 @@ fn way_back(way: Way, member: &Member, agent: Option<&Agent>) -> Option<Found> {
         )),
         Way::Going => {
             let phase = phase.map_or("not reported yet", AgentPhase::word);
-            Some((
-                "rolling_back",
-                format!("on its way back to what it ran before: {phase}"),
-                member.since,
-            ))
+            let what = match &member.restore {
+                Some(_) => "on its way back to what it ran before",
+                None => "what was asked of it before comes to its end first",
+            };
+            Some(("rolling_back", format!("{what}: {phase}"), member.since))
         }
         Way::Back => {
             let failure = member.restore.as_ref()?.failure.as_ref()?;

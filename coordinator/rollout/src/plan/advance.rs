@@ -8,9 +8,6 @@ use crate::gates::{
 use crate::world::Class;
 use crate::{Act, Change, Decision, FailureAction, Gate, Rollout, World};
 
-/// In flight and not cut over: what a withdrawal still reaches.
-const WITHDRAWABLE: [Class; 2] = [Class::Asked, Class::AskedOffline];
-
 /// The next step of every active rollout.
 pub(super) fn plan(world: &World, now: Timestamp) -> Vec<Change> {
     world
@@ -27,16 +24,13 @@ pub(super) fn drain(world: &World, now: Timestamp) -> Vec<Change> {
         .iter()
         .filter_map(|id| world.rollouts.get(id));
     let changes = draining.flat_map(|rollout| {
-        let reason = format!("{} is {}", rollout.id, rollout.phase);
-        let withdrawn = View::all(world, rollout, now)
-            .flat_map(move |view| withdraw::plan(view, &WITHDRAWABLE, &reason));
         let restores = if rollout.rolled_back {
             take_back::restore(world, rollout, now)
         } else {
             Vec::new()
         };
         if restores.is_empty() {
-            withdrawn.collect()
+            withdraw::all(world, rollout, now)
         } else {
             restores
         }
@@ -49,19 +43,12 @@ fn advance(world: &World, rollout: &Rollout, now: Timestamp) -> Vec<Change> {
         RolloutPhase::Running | RolloutPhase::AwaitingApproval => run(world, rollout, now),
         RolloutPhase::RollingBack => take_back::plan(world, rollout, now),
         RolloutPhase::Aborting => abort(world, rollout, now),
-        _ => withdraw_all(world, rollout, now),
+        _ => withdraw::all(world, rollout, now),
     }
 }
 
-fn withdraw_all(world: &World, rollout: &Rollout, now: Timestamp) -> Vec<Change> {
-    let reason = format!("{} is {}", rollout.id, rollout.phase);
-    View::all(world, rollout, now)
-        .flat_map(|view| withdraw::plan(view, &WITHDRAWABLE, &reason))
-        .collect()
-}
-
 fn abort(world: &World, rollout: &Rollout, now: Timestamp) -> Vec<Change> {
-    let withdrawn = withdraw_all(world, rollout, now);
+    let withdrawn = withdraw::all(world, rollout, now);
     let flying =
         |view: View<'_>| view.tally.count_of(&Class::IN_FLIGHT) + view.tally.count(Class::Soaking);
     let waits = View::all(world, rollout, now).any(|view| flying(view) > 0);

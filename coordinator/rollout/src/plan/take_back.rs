@@ -1,6 +1,6 @@
 use pinion_model::{RolloutPhase, Timestamp};
 
-use super::assign;
+use super::{assign, withdraw};
 use crate::gates::View;
 use crate::world::Way;
 use crate::{Act, Change, Decision, Rollout, World};
@@ -33,8 +33,12 @@ pub(super) fn plan(world: &World, rollout: &Rollout, now: Timestamp) -> Vec<Chan
     let outstanding = [Way::Todo, Way::Away, Way::Going];
     let waits = View::all(world, rollout, now)
         .any(|view| outstanding.iter().any(|way| view.tally.ways(*way) > 0));
-    if waits || !restores.is_empty() {
+    if !restores.is_empty() {
         return restores;
+    }
+    if waits {
+        // Those that cannot be sent back yet must not be sent forward meanwhile.
+        return withdraw::all(world, rollout, now);
     }
     let failed = rollout.members.iter().filter_map(|(agent, member)| {
         let failure = member.restore.as_ref()?.failure.as_ref()?;

@@ -114,6 +114,9 @@ fn check(bed: &Bed, wake_at: Option<Timestamp>) {
                     "failures ≤ the budget while it runs"
                 );
             }
+            if rollout.phase == RolloutPhase::RolledBack {
+                assert_eq!(counts.in_flight, 0, "everybody's outcome is known");
+            }
             if stage.opened_at.is_none() {
                 assert_eq!(
                     counts.in_flight + counts.settled + counts.staged,

@@ -105,7 +105,7 @@ pub(crate) enum Way {
     Todo,
     /// The same, once it is online.
     Away,
-    /// Assigned, no outcome yet.
+    /// Assigned, or what it does first goes on; no outcome yet.
     Going,
     /// It is back, or will be seen to later because it is held.
     Back,
@@ -136,6 +136,9 @@ impl Way {
                 Self::Back
             }
             Some(_) => Self::Going,
+            // Its own outcome comes first; it may make all else needless.
+            None if member.rolls_back() => Self::Going,
+            None if agent.is_held() && member.standing() == Standing::InFlight => Self::Going,
             None if agent.is_held() && !rollout.phase.is_terminal() => Self::Back,
             None if agent.is_held() => Self::Away,
             None if agent.presence == Presence::Online => Self::Todo,

@@ -203,7 +203,7 @@ pub struct Restore {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
-    /// Not assigned, or withdrawn before it cut over.
+    /// Not assigned, or withdrawn or taken back before there was an outcome.
     Pending,
     /// Assigned, and neither proven nor terminal.
     InFlight,
@@ -268,6 +268,11 @@ impl Member {
     #[must_use]
     pub fn has_cut_over(&self) -> bool {
         self.phase.is_some_and(AgentPhase::has_cut_over)
+    }
+
+    /// The agent is taking it back by itself.
+    pub(crate) fn rolls_back(&self) -> bool {
+        self.standing() == Standing::InFlight && self.phase == Some(AgentPhase::RollingBack)
     }
 
     /// Something of the rollout is, or may be, on the machine: a roll-back of
