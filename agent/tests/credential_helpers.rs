@@ -380,9 +380,9 @@ async fn a_helper_sees_only_what_it_needs_of_the_environment() {
         .with("AWS_REGION", "us-east-2")
         .with("PINION_ENROLL_TOKEN", CANARY)
         .with("UNRELATED", CANARY)
-        .helper("env", r#"cat >/dev/null; printf '{"Username":"u","Secret":"%s"}' "$(env | sort | tr '\n' ' ')""#);
+        .helper("ecr-login", r#"cat >/dev/null; printf '{"Username":"u","Secret":"%s"}' "$(env | sort | tr '\n' ' ')""#);
     let credential = machine
-        .resolver(&[(HOST, helper("env"))])
+        .resolver(&[(HOST, helper("ecr-login"))])
         .resolve(&repository())
         .await
         .expect("resolved");

@@ -28,7 +28,7 @@ const TOKEN_USER: &str = "<token>";
 /// What our own helpers begin their error texts with; such a text holds no secret.
 pub(super) const OWN_ERROR: &str = "pinion: ";
 
-/// Variables that a helper sees, by name.
+/// Variables that every helper sees, by name.
 const ENVIRONMENT: [&str; 17] = [
     "PATH",
     "HOME",
@@ -48,15 +48,29 @@ const ENVIRONMENT: [&str; 17] = [
     "all_proxy",
     "XDG_RUNTIME_DIR",
 ];
-/// Variables that a helper sees, by how they start.
-const ENVIRONMENT_PREFIXES: [&str; 3] = ["AWS_", "GHCR_", "FLY_"];
+/// Variables that one helper alone sees, by how they start: they hold its secrets.
+const SECRETS: [(&str, &str); 3] = [
+    ("AWS_", "ecr-login"),
+    ("GHCR_", "pinion-ghcr"),
+    ("FLY_", "pinion-fly"),
+];
 
 /// Finds and runs helpers.
-#[derive(Debug)]
 pub struct HelperProcesses {
     own_executable: PathBuf,
     search: Vec<PathBuf>,
     environment: BTreeMap<String, OsString>,
+}
+
+/// Of the environment only the names: the values hold tokens.
+impl std::fmt::Debug for HelperProcesses {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HelperProcesses")
+            .field("own_executable", &self.own_executable)
+            .field("search", &self.search)
+            .field("environment", &self.environment.keys())
+            .finish()
+    }
 }
 
 /// One question to one helper.
@@ -88,14 +102,16 @@ impl HelperProcesses {
                 search.push(usual.into());
             }
         }
-        let passed = environment.iter().filter(|(name, _)| is_passed(name));
-        let environment = passed
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect();
+        let of_use = |name: &str| {
+            ENVIRONMENT.contains(&name) || SECRETS.iter().any(|(start, _)| name.starts_with(start))
+        };
+        let kept = environment.iter().filter(|(name, _)| of_use(name));
         Self {
             own_executable,
             search,
-            environment,
+            environment: kept
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect(),
         }
     }
 
@@ -108,7 +124,7 @@ impl HelperProcesses {
         let mut command = self.command(question)?;
         command
             .env_clear()
-            .envs(&self.environment)
+            .envs(self.environment_of(question.helper))
             .current_dir("/")
             .process_group(0)
             .kill_on_drop(true);
@@ -125,6 +141,12 @@ impl HelperProcesses {
             .map_err(|error| question.failed(format!("it could not be started: {error}")))?;
         let output = converse(child, question).await?;
         question.read(&output)
+    }
+
+    fn environment_of(&self, helper: &str) -> impl Iterator<Item = (&String, &OsString)> {
+        self.environment
+            .iter()
+            .filter(move |(name, _)| is_passed(name, helper))
     }
 
     fn command(&self, question: &Question<'_>) -> Result<Command, CredentialError> {
@@ -171,11 +193,9 @@ pub fn is_helper_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= 64 && name.bytes().all(inside)
 }
 
-fn is_passed(name: &str) -> bool {
-    ENVIRONMENT.contains(&name)
-        || ENVIRONMENT_PREFIXES
-            .iter()
-            .any(|prefix| name.starts_with(prefix))
+fn is_passed(name: &str, helper: &str) -> bool {
+    let owner = SECRETS.iter().find(|(start, _)| name.starts_with(start));
+    owner.is_none_or(|(_, owner)| *owner == helper)
 }
 
 struct Output {
@@ -352,5 +372,32 @@ impl Question<'_> {
             origin: format!("the answer of docker-credential-{}", self.helper),
             why: why.to_owned(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_shown_to_its_own_helper_and_to_nobody_else() {
+        let names = ["AWS_SECRET_ACCESS_KEY", "FLY_API_TOKEN", "GHCR_TOKEN"];
+        let mut environment = BTreeMap::from([("HOME".to_owned(), "/root".into())]);
+        environment.extend(names.map(|name| (name.to_owned(), "c4n4ry".into())));
+        environment.insert("OTHER_TOKEN".to_owned(), "c4n4ry".into());
+        let helpers = HelperProcesses::new("pinion-agent".into(), &environment);
+        for (helper, sees) in [
+            ("ecr-login", &["AWS_SECRET_ACCESS_KEY", "HOME"][..]),
+            ("pinion-fly", &["FLY_API_TOKEN", "HOME"]),
+            ("pinion-ghcr", &["GHCR_TOKEN", "HOME"]),
+            ("pass", &["HOME"]),
+        ] {
+            let seen: Vec<&String> = helpers
+                .environment_of(helper)
+                .map(|(name, _)| name)
+                .collect();
+            assert_eq!(seen, sees, "{helper}");
+        }
+        assert!(!format!("{helpers:?}").contains("c4n4ry"));
     }
 }
