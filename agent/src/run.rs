@@ -1,9 +1,8 @@
 //! `pinion-agent run`: wires everything together and takes it down again.
 //!
 //! ```text
-//!   lock ─▶ journal ─▶ engine ─▶ reconcile (recovers what was under way)
-//!                                   ├─ configuration or identity of no use: recover, then exit
-//!                                   └─ socket ─▶ ready ─▶ session, renewal, reports
+//!   lock ─▶ journal ─┬─▶ reconcile, session, renewal, socket ─▶ engine answers ─▶ ready
+//!                    └─▶ configuration or identity of no use: engine ─▶ recover, then exit
 //! ```
 
 mod adapters;
@@ -13,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use pinion_model::AgentPhase;
+use pinion_model::{AgentId, AgentPhase};
 use pinion_workload::Report;
 use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -21,11 +20,13 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use adapters::Local;
+
 use crate::cli::environment;
 use crate::config::{Config, ConfigError};
 use crate::credentials::Resolver;
-use crate::driver::docker::{Docker, Limits};
-use crate::driver::{Driver as _, EngineInfo};
+use crate::driver::Driver as _;
+use crate::driver::docker::{ConnectError, Docker, Limits};
 use crate::identity::{Identity, IdentityDir, IdentityError};
 use crate::journal::{Journal, JournalError};
 use crate::reconcile::{Handle, Reconciler};
@@ -81,6 +82,9 @@ pub enum RunError {
     /// The journal cannot be used.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// The engine's address is of no use.
+    #[error(transparent)]
+    Engine(#[from] ConnectError),
     /// The configuration is of no use.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -119,26 +123,27 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
         Err(_) => configuration::last_good(&options.state_dir),
     };
     let ready = prepare(&options, config).await;
+    let driver = Arc::new(Docker::at(
+        &engine_host(&options, &usable),
+        Limits::default(),
+    )?);
     if let Err(error) = &ready {
         tracing::error!(
             error = tls::chain(error),
             "the agent cannot run; what was under way is recovered first"
         );
+        let answered = tokio::select! {
+            answered = tokio::time::timeout(patience(&journal), answered(&driver)) => answered.is_ok(),
+            () = stop.cancelled() => return Ok(()),
+        };
+        if !answered {
+            return ready.map(drop);
+        }
     }
-    let limit = ready
-        .as_ref()
-        .map_or_else(|_| patience(&journal), |_| Duration::MAX);
-    let engine = tokio::select! {
-        engine = engine(&options, &usable, limit) => engine,
-        () = stop.cancelled() => return Ok(()),
-    };
     let (reports_in, reports_out) = mpsc::unbounded_channel();
-    let Some((driver, info)) = engine else {
-        return ready.map(|_| ());
-    };
     let resolver = Resolver::new(usable.credentials.clone(), environment(), own_executable());
     let reconciler = Reconciler::new(
-        Arc::new(driver),
+        Arc::clone(&driver),
         journal,
         Arc::new(resolver),
         usable.policy.clone(),
@@ -154,7 +159,16 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
             end(vec![reconcile]).await;
             Err(error)
         }
-        Ok(ready) => converge(ready, handle, info, reports_out, reconcile, stop, shutdown).await,
+        Ok(ready) => {
+            let engine_version = engine_version(driver, ready.identity.agent.clone());
+            let parts = Parts {
+                handle,
+                engine_version,
+                reports: reports_out,
+                reconcile,
+            };
+            converge(ready, parts, stop, shutdown).await
+        }
     }
 }
 
@@ -188,17 +202,27 @@ async fn prepare(
     })
 }
 
-/// The agent's whole life between ready and SIGTERM.
+/// What was made for the agent's life.
+struct Parts {
+    handle: Handle,
+    engine_version: watch::Receiver<String>,
+    reports: mpsc::UnboundedReceiver<Report>,
+    reconcile: JoinHandle<()>,
+}
+
+/// The agent's whole life until SIGTERM.
 async fn converge(
     ready: Ready,
-    handle: Handle,
-    engine: EngineInfo,
-    reports: mpsc::UnboundedReceiver<Report>,
-    mut reconcile: JoinHandle<()>,
+    parts: Parts,
     stop: CancellationToken,
     shutdown: CancellationToken,
 ) -> Result<(), RunError> {
-    let agent = ready.identity.agent.clone();
+    let Parts {
+        handle,
+        engine_version,
+        reports,
+        mut reconcile,
+    } = parts;
     let identity = watch::Sender::new(Arc::new(ready.identity));
     let sessions = Sessions {
         converge: handle.clone(),
@@ -207,16 +231,19 @@ async fn converge(
         inventory: adapters::inventory(handle.status(), shutdown.clone()),
         order: ready.config.registries,
         facts: machine::facts(),
-        engine_version: engine.version.clone(),
+        engine_version: engine_version.clone(),
         process_id: format!("{:032x}", rand::random::<u128>()),
     };
     let renewal = tokio::spawn(renew::keep_fresh(ready.identity_dir, identity));
+    let local = Local {
+        handle,
+        engine_version,
+    };
     let tasks = vec![
         tokio::spawn(keep_reports(reports, ready.reports)),
-        tokio::spawn(socket::serve(ready.listener, handle, shutdown.clone())),
+        tokio::spawn(socket::serve(ready.listener, local, shutdown.clone())),
         tokio::spawn(sessions.hold(shutdown.clone())),
     ];
-    println!("ready agent={agent} engine={}", engine.version);
     let ended = tokio::select! {
         () = stop.cancelled() => Ok(()),
         _ = &mut reconcile => Err(RunError::Ended("reconciler")),
@@ -229,6 +256,19 @@ async fn converge(
         end(vec![reconcile]).await;
     }
     ended
+}
+
+/// The engine's version once it answers; says that the agent is ready then.
+fn engine_version(driver: Arc<Docker>, agent: AgentId) -> watch::Receiver<String> {
+    let (sender, receiver) = watch::channel(String::new());
+    tokio::spawn(async move {
+        let version = answered(&driver).await;
+        println!("ready agent={agent} engine={version}");
+        sender.send_replace(version);
+        // Whoever waits for another version waits until the agent ends.
+        sender.closed().await;
+    });
+    receiver
 }
 
 /// Moves reports to the queue until nobody sends any more.
@@ -258,36 +298,22 @@ fn patience(journal: &Journal) -> Duration {
     }
 }
 
-/// The engine, if it answers within `limit`.
-async fn engine(
-    options: &RunOptions,
-    config: &Config,
-    limit: Duration,
-) -> Option<(Docker, EngineInfo)> {
-    let named = options
-        .docker_host
-        .as_deref()
-        .or(config.engine_host.as_deref());
-    tokio::time::timeout(limit, reach(named.unwrap_or(ENGINE)))
-        .await
-        .ok()
+fn engine_host(options: &RunOptions, config: &Config) -> String {
+    let named = options.docker_host.as_ref().or(config.engine_host.as_ref());
+    named.map_or(ENGINE, String::as_str).to_owned()
 }
 
-async fn reach(host: &str) -> (Docker, EngineInfo) {
+/// Waits until the engine answers, and returns its version.
+async fn answered(driver: &Docker) -> String {
     let mut backoff = Backoff::new(ENGINE_RETRY);
     loop {
-        let why = match Docker::connect(host, Limits::default()).await {
-            Ok(driver) => match driver.info().await {
-                Ok(info) => return (driver, info),
-                Err(error) => tls::chain(&error),
-            },
-            Err(error) => tls::chain(&error),
-        };
-        tracing::warn!(
-            host,
-            why,
-            "the container engine does not answer; trying again"
-        );
+        match driver.info().await {
+            Ok(info) => return info.version,
+            Err(error) => tracing::warn!(
+                why = tls::chain(&error),
+                "the container engine does not answer; trying again"
+            ),
+        }
         tokio::time::sleep(backoff.next_delay(1.0)).await;
     }
 }

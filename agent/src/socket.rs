@@ -14,7 +14,9 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use axum::extract::{DefaultBodyLimit, Path as UrlPath, State};
+use axum::extract::{DefaultBodyLimit, Path as UrlPath, Request, State};
+use axum::middleware::{self, Next};
+use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use pinion_model::{AgentPhase, Digest, Failure, WorkloadName};
@@ -54,6 +56,15 @@ pub struct WorkloadAnswer {
 
 /// What the socket needs of the reconciler.
 pub trait Workloads: Clone + Send + Sync + 'static {
+    /// Whether anything can be said yet; if not, why.
+    ///
+    /// # Errors
+    ///
+    /// What is missing, and what to do about it.
+    fn ready(&self) -> Result<(), &'static str> {
+        Ok(())
+    }
+
     /// Every workload that is known here, by name.
     fn workloads(&self) -> Vec<WorkloadAnswer>;
 
@@ -141,8 +152,21 @@ fn router<W: Workloads>(workloads: W) -> Router {
         )
         .fallback(|| async { ApiError::not_found("there is no such path; try /v1/workloads") })
         .method_not_allowed_fallback(|| async { ApiError::method() })
+        .layer(middleware::from_fn_with_state(
+            workloads.clone(),
+            ready::<W>,
+        ))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .with_state(workloads)
+}
+
+async fn ready<W: Workloads>(
+    State(state): State<W>,
+    request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
+    state.ready().map_err(ApiError::unavailable)?;
+    Ok(next.run(request).await)
 }
 
 #[derive(Serialize)]

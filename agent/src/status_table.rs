@@ -1,6 +1,7 @@
 //! `pinion-agent status`: asks the running agent through its socket.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Bytes;
@@ -10,6 +11,9 @@ use tokio::net::UnixStream;
 
 use crate::socket::{SOCKET, WorkloadAnswer};
 
+/// How long the agent may take to answer.
+const LIMIT: Duration = Duration::from_secs(10);
+
 /// Why there is nothing to show.
 #[derive(Debug, thiserror::Error)]
 pub enum StatusError {
@@ -18,6 +22,12 @@ pub enum StatusError {
         "no agent answers at {0}: see that `pinion-agent run` runs with this --state-dir, as this user"
     )]
     NoAgent(PathBuf, #[source] std::io::Error),
+    /// It listens, and says nothing.
+    #[error("the agent at {0} did not answer within {limit} s: look at its log", limit = LIMIT.as_secs())]
+    Slow(PathBuf),
+    /// It cannot say yet.
+    #[error("the agent cannot say yet: {0}")]
+    Refused(String),
     /// The conversation broke.
     #[error("the agent did not answer")]
     Http(#[from] hyper::Error),
@@ -37,7 +47,10 @@ struct List {
 ///
 /// If no agent runs there, or it does not answer.
 pub async fn print(state_dir: &Path, json: bool) -> Result<(), StatusError> {
-    let body = get(&state_dir.join(SOCKET), "/v1/workloads").await?;
+    let socket = state_dir.join(SOCKET);
+    let body = tokio::time::timeout(LIMIT, get(&socket, "/v1/workloads"))
+        .await
+        .map_err(|_| StatusError::Slow(socket))??;
     if json {
         println!("{}", String::from_utf8_lossy(&body));
         return Ok(());
@@ -60,12 +73,27 @@ async fn get(socket: &Path, path: &str) -> Result<Bytes, StatusError> {
         .expect("a constant request is valid");
     let answer = async {
         let response = sender.send_request(request).await?;
-        Ok::<_, hyper::Error>(response.into_body().collect().await?.to_bytes())
+        let status = response.status();
+        let body = response.into_body().collect().await?.to_bytes();
+        Ok::<_, hyper::Error>((status, body))
     };
-    tokio::select! {
-        answer = answer => Ok(answer?),
-        Err(error) = connection => Err(error.into()),
+    let (status, body) = tokio::select! {
+        answer = answer => answer?,
+        Err(error) = connection => return Err(error.into()),
+    };
+    match status.is_success() {
+        true => Ok(body),
+        false => Err(StatusError::Refused(words(&body))),
     }
+}
+
+/// The agent's own words in an error's body.
+fn words(body: &[u8]) -> String {
+    let json: Option<serde_json::Value> = serde_json::from_slice(body).ok();
+    let message = json
+        .as_ref()
+        .and_then(|json| json["error"]["message"].as_str());
+    message.map_or_else(|| String::from_utf8_lossy(body).into_owned(), str::to_owned)
 }
 
 /// A head, a line for each workload, and what is wrong below it.

@@ -122,6 +122,17 @@ fn sigterm_ends_an_agent_that_waits_for_its_engine() {
         std::thread::sleep(Duration::from_millis(50));
     }
     assert!(socket.exists(), "it never began to listen");
+    let asked = Command::new(AGENT)
+        .args(["status", "--state-dir"])
+        .arg(dir.path())
+        .output()
+        .expect("runs");
+    assert_eq!(asked.status.code(), Some(1));
+    assert!(
+        said(&asked).contains("the container engine does not answer"),
+        "{}",
+        said(&asked)
+    );
     let pid = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("lives");
     let output = child.wait_with_output().expect("ends");

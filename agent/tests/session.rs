@@ -74,7 +74,8 @@ struct World {
     coordinator: Coordinator,
     machine: Machine,
     reports: Arc<Reports>,
-    inventory: watch::Sender<v1::Inventory>,
+    inventory: watch::Sender<Option<v1::Inventory>>,
+    engine_version: watch::Sender<String>,
     shutdown: CancellationToken,
     identity: watch::Sender<Arc<Identity>>,
     authority: Arc<Authority>,
@@ -86,7 +87,7 @@ impl World {
         let authority = Arc::new(Authority::new());
         let coordinator = coordinator::start(&authority, "127.0.0.1").await;
         let dir = tempfile::tempdir().expect("directory");
-        let (inventory, _) = watch::channel(v1::Inventory::default());
+        let (inventory, _) = watch::channel(None);
         let identity =
             watch::Sender::new(Arc::new(identity(&authority, &coordinator.address, -1, 1)));
         let reports = Arc::new(Reports::open(dir.path()).expect("queue"));
@@ -96,6 +97,7 @@ impl World {
             machine,
             reports,
             inventory,
+            engine_version: watch::Sender::new("20.10".into()),
             shutdown,
             identity,
             authority,
@@ -111,7 +113,7 @@ impl World {
             inventory: self.inventory.subscribe(),
             order: Vec::new(),
             facts: BTreeMap::from([("os".to_owned(), "linux".to_owned())]),
-            engine_version: "20.10".into(),
+            engine_version: self.engine_version.subscribe(),
             process_id: "p1".into(),
         };
         tokio::spawn(sessions.hold(self.shutdown.clone()))
@@ -200,16 +202,24 @@ async fn a_session_says_hello_heartbeats_and_acknowledges_what_is_on_disk() {
         assert_eq!(ack.generation, acknowledged, "after {sent}");
     }
     assert_eq!(world.machine.generation(), Generation(6));
-    world.inventory.send_replace(v1::Inventory {
+    world.inventory.send_replace(Some(v1::Inventory {
         workloads: vec![v1::WorkloadInventory {
             workload: "codex".into(),
             containers: vec![],
         }],
-    });
+    }));
     let FromAgent::Inventory(inventory) = hear_news(&mut session).await else {
         panic!("an inventory")
     };
     assert_eq!(inventory.workloads[0].workload, "codex");
+    assert_eq!(
+        hello.inventory, None,
+        "what is not known is not told as absent"
+    );
+    world.engine_version.send_replace("28.0".into());
+    let (_session, hello) = world.welcome().await;
+    assert_eq!(hello.engine_version, "28.0");
+    assert!(hello.inventory.is_some());
     world.shutdown.cancel();
     within(held).await.expect("it ends");
 }

@@ -36,9 +36,28 @@ impl Converge for Handle {
     }
 }
 
-impl Workloads for Handle {
+/// The reconciler for the local socket. Until the engine has answered for the
+/// first time, what runs here is not known, and is not answered.
+#[derive(Debug, Clone)]
+pub(super) struct Local {
+    pub(super) handle: Handle,
+    /// Empty until the engine has answered.
+    pub(super) engine_version: watch::Receiver<String>,
+}
+
+impl Workloads for Local {
+    fn ready(&self) -> Result<(), &'static str> {
+        match self.engine_version.borrow().is_empty() {
+            true => Err(
+                "the container engine does not answer: see that it runs and that the agent's user may open its socket",
+            ),
+            false => Ok(()),
+        }
+    }
+
     fn workloads(&self) -> Vec<WorkloadAnswer> {
-        self.status()
+        self.handle
+            .status()
             .borrow()
             .iter()
             .map(|(name, view)| answer(name, view))
@@ -46,7 +65,7 @@ impl Workloads for Handle {
     }
 
     async fn refresh(&self, workloads: Vec<WorkloadName>, recreate: bool) -> Refreshed {
-        refreshed(Handle::refresh(self, workloads, recreate).await)
+        refreshed(self.handle.refresh(workloads, recreate).await)
     }
 }
 
@@ -81,19 +100,21 @@ fn refreshed(outcome: RefreshOutcome) -> Refreshed {
 }
 
 /// What the machine runs, as the coordinator is told: moves only when that
-/// changes, not with every look at the engine.
+/// changes, not with every look at the engine. None before the first look that
+/// saw a workload: what is not known is not told as absent.
 pub(super) fn inventory(
     mut views: watch::Receiver<Views>,
     shutdown: CancellationToken,
-) -> watch::Receiver<v1::Inventory> {
-    let (sender, receiver) = watch::channel(message(&views.borrow_and_update()));
+) -> watch::Receiver<Option<v1::Inventory>> {
+    let first = message(&views.borrow_and_update());
+    let (sender, receiver) = watch::channel(Some(first).filter(|i| !i.workloads.is_empty()));
     tokio::spawn(async move {
         loop {
             tokio::select! {
                 changed = views.changed() => if changed.is_err() { return; },
                 () = shutdown.cancelled() => return,
             }
-            let next = message(&views.borrow_and_update());
+            let next = Some(message(&views.borrow_and_update()));
             sender.send_if_modified(|current| {
                 let changed = *current != next;
                 *current = next;
@@ -128,6 +149,17 @@ fn container(observed: &ObservedContainer) -> v1::ObservedContainer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn nothing_is_told_of_what_was_never_seen() {
+        let (views, seen) = watch::channel(Views::new());
+        let mut told = inventory(seen, CancellationToken::new());
+        assert_eq!(*told.borrow(), None);
+        let codex: WorkloadName = "codex".parse().expect("name");
+        views.send_replace(Views::from([(codex, WorkloadView::default())]));
+        let told = told.wait_for(Option::is_some).await.expect("told").clone();
+        assert_eq!(told.expect("some").workloads[0].workload, "codex");
+    }
 
     #[test]
     fn a_failed_refresh_is_named_with_its_reason_beside_it() {

@@ -59,14 +59,14 @@ pub struct Sessions<C> {
     pub identity: watch::Receiver<Arc<Identity>>,
     /// What is to be told.
     pub reports: Arc<Reports>,
-    /// What the machine runs.
-    pub inventory: watch::Receiver<v1::Inventory>,
+    /// What the machine runs; none until that is known.
+    pub inventory: watch::Receiver<Option<v1::Inventory>>,
     /// The machine's own order of registries.
     pub order: Vec<RegistryName>,
     /// Facts of the machine, for people.
     pub facts: BTreeMap<String, String>,
-    /// The engine's version.
-    pub engine_version: String,
+    /// The engine's version; empty until it has answered.
+    pub engine_version: watch::Receiver<String>,
     /// Random: two of one identity at once mean a clone.
     pub process_id: String,
 }
@@ -99,6 +99,13 @@ impl<C: Converge> Sessions<C> {
                 Ended::Drained(delay) => {
                     tracing::info!(address, ?delay, "the coordinator asked to come back later");
                     delay
+                }
+                Ended::News => {
+                    tracing::info!(
+                        address,
+                        "the engine's version is known now: introducing this machine again"
+                    );
+                    Duration::ZERO
                 }
                 Ended::Broken(why) => {
                     turn += 1;

@@ -33,6 +33,8 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 pub(super) enum Ended {
     /// The coordinator asked to come back after this delay.
     Drained(Duration),
+    /// What Hello said of this machine has changed.
+    News,
     /// It broke, or never began: why.
     Broken(String),
 }
@@ -152,15 +154,21 @@ fn hello<C: Converge>(sessions: &mut Sessions<C>) -> v1::Hello {
         .into_iter()
         .filter(|report| !is_queued(report));
     let reports = known
-        .map(|report| without_log(convert::report(&report, 0, containers(&inventory, &report))))
+        .map(|report| {
+            without_log(convert::report(
+                &report,
+                0,
+                containers(inventory.as_ref(), &report),
+            ))
+        })
         .collect();
     v1::Hello {
         generation: sessions.converge.generation().0,
         process_id: sessions.process_id.clone(),
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
-        engine_version: sessions.engine_version.clone(),
+        engine_version: sessions.engine_version.borrow_and_update().clone(),
         facts: sessions.facts.clone(),
-        inventory: Some(inventory),
+        inventory,
         reports,
     }
 }
@@ -177,10 +185,10 @@ fn without_log(mut report: v1::Report) -> v1::Report {
     report
 }
 
-fn containers(inventory: &v1::Inventory, report: &Report) -> Vec<v1::ObservedContainer> {
+fn containers(inventory: Option<&v1::Inventory>, report: &Report) -> Vec<v1::ObservedContainer> {
     let workload = inventory
-        .workloads
-        .iter()
+        .into_iter()
+        .flat_map(|inventory| &inventory.workloads)
         .find(|each| each.workload == report.workload.as_str());
     workload
         .map(|each| each.containers.clone())
@@ -241,8 +249,12 @@ impl Stream {
                 Ok(()) = news.changed() => self.send_reports(sessions).await,
                 Ok(()) = sessions.inventory.changed() => {
                     let inventory = sessions.inventory.borrow_and_update().clone();
-                    self.send(Outbound::Inventory(inventory)).await
+                    match inventory {
+                        Some(inventory) => self.send(Outbound::Inventory(inventory)).await,
+                        None => Ok(()),
+                    }
                 }
+                Ok(()) = sessions.engine_version.changed() => return Ended::News,
             };
             if let Err(why) = step {
                 return Ended::Broken(why);
@@ -317,7 +329,7 @@ impl Stream {
 
     async fn send_reports<C: Converge>(&mut self, sessions: &Sessions<C>) -> Result<(), String> {
         for (sequence, report) in sessions.reports.after(self.sent) {
-            let containers = containers(&sessions.inventory.borrow(), &report);
+            let containers = containers(sessions.inventory.borrow().as_ref(), &report);
             self.send(Outbound::Report(convert::report(
                 &report, sequence, containers,
             )))

@@ -36,6 +36,15 @@ impl ApiError {
         ))
     }
 
+    pub(super) fn unavailable(message: &str) -> Self {
+        Self {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            code: "UNAVAILABLE",
+            message: message.to_owned(),
+            field: None,
+        }
+    }
+
     pub(super) fn method() -> Self {
         Self {
             status: StatusCode::METHOD_NOT_ALLOWED,
