@@ -47,12 +47,7 @@ pub(super) fn restore(
     member: &Member,
     now: Timestamp,
 ) -> Change {
-    let before = || {
-        world
-            .workloads
-            .get(&rollout.workload)?
-            .before(rollout.digest())
-    };
+    let before = || world.before(&rollout.workload, rollout.digest());
     let baseline = member
         .baseline
         .as_ref()

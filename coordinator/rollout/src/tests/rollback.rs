@@ -515,3 +515,44 @@ fn a_machine_that_is_held_in_flight_is_withdrawn_before_the_roll_back_is_over() 
     assert_eq!(bed.counts(&id, 0).in_flight, 0);
     assert_eq!(*bed.running("m1"), digest(1));
 }
+
+#[test]
+fn a_roll_back_never_installs_what_was_itself_rolled_back() {
+    let mut bed = Bed::new(1);
+    let first = bed.roll_out(2, all());
+    bed.plan();
+    bed.decide(|world, now| commands::roll_back(world, steer(&first), &alice(), now))
+        .expect("rolled back");
+    bed.drive();
+    bed.enrol("m2", false);
+    let second = bed.roll_out(3, all());
+    bed.plan();
+    bed.say("m2", AgentPhase::CuttingOver);
+    bed.decide(|world, now| commands::roll_back(world, steer(&second), &alice(), now))
+        .expect("rolled back");
+    bed.plan();
+    assert_eq!(
+        bed.world.desired(&agent("m2")).assignments[0].digest(),
+        None,
+        "nothing good was there before"
+    );
+    let current = bed.world.workloads[&bed.workload].current();
+    assert_eq!(current.map(|pin| pin.number.0), Some(2), "no pin of it");
+}
+
+#[test]
+fn a_roll_back_without_a_stable_pin_goes_to_the_last_that_was_not_taken_back() {
+    let mut bed = Bed::new(1);
+    bed.promote(5);
+    let first = bed.roll_out(2, all());
+    bed.plan();
+    bed.decide(|world, now| commands::roll_back(world, steer(&first), &alice(), now))
+        .expect("rolled back");
+    bed.drive();
+    bed.promote(2);
+    let second = bed.roll_out(3, all());
+    bed.decide(|world, now| commands::roll_back(world, steer(&second), &alice(), now))
+        .expect("rolled back");
+    let current = bed.world.workloads[&bed.workload].current();
+    assert_eq!(current.map(|pin| &pin.digest), Some(&digest(5)));
+}

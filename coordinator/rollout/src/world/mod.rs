@@ -190,6 +190,28 @@ impl World {
             .next()
     }
 
+    /// The newest pin that was stable before this digest, or else the last that
+    /// was pinned before it; never one of a digest that was itself taken back.
+    pub(crate) fn before(&self, workload: &WorkloadName, digest: &Digest) -> Option<&Pin> {
+        let workload = self.workloads.get(workload)?;
+        let proven = workload.proven.iter().rev();
+        let mut proven = proven.filter_map(|stable| workload.pin(stable.pin));
+        let stable = proven.find(|pin| pin.digest != *digest);
+        stable.or_else(|| {
+            let first = workload.pins.iter().position(|pin| pin.digest == *digest)?;
+            let mut earlier = workload.pins[..first].iter().rev();
+            earlier.find(|pin| !self.was_taken_back(workload, &pin.digest))
+        })
+    }
+
+    fn was_taken_back(&self, workload: &Workload, digest: &Digest) -> bool {
+        let mut rollouts = workload
+            .rollouts
+            .iter()
+            .filter_map(|id| self.rollouts.get(id));
+        rollouts.any(|rollout| rollout.rolled_back && rollout.digest() == digest)
+    }
+
     /// Where a digest of a workload can be pulled from: its pin's images, else the newest pin's.
     pub(crate) fn run_of(&self, workload: &WorkloadName, digest: &Digest) -> Option<crate::Run> {
         let workload = self.workloads.get(workload)?;

@@ -37,21 +37,6 @@ impl Workload {
     pub fn pin_of(&self, digest: &Digest) -> Option<&Pin> {
         self.pins.iter().rev().find(|pin| pin.digest == *digest)
     }
-
-    /// The newest pin that was stable before, or else was pinned before, and is of another digest.
-    #[must_use]
-    pub fn before(&self, digest: &Digest) -> Option<&Pin> {
-        let stable = self
-            .proven
-            .iter()
-            .rev()
-            .filter_map(|stable| self.pin(stable.pin));
-        let mut stable = stable.filter(|pin| pin.digest != *digest);
-        stable.next().or_else(|| {
-            let first = self.pins.iter().position(|pin| pin.digest == *digest)?;
-            self.pins[..first].last()
-        })
-    }
 }
 
 /// The digest chosen for a workload, at one point of its history.
