@@ -12,7 +12,7 @@ use pinion_proto::convert::{
     InvalidField, from_duration, optional_text, or_empty, text, timestamp,
 };
 use pinion_proto::v1;
-use pinion_workload::{Assignment, CatalogEntry, Desired, InUsePolicy, Report};
+use pinion_workload::{Assignment, CatalogEntry, Desired, Report};
 
 /// The catalog of a Welcome, by workload.
 pub type Catalog = BTreeMap<WorkloadName, CatalogEntry>;
@@ -115,11 +115,6 @@ fn assignment(
         )?,
         min_healthy: span("min_healthy", &message.min_healthy, Duration::from_secs(10))?,
         soak: span("soak", &message.soak, Duration::from_secs(300))?,
-        in_use: match v1::InUsePolicy::try_from(message.in_use) {
-            Ok(v1::InUsePolicy::Force) => InUsePolicy::Force,
-            // What this version does not know must not cut anybody off.
-            _ => InUsePolicy::Wait,
-        },
         local_tag: message.local_tag.clone(),
     })
 }
@@ -282,7 +277,6 @@ mod tests {
         message.assignments[0].in_use = 99;
         let received = desired(message, &Catalog::new(), &[], Timestamp(0));
         let assignment = received.desired.assignments.values().next().expect("one");
-        assert_eq!(assignment.in_use, InUsePolicy::Wait);
         assert_eq!(assignment.soak, Duration::from_secs(300));
     }
 }

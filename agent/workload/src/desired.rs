@@ -52,8 +52,6 @@ pub struct Assignment {
     pub min_healthy: Duration,
     /// How long the old container is kept after that.
     pub soak: Duration,
-    /// What to do while the workload is in use.
-    pub in_use: InUsePolicy,
     /// Tag kept on the chosen digest; empty: the catalog's.
     pub local_tag: String,
 }
@@ -64,15 +62,4 @@ impl Assignment {
     pub fn digest(&self) -> Option<&Digest> {
         self.run.first().map(|image| &image.digest)
     }
-}
-
-/// What to do while the machine says that a workload is in use.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum InUsePolicy {
-    /// Wait until it is not.
-    #[default]
-    Wait,
-    /// Cut over all the same.
-    Force,
 }

@@ -28,7 +28,7 @@ pub mod recreate;
 mod step;
 
 pub use belongs::{Catalog, containers_of, digest_of};
-pub use desired::{Assignment, CatalogEntry, Desired, InUsePolicy};
+pub use desired::{Assignment, CatalogEntry, Desired};
 pub use engine::{
     Container, ContainerId, ContainerState, CreateSpec, Health, HealthTiming, Image, Report,
 };

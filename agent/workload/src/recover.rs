@@ -16,7 +16,7 @@ use crate::names::{
     OLD_POLICY_LABEL, OLD_STATE_LABEL, OpId, Part, TERMS_LABEL, WORKLOAD_LABEL, split_part,
 };
 use crate::recreate::{OPERATION_LABEL, REPLACES_LABEL};
-use crate::{Assignment, Container, ContainerState, InUsePolicy, Operation, Record, Stage, Unit};
+use crate::{Assignment, Container, ContainerState, Operation, Record, Stage, Unit};
 
 /// Proof that is asked for when nobody knows what was asked for.
 const MIN_HEALTHY: Duration = Duration::from_secs(10);
@@ -192,7 +192,6 @@ fn nobodys(workload: &WorkloadName) -> Assignment {
         healthy_deadline: HEALTHY_DEADLINE,
         min_healthy: MIN_HEALTHY,
         soak: Duration::ZERO,
-        in_use: InUsePolicy::Wait,
         local_tag: String::new(),
     }
 }

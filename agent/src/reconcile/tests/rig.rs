@@ -9,7 +9,7 @@ use pinion_model::{
     AgentPhase, Attempt, Digest, Failure, FailureKind, Generation, ImageRef, Repository, Timestamp,
     WorkloadName,
 };
-use pinion_workload::{Assignment, CatalogEntry, Desired, InUsePolicy, Outcome, Report};
+use pinion_workload::{Assignment, CatalogEntry, Desired, Outcome, Report};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -64,7 +64,6 @@ pub(super) fn wanting(generation: u64, run: Vec<ImageRef>) -> Desired {
         healthy_deadline: Duration::from_secs(60),
         min_healthy: Duration::from_secs(5),
         soak: Duration::from_secs(20),
-        in_use: InUsePolicy::Wait,
         local_tag: String::new(),
     };
     let repositories: Vec<Repository> = [REPOSITORY, OTHER_REPOSITORY]

@@ -8,8 +8,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    Accepted, Assignment, CatalogEntry, Container, ContainerId, ContainerState, Health,
-    InUsePolicy, Streak, Unit,
+    Accepted, Assignment, CatalogEntry, Container, ContainerId, ContainerState, Health, Streak,
+    Unit,
 };
 
 const NOW: Timestamp = Timestamp(1_000_000);
@@ -41,7 +41,6 @@ fn assignment() -> Assignment {
         healthy_deadline: 60 * SECOND,
         min_healthy: 5 * SECOND,
         soak: 20 * SECOND,
-        in_use: InUsePolicy::Wait,
         local_tag: String::new(),
     }
 }
