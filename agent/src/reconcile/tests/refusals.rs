@@ -55,6 +55,34 @@ async fn what_the_policy_does_not_allow_is_refused_with_the_line_to_add() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_runs_already_is_not_adopted_where_the_policy_does_not_allow_it() {
+    let mut rig = running();
+    rig.allow = policy(&[]);
+    let agent = rig.agent();
+    agent.accept(&desired(1, 1));
+    let outcome = agent.outcome(1).await;
+    assert_eq!(
+        (outcome.phase, outcome.failure.map(|f| f.kind)),
+        (AgentPhase::Refused, Some(FailureKind::Policy))
+    );
+    assert_eq!(rig.engine.calls(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_adopted_is_kept_by_a_name_that_the_policy_allows() {
+    let mut rig = running();
+    rig.allow = policy(&[OTHER_REPOSITORY]);
+    let other = image_in(OTHER_REPOSITORY, 1);
+    rig.engine.machine().load(&other, Behaviour::Runs);
+    let agent = rig.agent();
+    agent.accept(&desired(1, 1));
+    assert_eq!(agent.outcome(1).await.phase, AgentPhase::Settled);
+    assert_eq!(agent.journal.record(&web()).proven, [other]);
+    let tags = rig.engine.machine().tags();
+    assert!(!tags.contains(&format!("{REPOSITORY}:current")), "{tags:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn only_the_allowed_ones_of_several_repositories_are_pulled() {
     let mut rig = running();
     rig.allow = policy(&[OTHER_REPOSITORY]);

@@ -9,6 +9,9 @@ use crate::{Container, Operation, Stage, Step, Streak};
 use super::View;
 
 pub(super) fn next(view: View<'_>) -> Step {
+    if let Err(failure) = view.observed.permitted {
+        return view.abandon(failure.clone());
+    }
     let containers = match containers_of(
         view.observed.workload,
         view.machine.0,

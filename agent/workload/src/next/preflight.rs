@@ -18,6 +18,10 @@ pub(super) fn next(view: View<'_>) -> Step {
     let Some(digest) = view.operation.assignment.digest() else {
         return view.write(view.operation.clone().at(Stage::Prefetch, view.now));
     };
+    // Also of what runs already: adopted, it would be tagged and started from.
+    if let Err(failure) = view.observed.permitted {
+        return view.abandon(failure.clone());
+    }
     let (current, old): (Vec<_>, Vec<_>) = containers.into_iter().partition(|c| runs(c, digest));
     if old.is_empty() && current.iter().any(|c| c.is_up()) {
         return adopt(view, &current);
