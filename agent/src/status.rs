@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use pinion_model::{AgentPhase, Digest, Failure, ImageRef, WorkloadName};
-use pinion_workload::{Container, Desired, Outcome, Record, containers_of, digest_of};
+use pinion_workload::{Assignment, Container, Desired, Outcome, Record, containers_of, digest_of};
 
 /// By workload.
 pub type Views = BTreeMap<WorkloadName, WorkloadView>;
@@ -13,8 +13,9 @@ pub type Views = BTreeMap<WorkloadName, WorkloadView>;
 pub struct WorkloadView {
     /// What the coordinator assigned.
     pub assigned: Option<Digest>,
-    /// What the machine should start from now: what was assigned, or what was
-    /// put back after that failed here.
+    /// What the machine should start from now: what was assigned, once it has
+    /// ended well here; until then, and after a failure, what was seen healthy
+    /// before. None where nothing is known to be good.
     pub digest: Option<Digest>,
     /// The same with its repository.
     pub image: Option<ImageRef>,
@@ -45,6 +46,7 @@ pub(crate) fn views(
     desired: &Desired,
     records: &BTreeMap<WorkloadName, Record>,
     containers: &[Container],
+    permitted: &dyn Fn(&Assignment) -> Vec<ImageRef>,
 ) -> Views {
     let names = desired
         .catalog
@@ -55,7 +57,7 @@ pub(crate) fn views(
         .map(|name| {
             (
                 name.clone(),
-                view(name, desired, records.get(name), containers),
+                view(name, desired, records.get(name), containers, permitted),
             )
         })
         .collect()
@@ -66,6 +68,7 @@ fn view(
     desired: &Desired,
     record: Option<&Record>,
     containers: &[Container],
+    permitted: &dyn Fn(&Assignment) -> Vec<ImageRef>,
 ) -> WorkloadView {
     let assignment = desired.assignments.get(name);
     let assigned = assignment.and_then(|a| a.digest().cloned());
@@ -73,10 +76,18 @@ fn view(
     let outcome = record
         .and_then(|r| r.outcome.as_ref())
         .filter(|_| operation.is_none());
-    let digest = chosen(assigned.as_ref(), outcome);
+    let containers = observed(name, desired, containers);
+    let permitted = assignment.map(permitted).unwrap_or_default();
+    let decided = outcome.filter(|o| assignment.is_some_and(|a| o.generation == a.generation));
+    let digest = assigned.as_ref().and_then(|assigned| match decided {
+        Some(outcome) if outcome.phase.is_failure() => instead(outcome, record),
+        Some(_) => Some(assigned.clone()),
+        None => meanwhile(record, &containers)
+            .or_else(|| permitted.first().map(|image| image.digest.clone())),
+    });
     let image = digest
         .as_ref()
-        .and_then(|digest| image_of(digest, record, desired, name));
+        .and_then(|digest| image_of(digest, record, &permitted));
     let tag = desired
         .catalog
         .get(name)
@@ -93,35 +104,47 @@ fn view(
         phase: operation.map(|o| o.phase()).or(outcome.map(|o| o.phase)),
         waiting_for: operation.map(|o| o.waiting_for.clone()).unwrap_or_default(),
         failure: outcome.and_then(|o| o.failure.clone()),
-        containers: observed(name, desired, containers),
+        containers,
     }
 }
 
-/// After a failure it is what runs, not what was asked for.
-fn chosen(assigned: Option<&Digest>, outcome: Option<&Outcome>) -> Option<Digest> {
-    let instead = outcome
-        .filter(|o| o.phase.is_failure())
-        .and_then(|o| o.running.as_ref());
-    instead.or(assigned).cloned()
+/// After a failure: what runs, else what was seen healthy here last. Never
+/// what was refused or failed.
+fn instead(outcome: &Outcome, record: Option<&Record>) -> Option<Digest> {
+    let running = outcome.running.as_ref();
+    running.or(newest_proven(record)).cloned()
+}
+
+/// Before the assignment has ended: what was seen healthy here last, else
+/// what stood before it.
+fn meanwhile(record: Option<&Record>, containers: &[ObservedContainer]) -> Option<Digest> {
+    let operation = record.and_then(|r| r.operation.as_ref());
+    let replaced = operation.into_iter().flat_map(|o| &o.units);
+    let mut replaced = replaced.filter_map(|unit| unit.old.digest.as_ref());
+    let touched = operation.is_some_and(|o| o.stage.has_cut_over());
+    let stands = |c: &&ObservedContainer| c.container.is_up() && !touched;
+    let mut standing = containers
+        .iter()
+        .filter(stands)
+        .filter_map(|c| c.digest.as_ref());
+    newest_proven(record)
+        .or_else(|| replaced.next())
+        .or_else(|| standing.next())
+        .cloned()
+}
+
+fn newest_proven(record: Option<&Record>) -> Option<&Digest> {
+    let newest = record?.proven.first()?;
+    Some(&newest.digest)
 }
 
 /// Where that digest is known to be.
-fn image_of(
-    digest: &Digest,
-    record: Option<&Record>,
-    desired: &Desired,
-    name: &WorkloadName,
-) -> Option<ImageRef> {
+fn image_of(digest: &Digest, record: Option<&Record>, permitted: &[ImageRef]) -> Option<ImageRef> {
     let proven = record.into_iter().flat_map(|r| &r.proven);
     let anchored = record.into_iter().flat_map(|r| &r.anchors);
-    let run = desired
-        .assignments
-        .get(name)
-        .into_iter()
-        .flat_map(|a| &a.run);
     proven
         .chain(anchored)
-        .chain(run)
+        .chain(permitted)
         .find(|image| image.digest == *digest)
         .cloned()
 }
@@ -140,3 +163,6 @@ fn observed(
     };
     mine.into_iter().map(with_digest).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -131,7 +131,7 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
             call,
             answer,
         } = finished;
-        tracing::debug!(%workload, call = call.key(), ?answer, "the engine answered");
+        tracing::debug!(%workload, call = call.key(), answer = answer.word(), "the engine answered");
         if let Call::Pull(_) = call {
             self.pending
                 .iter_mut()
@@ -219,7 +219,8 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
         let Ok(containers) = &seen.containers else {
             return;
         };
-        let now = views(desired, &self.journal.records(), containers);
+        let permitted = |a: &Assignment| self.permitted_of(a).unwrap_or_default();
+        let now = views(desired, &self.journal.records(), containers, &permitted);
         self.views.send_if_modified(|held| {
             let changed = *held != now;
             *held = now;

@@ -112,3 +112,17 @@ pub enum Answer {
     /// It failed, or nobody knows: what happened is in the next observation.
     Failed(Failure),
 }
+
+impl Answer {
+    /// Its kind, for the log: what a container said is its user's, and what
+    /// failed is said where it is handled.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Words(_) => "words",
+            Self::Refused(_) => "refused",
+            Self::Failed(_) => "failed",
+        }
+    }
+}
