@@ -13,6 +13,12 @@ use super::refresh::{Ask, Pending, Wait};
 use crate::credentials::Resolve;
 use crate::driver::Driver;
 
+/// Whether a container runs what is assigned.
+fn runs(container: &Container, assignment: &Assignment) -> bool {
+    let mut digests = container.repo_digests.iter().map(|image| &image.digest);
+    digests.any(|digest| Some(digest) == assignment.digest())
+}
+
 impl<D: Driver, R: Resolve> Reconciler<D, R> {
     pub(super) async fn open_asks(&mut self, desired: &Desired, seen: &mut Observation) {
         for Ask {
@@ -55,16 +61,11 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
         let assignment = desired
             .assignments
             .get(workload)
-            .filter(|a| !a.run.is_empty());
-        let assignment = assignment.ok_or("no digest is assigned to it on this machine")?;
+            .filter(|a| !a.run.is_empty())
+            .ok_or("no digest is assigned to it on this machine")?;
         let mine = containers_of(workload, containers, &desired.catalog)
             .map_err(|failure| failure.message)?;
-        let current = |c: &&Container| {
-            c.repo_digests
-                .iter()
-                .any(|i| Some(&i.digest) == assignment.digest())
-        };
-        let replaces = !mine.iter().all(current);
+        let replaces = !mine.iter().all(|c| runs(c, assignment));
         let record = self.journal.record(workload);
         let outcome = record.outcome_of(assignment);
         if record.operation.is_some() || outcome.is_none() {
@@ -73,32 +74,43 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
                 .insert(workload.clone(), Wait::Operation { replaces });
             return Ok(());
         }
-        if let Some(failure) = outcome.and_then(|outcome| outcome.failure.as_ref()) {
+        let failed = outcome.filter(|outcome| outcome.phase.is_failure());
+        if let Some(failure) = failed.and_then(|outcome| outcome.failure.as_ref()) {
             return Err(format!(
                 "{} (it is not tried again until an operator asks with `rollout retry`)",
                 failure.message
             ));
         }
         if recreate {
-            let accepted = Some(Accepted {
-                generation: assignment.generation,
-                at: self.now(),
-            });
-            let again = Record {
-                outcome: None,
-                runs: record.runs + 1,
-                accepted,
-                ..record
-            };
-            if !self.write(workload, again) {
-                return Err("the agent cannot write its journal; see its log".to_owned());
-            }
-            pending
-                .waits
-                .insert(workload.clone(), Wait::Operation { replaces });
+            self.do_over(workload, assignment, record)?;
+            let wait = Wait::Operation { replaces };
+            pending.waits.insert(workload.clone(), wait);
             return Ok(());
         }
         self.pull_only(workload, assignment, seen, pending).await
+    }
+
+    /// Forgets how the assignment ended, so that it is carried out again.
+    fn do_over(
+        &mut self,
+        workload: &WorkloadName,
+        assignment: &Assignment,
+        record: Record,
+    ) -> Result<(), String> {
+        let accepted = Some(Accepted {
+            generation: assignment.generation,
+            at: self.now(),
+        });
+        let again = Record {
+            outcome: None,
+            runs: record.runs + 1,
+            accepted,
+            ..record
+        };
+        match self.write(workload, again) {
+            true => Ok(()),
+            false => Err("the agent cannot write its journal; see its log".to_owned()),
+        }
     }
 
     /// Sees that the image is there, and leaves the containers alone.
