@@ -225,3 +225,50 @@ fn a_machine_with_a_digest_that_was_rolled_back_goes_back_too() {
     bed.drive();
     assert_eq!(*bed.running("m3"), digest(1));
 }
+
+#[test]
+fn a_machine_that_missed_the_way_back_to_an_older_pin_catches_up_with_it() {
+    let mut bed = Bed::new(2);
+    bed.roll_out(1, all());
+    bed.drive();
+    let newer = bed.roll_out(
+        2,
+        strategy(vec![StageSpec {
+            max_in_flight: Some(crate::Amount::Count(1)),
+            ..rest()
+        }]),
+    );
+    bed.plan();
+    let first = bed.nth(&newer, 0, 0);
+    while bed.counts(&newer, 0).settled == 0 {
+        bed.step(&first);
+    }
+    bed.decide(|world, now| commands::abort(world, steer(&newer), &alice(), now))
+        .expect("aborted");
+    bed.drive();
+    assert_eq!(
+        *bed.running(&first),
+        digest(2),
+        "what is done stays until something newer is"
+    );
+    bed.offline(&first);
+    let back = StartRollout {
+        workload: bed.workload.clone(),
+        pin: Some(pinion_model::PinNumber(1)),
+        strategy: Strategy {
+            offline: Some(crate::OfflinePolicy::Skip),
+            ..all()
+        },
+        agents: LabelSelector::default(),
+        reason: String::new(),
+    };
+    let older = bed
+        .decide(|world, now| commands::start_rollout(world, back.clone(), &alice(), now))
+        .expect("started")
+        .id;
+    bed.drive();
+    assert_eq!(bed.phase(&older), RolloutPhase::Completed);
+    bed.hello(&first);
+    bed.drive();
+    assert_eq!(*bed.running(&first), digest(1));
+}

@@ -1,6 +1,6 @@
-use pinion_model::{AgentId, AgentPhase, WorkloadName};
+use pinion_model::{AgentId, AgentPhase, RolloutId, WorkloadName};
 
-use super::{Placement, Presence, World};
+use super::{Placement, Presence, Workload, World};
 use crate::Purpose;
 
 /// Where a machine is on its way to a workload's stable digest, outside any rollout.
@@ -65,11 +65,19 @@ fn is_kept(world: &World, placement: &Placement) -> bool {
         placement.phase,
         Some(AgentPhase::Settled | AgentPhase::Staged)
     );
-    let stable = world
+    let outdated = world
         .workloads
         .get(&rollout.workload)
-        .and_then(|w| w.proven.last());
-    done && !rollout.rolled_back
-        && placement.asked.as_ref() == Some(rollout.digest())
-        && stable.is_none_or(|stable| rollout.pin > stable.pin)
+        .is_some_and(|workload| is_outdated(workload, &rollout.id));
+    done && !rollout.rolled_back && placement.asked.as_ref() == Some(rollout.digest()) && !outdated
+}
+
+/// The rollout that made the stable pin began after this one, or is this one:
+/// it says what should run, also where it went back to an older pin.
+fn is_outdated(workload: &Workload, rollout: &RolloutId) -> bool {
+    let Some(stable) = workload.proven.last() else {
+        return false;
+    };
+    let mut newest_first = workload.rollouts.iter().rev();
+    newest_first.find(|id| *id == rollout || *id == &stable.rollout) == Some(&stable.rollout)
 }
