@@ -184,10 +184,7 @@ fn an_image_for_another_platform_says_which() {
         // Whether it may run here is decided once, with what else the platform allows.
         let pulled = driver.pull(&image, None).await;
         let architecture = pulled.map(|image| image.architecture);
-        ensure!(
-            architecture.as_deref() == Ok("s390x"),
-            "{architecture:?}"
-        );
+        ensure!(architecture.as_deref() == Ok("s390x"), "{architecture:?}");
         Ok(())
     });
 }
