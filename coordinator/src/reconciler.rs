@@ -22,7 +22,8 @@ use crate::sessions::Sessions;
 /// How long to wait after a plan could not be committed.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// Reconciles until `shutdown`: notes the start (agents that have not come yet
+/// Reconciles until `shutdown`, or until the store has ended and only a
+/// restart helps: notes the start (agents that have not come yet
 /// are unknown, not offline), then plans and publishes on every change, and
 /// watches which agents are silent.
 pub async fn run(ledger: Arc<Ledger>, sessions: Arc<Sessions>, shutdown: CancellationToken) {
@@ -30,10 +31,13 @@ pub async fn run(ledger: Arc<Ledger>, sessions: Arc<Sessions>, shutdown: Cancell
     let work = async {
         note_start(&ledger).await;
         sessions.admit();
-        tokio::join!(reconcile(&ledger, &sessions), liveness)
+        tokio::select! {
+            () = reconcile(&ledger, &sessions) => {}
+            () = liveness => {}
+        }
     };
     tokio::select! {
-        _ = work => {}
+        () = work => {}
         () = shutdown.cancelled() => {}
     }
 }
@@ -45,6 +49,9 @@ async fn note_start(ledger: &Ledger) {
             .await
         {
             Ok(_) => return,
+            Err(error) if !ledger.is_following() => {
+                return tracing::error!(%error, "the start could not be stored");
+            }
             Err(error) => {
                 tracing::error!(%error, "the start could not be stored; trying again");
                 tokio::time::sleep(AGAIN).await;
@@ -74,8 +81,7 @@ async fn reconcile(ledger: &Ledger, sessions: &Sessions) {
         let wake_at = wake_at.instrument(span).await;
         tokio::select! {
             changed = revisions.changed() => if changed.is_err() {
-                tracing::error!("the ledger follows the store no more; nothing is planned until a restart");
-                return std::future::pending().await;
+                return tracing::error!("the store has ended; nothing is planned until a restart");
             },
             () = sleep_until(ledger, wake_at) => {}
         }

@@ -23,16 +23,16 @@ impl Follower {
     pub(super) async fn run(mut self) {
         loop {
             self.revisions.mark_unchanged();
-            match self.catch_up().await {
-                Ok(()) => {
-                    if self.revisions.changed().await.is_err() {
-                        return;
-                    }
-                }
-                Err(error) => {
-                    tracing::error!(error = %error, "the log could not be followed; trying again");
-                    tokio::time::sleep(AGAIN).await;
-                }
+            let caught_up = self.catch_up().await;
+            if let Err(error) = &caught_up {
+                tracing::error!(%error, "the log could not be followed; trying again");
+            }
+            let store_ended = tokio::select! {
+                changed = self.revisions.changed() => changed.is_err(),
+                () = tokio::time::sleep(AGAIN), if caught_up.is_err() => false,
+            };
+            if store_ended {
+                return;
             }
         }
     }

@@ -75,10 +75,11 @@ impl Writer {
         self.revisions.subscribe()
     }
 
-    /// Serves until the store is gone.
+    /// Serves until the store is gone, or the disk failed: its end closes
+    /// `revisions`, and whoever follows them knows.
     pub(super) fn run(mut self, mut queue: mpsc::Receiver<Request>) {
         let mut group = Vec::with_capacity(GROUP);
-        while queue.blocking_recv_many(&mut group, GROUP) > 0 {
+        while !self.stopped && queue.blocking_recv_many(&mut group, GROUP) > 0 {
             self.serve(std::mem::take(&mut group));
             self.cut_if_due();
         }
@@ -104,9 +105,6 @@ impl Writer {
     }
 
     fn write(&mut self, group: &[Request]) -> Result<Vec<Written>, StoreError> {
-        if self.stopped {
-            return Err(StoreError::Stopped);
-        }
         let mut head = self.head;
         let outcomes = transaction(&mut self.database.connection, |transaction| {
             let outcomes = group
