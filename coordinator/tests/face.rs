@@ -3,6 +3,8 @@
 
 #[path = "face/access.rs"]
 mod access;
+#[path = "face/audit.rs"]
+mod audit;
 #[path = "face/enrollment.rs"]
 mod enrollment;
 #[path = "face/http_contract.rs"]

@@ -13,7 +13,7 @@ use super::auth::Admission;
 use super::convert::audit::entry;
 use super::watch::Watch;
 use super::{CallError, Context, page};
-use crate::store::{AuditCursor, AuditEntry, AuditQuery};
+use crate::store::{AuditCursor, AuditEntry, AuditKind, AuditQuery};
 
 /// Refused calls raise no revision: whoever watches looks for them this often.
 const LOOK: Duration = Duration::from_secs(1);
@@ -44,7 +44,7 @@ impl AuditService for AuditApi {
         let query = AuditQuery {
             before,
             limit,
-            refused_only: request.refused,
+            only: request.refused.then_some(AuditKind::Refusal),
         };
         let found = self.0.ledger.audit(query).await.map_err(CallError::from)?;
         let (entries, more) = page::cut(found.iter(), size);
@@ -65,17 +65,12 @@ impl AuditService for AuditApi {
         request: Request<v1::WatchAuditRequest>,
     ) -> Result<Response<Self::WatchAuditStream>, Status> {
         let revisions = self.0.ledger.revisions();
-        let newest = AuditQuery {
-            before: None,
-            limit: 1,
-            refused_only: false,
-        };
-        let seen = self.0.ledger.audit(newest).await.map_err(CallError::from)?;
         let begin = Tail {
             context: Arc::clone(&self.0),
             admission: request.extensions().get().cloned(),
             revisions,
-            seen: seen.first().map(|newest| newest.cursor),
+            decisions: Seen::all(&self.0, AuditKind::Decision).await?,
+            refusals: Seen::all(&self.0, AuditKind::Refusal).await?,
             ready: VecDeque::new(),
             ended: false,
         };
@@ -88,7 +83,8 @@ struct Tail {
     context: Arc<Context>,
     admission: Option<Admission>,
     revisions: watch::Receiver<Revision>,
-    seen: Option<AuditCursor>,
+    decisions: Seen,
+    refusals: Seen,
     ready: VecDeque<AuditEntry>,
     ended: bool,
 }
@@ -97,7 +93,6 @@ impl Tail {
     async fn next(mut self) -> Option<(Result<v1::WatchAuditResponse, Status>, Self)> {
         while !self.ended {
             if let Some(next) = self.ready.pop_front() {
-                self.seen = Some(next.cursor);
                 let message = v1::WatchAuditResponse {
                     entry: Some(entry(&next)),
                 };
@@ -116,34 +111,56 @@ impl Tail {
         None
     }
 
-    /// Reads back to what was seen, newest first, and keeps it oldest first.
     async fn look(&mut self) -> Result<(), Status> {
         self.admission
             .as_ref()
             .map_or(Ok(()), |admission| admission.check().map(drop))?;
-        let mut before = None;
+        let mut found = self.decisions.newer(&self.context).await?;
+        found.append(&mut self.refusals.newer(&self.context).await?);
+        found.sort_by_key(|entry| entry.cursor);
+        self.ready.extend(found);
+        Ok(())
+    }
+}
+
+/// How far one kind of entries was seen. A refusal is written a while after it
+/// happened, so that decisions come before it that are younger.
+struct Seen {
+    kind: AuditKind,
+    last: Option<AuditCursor>,
+}
+
+impl Seen {
+    /// All that is there.
+    async fn all(context: &Context, kind: AuditKind) -> Result<Self, CallError> {
+        let newest = AuditQuery {
+            before: None,
+            limit: 1,
+            only: Some(kind),
+        };
+        let newest = context.ledger.audit(newest).await?;
+        let last = newest.first().map(|newest| newest.cursor);
+        Ok(Self { kind, last })
+    }
+
+    /// Reads back, newest first, to what was seen.
+    async fn newer(&mut self, context: &Context) -> Result<Vec<AuditEntry>, CallError> {
+        let mut newer: Vec<AuditEntry> = Vec::new();
         loop {
             let query = AuditQuery {
-                before,
+                before: newer.last().map(|oldest| oldest.cursor),
                 limit: BATCH,
-                refused_only: false,
+                only: Some(self.kind),
             };
-            let found = self
-                .context
-                .ledger
-                .audit(query)
-                .await
-                .map_err(CallError::from)?;
-            let read = found.len();
-            for entry in found {
-                if self.seen.is_some_and(|seen| entry.cursor <= seen) {
-                    return Ok(());
-                }
-                before = Some(entry.cursor);
-                self.ready.push_front(entry);
-            }
-            if read < BATCH as usize {
-                return Ok(());
+            let found = context.ledger.audit(query).await?;
+            let unseen = found
+                .into_iter()
+                .take_while(|entry| self.last.is_none_or(|last| last < entry.cursor));
+            let before = newer.len();
+            newer.extend(unseen);
+            if newer.len() - before < BATCH as usize {
+                self.last = newer.first().map(|newest| newest.cursor).or(self.last);
+                return Ok(newer);
             }
         }
     }

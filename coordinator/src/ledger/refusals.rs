@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pinion_model::Actor;
+use pinion_model::{Actor, Timestamp};
 use tokio::sync::mpsc;
 
 use crate::store::{RefusedCall, Store};
@@ -37,6 +37,7 @@ impl Refusals {
 }
 
 async fn write(store: Arc<dyn Store>, mut queue: mpsc::Receiver<RefusedCall>) {
+    let mut written = Timestamp::default();
     while let Some(first) = queue.recv().await {
         let mut sum = Sum::default();
         sum.add(first);
@@ -51,7 +52,8 @@ async fn write(store: Arc<dyn Store>, mut queue: mpsc::Receiver<RefusedCall>) {
                 },
             }
         }
-        if let Err(error) = store.add_refused(sum.into_calls()).await {
+        let calls = sum.into_calls_after(&mut written);
+        if let Err(error) = store.add_refused(calls).await {
             tracing::error!(%error, "refused calls could not be written to the audit log");
         }
     }
@@ -86,8 +88,17 @@ impl Sum {
         sum.at = sum.at.max(call.at);
     }
 
-    fn into_calls(self) -> Vec<RefusedCall> {
-        self.0.into_values().collect()
+    /// Each later than all that were written before: whoever follows the log
+    /// goes on after the last that it saw.
+    fn into_calls_after(self, written: &mut Timestamp) -> Vec<RefusedCall> {
+        let first = *written + Duration::from_millis(1);
+        let late = |call: RefusedCall| RefusedCall {
+            at: first.max(call.at),
+            ..call
+        };
+        let calls: Vec<_> = self.0.into_values().map(late).collect();
+        *written = calls.iter().map(|call| call.at).max().unwrap_or(*written);
+        calls
     }
 }
 
@@ -101,7 +112,6 @@ fn cut(text: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pinion_model::Timestamp;
 
     fn call(detail: String) -> RefusedCall {
         RefusedCall {
@@ -114,6 +124,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_written_is_later_than_all_that_was_written_before() {
+        let mut written = Timestamp::default();
+        let mut write = |at| {
+            let mut sum = Sum::default();
+            sum.add(RefusedCall {
+                at: Timestamp(at),
+                ..call("no token".into())
+            });
+            sum.into_calls_after(&mut written)[0].at.0
+        };
+        assert_eq!(
+            [write(70), write(70), write(60), write(90)],
+            [70, 71, 72, 90]
+        );
+    }
+
+    #[test]
     fn the_same_call_is_one_line_and_a_flood_of_different_ones_is_one_more() {
         let mut sum = Sum::default();
         for _ in 0..3 {
@@ -122,7 +149,7 @@ mod tests {
         for n in 0..10_000 {
             sum.add(call(format!("{n} {}", "é".repeat(TEXT))));
         }
-        let calls = sum.into_calls();
+        let calls = sum.into_calls_after(&mut Timestamp::default());
         assert_eq!(calls.len(), DISTINCT + 1);
         assert_eq!(calls.iter().map(|call| call.count).sum::<u64>(), 10_003);
         assert!(

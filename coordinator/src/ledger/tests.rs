@@ -8,7 +8,7 @@ use pinion_rollout::commands::{
 
 use super::*;
 use crate::sessions::tests::bench::{GatedStore, somebody, workload};
-use crate::store::{CutPolicy, MemoryStore};
+use crate::store::{AuditKind, CutPolicy, MemoryStore};
 
 /// Pins the n-th of many digests.
 fn pin(n: u64) -> impl Fn(&World, Timestamp) -> Result<Outcome<Promoted>, Refusal> {
@@ -211,7 +211,7 @@ async fn refused_calls_are_in_the_audit_log_once_and_counted() {
     let query = AuditQuery {
         before: None,
         limit: 10,
-        refused_only: true,
+        only: Some(AuditKind::Refusal),
     };
     let mut entries = Vec::new();
     while entries.is_empty() {

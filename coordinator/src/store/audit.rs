@@ -72,6 +72,13 @@ impl AuditCursor {
     }
 }
 
+impl AuditQuery {
+    /// Whether entries of that kind are wanted.
+    pub(super) fn wants(&self, kind: AuditKind) -> bool {
+        self.only.is_none_or(|only| only == kind)
+    }
+}
+
 impl std::fmt::Display for AuditCursor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}.{}", self.at, self.key)
@@ -94,6 +101,15 @@ impl std::str::FromStr for AuditCursor {
     }
 }
 
+/// What an entry of the audit log is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuditKind {
+    /// What was changed.
+    Decision,
+    /// What was refused.
+    Refusal,
+}
+
 /// Which entries of the audit log, newest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AuditQuery {
@@ -101,8 +117,8 @@ pub struct AuditQuery {
     pub before: Option<AuditCursor>,
     /// At most that many.
     pub limit: u32,
-    /// Refused calls alone.
-    pub refused_only: bool,
+    /// Entries of that kind alone; none for both.
+    pub only: Option<AuditKind>,
 }
 
 /// A call that was refused.

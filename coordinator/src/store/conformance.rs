@@ -8,8 +8,8 @@ use pinion_model::{Actor, AgentId, PinNumber, Revision, SessionEpoch, Timestamp}
 use pinion_rollout::{Act, Change, Decision, Observation, Pin};
 
 use super::{
-    AuditQuery, Changes, CommitError, CutPolicy, MemoryStore, RefusedCall, Snapshot, SqliteStore,
-    Store,
+    AuditKind, AuditQuery, Changes, CommitError, CutPolicy, MemoryStore, RefusedCall, Snapshot,
+    SqliteStore, Store,
 };
 
 /// A decision that can be told from the others by its number.
@@ -51,11 +51,11 @@ fn folded(changes: Changes) -> Snapshot {
     snapshot
 }
 
-fn all(refused_only: bool) -> AuditQuery {
+fn all(only: Option<AuditKind>) -> AuditQuery {
     AuditQuery {
         before: None,
         limit: 1000,
-        refused_only,
+        only,
     }
 }
 
@@ -197,7 +197,7 @@ async fn a_cut_loses_nothing_but_old_changes(store: Arc<dyn Store>) {
         (by_hand.revision, by_hand.decisions)
     );
     assert_eq!(loaded.world, by_hand.world);
-    assert_eq!(store.audit(all(false)).await.expect("audit").len(), 25);
+    assert_eq!(store.audit(all(None)).await.expect("audit").len(), 25);
     let next = store
         .commit(Some(loaded.decisions), vec![promoted(26)])
         .await
@@ -227,7 +227,7 @@ async fn the_audit_log_is_read_in_pages(store: Arc<dyn Store>) {
         .add_refused(vec![call(3, "no token")])
         .await
         .expect("refused");
-    let whole = store.audit(all(false)).await.expect("audit");
+    let whole = store.audit(all(None)).await.expect("audit");
     assert_eq!(whole.len(), 9);
     assert!(whole.is_sorted_by(|a, b| a.at >= b.at), "newest first");
     let (mut paged, mut before) = (Vec::new(), None);
@@ -235,7 +235,7 @@ async fn the_audit_log_is_read_in_pages(store: Arc<dyn Store>) {
         let query = AuditQuery {
             before,
             limit: 2,
-            refused_only: false,
+            only: None,
         };
         let page = store.audit(query).await.expect("page");
         let Some(last) = page.last() else { break };
@@ -243,7 +243,13 @@ async fn the_audit_log_is_read_in_pages(store: Arc<dyn Store>) {
         paged.extend(page);
     }
     assert_eq!(paged, whole);
-    let refused = store.audit(all(true)).await.expect("refused");
+    let decided = store.audit(all(Some(AuditKind::Decision))).await;
+    let decided = decided.expect("decided");
+    assert!(decided.len() == 7 && decided.iter().all(|e| e.revision.is_some()));
+    let refused = store
+        .audit(all(Some(AuditKind::Refusal)))
+        .await
+        .expect("refused");
     let sums: Vec<_> = refused
         .iter()
         .map(|e| (e.detail.as_str(), e.count, e.at.0))

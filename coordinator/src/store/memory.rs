@@ -9,8 +9,8 @@ use tokio::sync::watch;
 
 use super::audit::REFUSED;
 use super::{
-    AuditCursor, AuditEntry, AuditQuery, Changes, Commit, CommitError, CutPolicy, RefusedCall,
-    Snapshot, Store, StoreError, Tail, holds_decision,
+    AuditCursor, AuditEntry, AuditKind, AuditQuery, Changes, Commit, CommitError, CutPolicy,
+    RefusedCall, Snapshot, Store, StoreError, Tail, holds_decision,
 };
 
 /// A store that forgets everything with the process. For tests.
@@ -102,9 +102,12 @@ impl Store for MemoryStore {
 
     fn audit(&self, query: AuditQuery) -> BoxFuture<'_, Result<Vec<AuditEntry>, StoreError>> {
         let log = self.log();
-        let decisions = log.audit.iter().filter(|_| !query.refused_only);
+        let decisions = log.audit.iter();
+        let decisions = decisions.filter(|_| query.wants(AuditKind::Decision));
+        let refusals = log.refused.values();
+        let refusals = refusals.filter(|_| query.wants(AuditKind::Refusal));
         let mut entries: Vec<_> = decisions
-            .chain(log.refused.values())
+            .chain(refusals)
             .filter(|entry| query.before.is_none_or(|before| entry.cursor < before))
             .cloned()
             .collect();

@@ -34,7 +34,7 @@ use pinion_model::Revision;
 use pinion_rollout::{Change, World};
 use tokio::sync::watch;
 
-pub use audit::{AuditCursor, AuditEntry, AuditQuery, RefusedCall};
+pub use audit::{AuditCursor, AuditEntry, AuditKind, AuditQuery, RefusedCall};
 pub use error::{CommitError, StoreError};
 pub use memory::MemoryStore;
 pub use sqlite::SqliteStore;

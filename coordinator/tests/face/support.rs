@@ -13,7 +13,7 @@ use pinion_coordinator::identity::{Authority, Subject, Validity};
 use pinion_coordinator::ledger::Ledger;
 use pinion_coordinator::operators;
 use pinion_coordinator::serve::{Bound, Running, Settings};
-use pinion_coordinator::store::{AuditQuery, MemoryStore};
+use pinion_coordinator::store::{AuditKind, AuditQuery, MemoryStore};
 use pinion_model::{Actor, AgentId, Role, Timestamp};
 use pinion_rollout::Certificate;
 use pinion_rollout::commands::{self, Claim, CreateToken, NewToken, Redeem};
@@ -228,7 +228,7 @@ impl Server {
         let query = AuditQuery {
             before: None,
             limit: 1000,
-            refused_only: true,
+            only: Some(AuditKind::Refusal),
         };
         loop {
             let entries = self.ledger.audit(query).await.expect("the audit log");

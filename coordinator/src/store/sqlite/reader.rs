@@ -7,7 +7,9 @@ use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 
 use super::open;
 use crate::store::audit::REFUSED;
-use crate::store::{AuditCursor, AuditEntry, AuditQuery, Changes, Commit, Snapshot, StoreError};
+use crate::store::{
+    AuditCursor, AuditEntry, AuditKind, AuditQuery, Changes, Commit, Snapshot, StoreError,
+};
 
 /// Decisions and observations after a revision, in the order of their commit.
 const TAIL: &str = "
@@ -69,22 +71,14 @@ impl Reader {
             .transaction()
             .map_err(StoreError::sql("begin reading"))?;
         let before = query.before.unwrap_or(AuditCursor::END);
-        let mut entries = entries(
-            &moment,
-            REFUSALS,
-            before.at(),
-            before.refused_id(),
-            query.limit,
-        )?;
-        if !query.refused_only {
-            let id = before.decision_id();
-            entries.extend(self::entries(
-                &moment,
-                DECISIONS,
-                before.at(),
-                id,
-                query.limit,
-            )?);
+        let mut entries = Vec::new();
+        for (kind, sql, id) in [
+            (AuditKind::Refusal, REFUSALS, before.refused_id()),
+            (AuditKind::Decision, DECISIONS, before.decision_id()),
+        ] {
+            if query.wants(kind) {
+                entries.extend(read(&moment, sql, before.at(), id, query.limit)?);
+            }
         }
         entries.sort_by_key(|entry| std::cmp::Reverse(entry.cursor));
         entries.truncate(query.limit as usize);
@@ -138,7 +132,7 @@ fn commits_since(moment: &Transaction<'_>, after: Revision) -> Result<Vec<Commit
     Ok(commits.into_iter().map(commit).collect::<Vec<Commit>>())
 }
 
-fn entries(
+fn read(
     moment: &Transaction<'_>,
     query: &str,
     at: u64,
