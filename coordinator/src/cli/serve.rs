@@ -81,25 +81,23 @@ pub struct ServeArgs {
     /// a random share of it before it comes back.
     #[arg(long, env = "PINION_DRAIN", value_name = "DURATION", default_value = "5s", value_parser = drain)]
     drain: Duration,
-    /// An API token of role promoter for pipelines.
-    #[arg(long, env = "CP_ADMIN_API_TOKEN", hide = true, hide_env_values = true)]
-    admin_api_token: Option<Secret>,
 }
 
-/// A value that no `Debug` shows.
-#[derive(Clone)]
-struct Secret(String);
+/// An API token of role promoter, for pipelines. A variable and no argument:
+/// everybody on the machine can read arguments.
+const ADMIN_API_TOKEN: &str = "CP_ADMIN_API_TOKEN";
 
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("[secret]")
-    }
-}
-
-impl From<&str> for Secret {
-    fn from(text: &str) -> Self {
-        Self(text.to_owned())
-    }
+/// What the variable holds; none if that is nothing but white space.
+fn admin_api_token() -> Result<Option<String>, UsageError> {
+    let Some(value) = std::env::var_os(ADMIN_API_TOKEN) else {
+        return Ok(None);
+    };
+    let text = value.to_str().ok_or_else(|| UsageError::Flag {
+        flag: ADMIN_API_TOKEN,
+        message: "is no text (UTF-8)".to_owned(),
+    })?;
+    let token = text.trim();
+    Ok((!token.is_empty()).then(|| token.to_owned()))
 }
 
 fn heartbeat(text: &str) -> Result<Duration, String> {
@@ -168,10 +166,7 @@ impl ServeArgs {
             http_tls,
             heartbeat: self.heartbeat,
             drain: self.drain,
-            admin_api_token: self
-                .admin_api_token
-                .map(|token| token.0)
-                .filter(|token| !token.is_empty()),
+            admin_api_token: admin_api_token()?,
         })
     }
 }
