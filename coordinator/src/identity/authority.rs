@@ -81,13 +81,16 @@ impl Authority {
         match (files::read(&cert_path)?, files::read(&key_path)?) {
             (Some(pem), Some(key)) => Self::read(&cert_path, pem, &key_path, &key),
             (Some(_), None) => Err(half(&cert_path, &key_path)),
+            // A first start that died between the two: nothing is signed yet.
+            (None, Some(key)) if files::holds_nothing_but(dir, &key_path)? => {
+                Self::create(domain, now, key_of(&key_path, &key)?, &cert_path)
+            }
             (None, Some(_)) => Err(half(&key_path, &cert_path)),
             (None, None) => {
                 files::private_dir(dir)?;
-                let (authority, key) = Self::create(domain, now)?;
+                let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)?;
                 files::write_secret(&key_path, &key.serialize_pem())?;
-                files::write_public(&cert_path, &authority.pem)?;
-                Ok(authority)
+                Self::create(domain, now, key, &cert_path)
             }
         }
     }
@@ -98,12 +101,7 @@ impl Authority {
         key_path: &Path,
         key: &str,
     ) -> Result<Self, AuthorityError> {
-        let damaged = |path: &Path, expected| AuthorityError::Damaged {
-            path: path.display().to_string(),
-            expected,
-        };
-        let key = KeyPair::from_pem(key)
-            .map_err(|_| damaged(key_path, "a private key in PKCS #8 PEM"))?;
+        let key = key_of(key_path, key)?;
         let certificate = CertificateDer::from_pem_slice(pem.as_bytes())
             .map_err(|_| damaged(cert_path, "a certificate in PEM"))?;
         let parsed = certificate::parse(&certificate)?;
@@ -130,9 +128,13 @@ impl Authority {
         })
     }
 
-    fn create(domain: TrustDomain, now: Timestamp) -> Result<(Self, KeyPair), AuthorityError> {
-        let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)?;
-        let copy = KeyPair::from_pem(&key.serialize_pem())?;
+    /// A new certificate for `key`, written to `path`.
+    fn create(
+        domain: TrustDomain,
+        now: Timestamp,
+        key: KeyPair,
+        path: &Path,
+    ) -> Result<Self, AuthorityError> {
         let mut params = CertificateParams::default();
         validity(
             &mut params,
@@ -148,16 +150,13 @@ impl Authority {
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let signed = params.self_signed(&key)?;
         let (certificate, pem) = (signed.der().clone(), signed.pem());
-        let issuer = Issuer::new(params, key);
-        Ok((
-            Self {
-                certificate,
-                pem,
-                domain,
-                issuer,
-            },
-            copy,
-        ))
+        files::write_public(path, &pem)?;
+        Ok(Self {
+            certificate,
+            pem,
+            domain,
+            issuer: Issuer::new(params, key),
+        })
     }
 
     /// The authority's certificate.
@@ -188,4 +187,15 @@ impl Authority {
     pub fn fingerprint(&self) -> String {
         certificate::fingerprint(&self.certificate)
     }
+}
+
+fn damaged(path: &Path, expected: &'static str) -> AuthorityError {
+    AuthorityError::Damaged {
+        path: path.display().to_string(),
+        expected,
+    }
+}
+
+fn key_of(path: &Path, pem: &str) -> Result<KeyPair, AuthorityError> {
+    KeyPair::from_pem(pem).map_err(|_| damaged(path, "a private key in PKCS #8 PEM"))
 }

@@ -45,6 +45,26 @@ pub fn read(path: &Path) -> Result<Option<String>, FileError> {
     }
 }
 
+/// Whether a directory holds one file alone, not counting one that a write
+/// left half done.
+///
+/// # Errors
+///
+/// If it cannot be listed.
+pub fn holds_nothing_but(dir: &Path, file: &Path) -> Result<bool, FileError> {
+    let at = |source| FileError::Read {
+        path: dir.to_owned(),
+        source,
+    };
+    for entry in fs::read_dir(dir).map_err(at)? {
+        let path = entry.map_err(at)?.path();
+        if path != file && path.extension() != Some("tmp".as_ref()) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// Makes a directory, and those above it, that only its owner may enter.
 ///
 /// # Errors

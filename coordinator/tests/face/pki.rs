@@ -147,6 +147,25 @@ fn the_authority_is_made_once_and_its_key_is_its_owners_alone() {
 }
 
 #[test]
+fn a_first_start_that_was_cut_short_goes_on_with_the_key_unless_it_has_signed() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let now = Timestamp(1_800_000_000_000);
+    let open = || Authority::open(dir.path(), TrustDomain::default(), now);
+    open().expect("made");
+    let key = std::fs::read(dir.path().join("ca.key")).expect("the key");
+    std::fs::remove_file(dir.path().join("ca.pem")).expect("removed");
+    std::fs::write(dir.path().join("ca.tmp"), b"-----BEG").expect("half written");
+    let made = open().expect("goes on").fingerprint();
+    assert_eq!(open().expect("opened").fingerprint(), made);
+    let kept = std::fs::read(dir.path().join("ca.key")).expect("the key");
+    assert!(kept == key, "the key is another one");
+    std::fs::remove_file(dir.path().join("ca.pem")).expect("removed");
+    std::fs::write(dir.path().join("server.pem"), b"signed").expect("written");
+    let error = open().expect_err("it has signed").to_string();
+    assert!(error.contains("ca.pem is not"), "{error}");
+}
+
+#[test]
 fn the_server_certificate_follows_its_names_and_its_age() {
     use pinion_coordinator::identity::{ServerName, server_certificate};
     let dir = tempfile::tempdir().expect("a directory");
