@@ -3,12 +3,12 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use pinion_model::AgentId;
+use pinion_model::{AgentId, Timestamp};
 use pinion_proto::convert::timestamp;
 use pinion_proto::v1;
 use pinion_proto::v1::enrollment_service_server::EnrollmentService;
 use pinion_rollout::commands::{self, Answer, Claim};
-use pinion_rollout::{Refusal, Use};
+use pinion_rollout::{Agent, Outcome, Refusal, Use};
 use rcgen::PublicKeyData;
 use sha2::{Digest as _, Sha256};
 use tonic::{Request, Response, Status};
@@ -23,6 +23,11 @@ use crate::store::RefusedCall;
 
 /// How long an agent's certificate is good.
 const LIFE: Duration = Duration::from_secs(86_400);
+/// An agent renews after half of the life of its certificate; one that asks
+/// again before a tenth of it is broken, and would fill the log.
+const RENEW_AFTER: Duration = Duration::from_secs(8_640);
+/// The same for one that never got the newest one, and asks with one before.
+const ASK_AGAIN_AFTER: Duration = Duration::from_secs(10);
 const ENROLL: &str = "/pinion.v1.EnrollmentService/Enroll";
 
 /// How a machine gets its identity.
@@ -141,18 +146,38 @@ impl EnrollmentService for EnrollmentApi {
             presented: presented.fingerprint.clone(),
             certificate: certificate(&issued),
         };
-        let decided = self
-            .0
-            .ledger
-            .decide(|world, now| commands::renew(world, renew(), now))
-            .await;
-        decided.map_err(CallError::from)?;
+        let decided = self.0.ledger.decide(|world, now| {
+            let known = world.agents.get(agent);
+            match known.and_then(|known| too_early(known, &presented.fingerprint, now)) {
+                Some(wait) => Ok(Outcome::unchanged(Some(wait))),
+                None => commands::renew(world, renew(), now).map(|renewed| Outcome {
+                    changes: renewed.changes,
+                    value: None,
+                }),
+            }
+        });
+        if let Some(wait) = decided.await.map_err(CallError::from)?.value {
+            return Err(Status::resource_exhausted(format!(
+                "the certificate of {agent} is new: it can be renewed in {} s",
+                wait.as_secs() + 1
+            )));
+        }
         Ok(Response::new(v1::RenewCertificateResponse {
             certificate: issued.der.to_vec(),
             authorities: self.authorities(),
             not_after: Some(timestamp(issued.not_after)),
         }))
     }
+}
+
+/// How long to wait before the next certificate, if one was issued just now.
+fn too_early(agent: &Agent, presented: &str, now: Timestamp) -> Option<Duration> {
+    let newest = agent.certificates.last()?;
+    let lost = newest.fingerprint != presented && agent.knows(presented);
+    let after = if lost { ASK_AGAIN_AFTER } else { RENEW_AFTER };
+    // It ends a LIFE after it was issued.
+    let wait = newest.not_after.since(now).saturating_sub(LIFE - after);
+    (!wait.is_zero()).then_some(wait)
 }
 
 /// SHA-256 of a public key (SPKI, DER) in lower-case hex.

@@ -262,3 +262,36 @@ async fn an_agent_that_was_away_renews_with_its_expired_certificate() {
     );
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_certificate_is_renewed_only_by_one_that_never_got_it() {
+    let server = Server::start().await;
+    let agent = server.agent("web-1").await;
+    let channel = server.channel(server.running.agents, Some(&agent)).await;
+    let mut client = EnrollmentServiceClient::new(channel);
+    let mut renew = async || {
+        let request = v1::RenewCertificateRequest { csr: csr(&key()) };
+        client.renew_certificate(request).await
+    };
+    let early = renew().await.expect_err("it is new");
+    assert_eq!(early.code(), Code::ResourceExhausted, "{early}");
+    assert!(early.message().contains("can be renewed in 86"), "{early}");
+    let certificates = server.ledger.read(|world| {
+        let agent = &world.agents[&"web-1".parse().expect("a name")];
+        agent.certificates.len()
+    });
+    assert_eq!(certificates, 1);
+
+    let away = server.expired_agent("away", 1).await;
+    let channel = server.channel(server.running.agents, Some(&away)).await;
+    let mut client = EnrollmentServiceClient::new(channel);
+    let request = || v1::RenewCertificateRequest { csr: csr(&key()) };
+    client.renew_certificate(request()).await.expect("renewed");
+    let again = client.renew_certificate(request()).await;
+    let again = again.expect_err("the answer was hardly sent");
+    assert!(
+        again.message().contains("can be renewed in 10 s"),
+        "{again}"
+    );
+    server.stop().await;
+}
