@@ -333,12 +333,15 @@ fn explain(
     agent: Option<&AgentId>,
     now: Timestamp,
 ) -> Result<v1::ExplainRolloutResponse, CallError> {
-    if !world.rollouts.contains_key(id) {
-        return Err(CallError::not_found("rollout", id));
-    }
+    let rollout = world
+        .rollouts
+        .get(id)
+        .ok_or_else(|| CallError::not_found("rollout", id))?;
+    // A member that was removed since has a reason too.
+    let known = |agent| rollout.members.contains_key(agent) || world.agents.contains_key(agent);
     let reasons = match agent {
         None => pinion_rollout::explain_all(world, id, now),
-        Some(agent) if !world.agents.contains_key(agent) => {
+        Some(agent) if !known(agent) => {
             return Err(CallError::not_found("agent", agent));
         }
         Some(agent) => pinion_rollout::explain(world, id, agent, now)
