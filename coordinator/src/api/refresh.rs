@@ -135,7 +135,8 @@ fn outcome(world: &World, agent: &AgentId, workload: &WorkloadName, asked: Gener
     let Some(placement) = agent.placements.get(workload) else {
         return Outcome::Open;
     };
-    if let Some(failure) = &placement.failure {
+    // Also when what the machine restored is its assignment since.
+    if let Some(failure) = placement.failure_of(asked) {
         return Outcome::Failed(failure.clone());
     }
     if placement.generation() > asked {

@@ -52,7 +52,7 @@ fn workload(name: &WorkloadName, placement: &Placement) -> v1::AgentWorkload {
             .phase
             .map_or(v1::AgentPhase::Unspecified, Into::into)
             .into(),
-        failure: placement.failure.as_ref().map(Into::into),
+        failure: placement.last_failure().map(Into::into),
         containers: placement.containers.iter().map(container).collect(),
         reported_at: placement.reported_at.map(timestamp),
         drifted: placement.drifted,
