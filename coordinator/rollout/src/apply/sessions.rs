@@ -9,6 +9,10 @@ use crate::{Agent, Member, Observation, ObservedContainer, Presence, Standing, W
 /// How many processes that lost an agent's session are remembered.
 const ENDED_PROCESSES: usize = 16;
 
+/// How many workloads a machine may name of which nothing is asked there;
+/// those with pins come first.
+const PLACEMENTS: usize = 64;
+
 pub(super) fn apply(world: &mut World, observation: &Observation, touched: &mut Touched) {
     match observation {
         Observation::Started { at } => {
@@ -142,8 +146,16 @@ fn inventory(
     let Some(agent) = world.agents.get_mut(id) else {
         return;
     };
-    for name in workloads.keys() {
-        agent.placements.entry(name.clone()).or_default();
+    agent
+        .placements
+        .retain(|name, placement| placement.assignment.is_some() || workloads.contains_key(name));
+    let known = &world.workloads;
+    let (pinned, others): (Vec<_>, Vec<_>) =
+        workloads.keys().partition(|name| known.contains_key(*name));
+    for name in pinned.into_iter().chain(others) {
+        if agent.placements.len() < PLACEMENTS {
+            agent.placements.entry(name.clone()).or_default();
+        }
     }
     for (name, placement) in &mut agent.placements {
         placement.containers = workloads.get(name).cloned().unwrap_or_default();

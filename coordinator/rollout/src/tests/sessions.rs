@@ -159,3 +159,45 @@ fn what_an_agent_rolled_back_to_becomes_its_desired_state_once() {
     assert_eq!(placement.last_failure(), Some(failure));
     assert_eq!(placement.failure_of(asked.next()), None);
 }
+
+#[test]
+fn an_inventory_cannot_grow_what_is_known_of_a_machine_without_end() {
+    let mut bed = Bed::new(1);
+    bed.roll_out(2, strategy(vec![rest()]));
+    bed.drive();
+    let id = agent("m1");
+    let name = |n: usize| format!("a{n:03}").parse().expect("a workload");
+    let mut named = |workloads: Vec<pinion_model::WorkloadName>| {
+        bed.observe(Observation::Inventory {
+            agent: id.clone(),
+            workloads: workloads.into_iter().map(|w| (w, Vec::new())).collect(),
+            at: bed.now,
+        });
+        let placements = &bed.world.agents[&id].placements;
+        assert!(placements.contains_key(&bed.workload), "it was asked for");
+        placements.len()
+    };
+    assert_eq!(named((0..500).map(name).collect()), 64);
+    assert_eq!(
+        named((500..520).map(name).collect()),
+        21,
+        "what is not named any more is forgotten"
+    );
+}
+
+#[test]
+fn workloads_with_pins_come_first_where_a_machine_names_too_many() {
+    let mut bed = Bed::new(0);
+    bed.enrol("m1", false);
+    bed.promote(2);
+    let id = agent("m1");
+    let names = (0..500).map(|n| format!("a{n:03}").parse().expect("a workload"));
+    let workloads = names.chain([bed.workload.clone()]);
+    bed.observe(Observation::Inventory {
+        agent: id.clone(),
+        workloads: workloads.map(|name| (name, Vec::new())).collect(),
+        at: bed.now,
+    });
+    let placements = &bed.world.agents[&id].placements;
+    assert!(placements.contains_key(&bed.workload));
+}
