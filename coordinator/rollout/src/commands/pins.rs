@@ -65,7 +65,7 @@ pub fn promote(
         return Ok(Outcome::unchanged(Promoted {
             pin: current.clone(),
             changed: false,
-            rollout: None,
+            rollout: under_way(world, &request.workload, &request.digest),
         }));
     }
     let auto = request.auto.clone();
@@ -93,6 +93,12 @@ pub fn promote(
     })
 }
 
+/// The rollout that takes this digest to the fleet now.
+fn under_way(world: &World, workload: &WorkloadName, digest: &Digest) -> Option<RolloutId> {
+    let active = world.active_rollout(workload)?;
+    (active.digest() == digest && !active.rolled_back).then(|| active.id.clone())
+}
+
 /// The rollout of a new pin. Whoever comes back to the digest that is on its
 /// way finds its rollout there.
 fn follow(
@@ -104,11 +110,8 @@ fn follow(
     now: Timestamp,
     changes: &mut Vec<Change>,
 ) -> Result<RolloutId, Refusal> {
-    let active = world.active_rollout(workload);
-    if let Some(same) =
-        active.filter(|active| active.run.digest == pin.digest && !active.rolled_back)
-    {
-        return Ok(same.id.clone());
+    if let Some(same) = under_way(world, workload, &pin.digest) {
+        return Ok(same);
     }
     let reason = format!("pin {} was promoted", pin.number);
     let rollout = begin(

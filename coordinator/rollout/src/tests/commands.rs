@@ -109,7 +109,23 @@ fn coming_back_to_the_digest_that_is_on_its_way_finds_its_rollout() {
     let promoted = bed
         .decide(|world, now| commands::promote(world, auto(), &alice(), now))
         .expect("promoted");
-    assert_eq!((promoted.changed, promoted.rollout), (true, Some(first)));
+    assert_eq!(
+        (promoted.changed, promoted.rollout),
+        (true, Some(first.clone()))
+    );
+    let again = bed
+        .decide(|world, now| commands::promote(world, promote(2, None), &alice(), now))
+        .expect("the current pin");
+    assert_eq!(
+        (again.changed, again.rollout),
+        (false, Some(first)),
+        "also where it is the current pin already"
+    );
+    bed.drive();
+    let over = bed
+        .decide(|world, now| commands::promote(world, promote(2, None), &alice(), now))
+        .expect("the current pin");
+    assert_eq!(over.rollout, None, "nothing is under way any more");
 }
 
 #[test]
