@@ -56,16 +56,6 @@ impl<'a> Draft<'a> {
     }
 
     fn say_what_stays_behind(&mut self) {
-        if let Some(bytes) = self
-            .inspect
-            .get("SizeRw")
-            .and_then(Value::as_u64)
-            .filter(|bytes| *bytes > 0)
-        {
-            self.warnings.push(format!(
-                "{bytes} bytes in the old container's own layer stay behind with it"
-            ));
-        }
         if self.host.get("AutoRemove") == Some(&Value::Bool(true)) {
             // A created container with it is deleted by an engine's restart.
             self.host

@@ -1,0 +1,140 @@
+//! One step at a time, as the engine's answer calls for it: what the rooms share.
+
+mod gate;
+mod properties;
+mod soak;
+mod steps;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use pinion_model::{AgentPhase, Attempt, Digest, Failure, FailureKind, Generation, ImageRef};
+
+use super::*;
+use crate::{
+    Accepted, Assignment, CatalogEntry, Container, ContainerId, ContainerState, Health, Streak,
+    Unit,
+};
+
+const NOW: Timestamp = Timestamp(1_000_000);
+const SECOND: Duration = Duration::from_secs(1);
+
+fn digest(n: u8) -> Digest {
+    format!("sha256:{}", format!("{n:02x}").repeat(32))
+        .parse()
+        .expect("a digest")
+}
+
+fn image(n: u8) -> ImageRef {
+    ImageRef {
+        repository: "ghcr.io/acme/web".parse().expect("a repository"),
+        digest: digest(n),
+    }
+}
+
+fn assignment() -> Assignment {
+    Assignment {
+        workload: "web".parse().expect("a name"),
+        generation: Generation(1),
+        attempt: Attempt(1),
+        rollout: None,
+        stage: None,
+        run: vec![image(2)],
+        prefetch: Vec::new(),
+        start_within: 600 * SECOND,
+        healthy_deadline: 60 * SECOND,
+        min_healthy: 5 * SECOND,
+        soak: 20 * SECOND,
+        local_tag: String::new(),
+    }
+}
+
+fn container(id: &str, name: &str, n: u8, state: ContainerState, policy: &str) -> Container {
+    Container {
+        id: ContainerId(id.to_owned()),
+        name: name.to_owned(),
+        image_id: format!("image-{n}"),
+        image_reference: image(n).to_string(),
+        repo_digests: vec![image(n)],
+        labels: BTreeMap::new(),
+        state,
+        health: Health::None,
+        health_timing: None,
+        restart_count: 0,
+        oom_killed: false,
+        exit_code: 0,
+        started_at: None,
+        restart_policy: policy.to_owned(),
+        restart_retries: 0,
+        auto_remove: false,
+        stop_timeout: 10 * SECOND,
+        depends_on: Vec::new(),
+    }
+}
+
+fn old(name: &str, state: ContainerState, policy: &str) -> Container {
+    container("old", name, 1, state, policy)
+}
+
+fn made(name: &str, state: ContainerState, policy: &str) -> Container {
+    let mut made = container("next", name, 2, state, policy);
+    let labels = [
+        ("pinion.op", "g1a1"),
+        ("pinion.replaces", "old"),
+        ("pinion.workload", "web"),
+    ];
+    made.labels = labels.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+    made
+}
+
+/// An operation that replaces one running container, at some stage.
+fn operation(stage: Stage) -> Operation {
+    let before = old("web", ContainerState::Running, "always");
+    let mut operation = Operation::new(&assignment(), NOW, 0, NOW).at(stage, NOW);
+    operation.image = Some(image(2));
+    operation.units = vec![Unit::new(&before, Some(digest(1)))];
+    operation
+}
+
+fn record(operation: Option<Operation>) -> Record {
+    let accepted = Some(Accepted {
+        generation: Generation(1),
+        at: NOW,
+    });
+    Record {
+        accepted,
+        operation,
+        ..Record::default()
+    }
+}
+
+fn step(record: &Record, containers: &[Container], now: Timestamp) -> Step {
+    let workload = "web".parse().expect("a name");
+    let entry = CatalogEntry {
+        repositories: vec![image(1).repository],
+        local_tag: "current".to_owned(),
+    };
+    let desired = Desired {
+        generation: Generation(1),
+        assignments: BTreeMap::from([(assignment().workload, assignment())]),
+        catalog: BTreeMap::from([(assignment().workload, entry)]),
+    };
+    let observed = Observed {
+        workload: &workload,
+        containers: Ok(containers),
+        record,
+        images: &BTreeMap::new(),
+        permitted: &Ok(vec![image(2)]),
+        platform: Some(("linux", "amd64")),
+        jitter: 1.0,
+    };
+    next(&desired, &observed, now)
+}
+
+fn call(stage: Stage, containers: &[Container]) -> String {
+    match step(&record(Some(operation(stage))), containers, NOW) {
+        Step::Call(call) => call.key(),
+        Step::Write(record) => format!("write {:?}", record.operation.map(|o| o.phase())),
+        Step::Rest { .. } => "rest".to_owned(),
+    }
+}

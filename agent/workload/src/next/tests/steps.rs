@@ -1,0 +1,212 @@
+//! Cut over, watched, taken back.
+
+use super::*;
+
+#[test]
+fn the_cut_fences_stops_and_renames_before_it_starts() {
+    use ContainerState::{Created, Exited, Running};
+    let next = |name| made(name, Created, "always");
+    let (aside, waiting) = ("web.prev.g1a1", "web.next.g1a1");
+    let table = [
+        (
+            old("web", Running, "always"),
+            next(waiting),
+            "set restart policy no of old",
+        ),
+        (old("web", Running, "no"), next(waiting), "stop old"),
+        (
+            old("web", Exited, "no"),
+            next(waiting),
+            "rename old to web.prev.g1a1",
+        ),
+        (
+            old(aside, Exited, "no"),
+            next(waiting),
+            "rename next to web",
+        ),
+        (old(aside, Exited, "no"), next("web"), "start next"),
+        // Somebody, or an engine's restart, started the old one again.
+        (old(aside, Running, "no"), next("web"), "stop old"),
+        (
+            old(aside, Exited, "always"),
+            next("web"),
+            "set restart policy no of old",
+        ),
+    ];
+    for (old, next, expected) in table {
+        assert_eq!(call(Stage::Cut, &[old, next]), expected);
+    }
+}
+
+#[test]
+fn going_back_takes_the_failed_one_away_before_it_starts_the_old_one() {
+    use ContainerState::{Created, Exited, Running};
+    let (aside, failed) = ("web.prev.g1a1", "web.failed.g1a1");
+    let was = |name, policy| old(name, Exited, policy);
+    let table = [
+        (
+            was(aside, "no"),
+            made("web", Running, "always"),
+            "set restart policy no of next",
+        ),
+        (was(aside, "no"), made("web", Running, "no"), "stop next"),
+        (
+            was(aside, "no"),
+            made("web", Exited, "no"),
+            "rename next to web.failed.g1a1",
+        ),
+        (
+            was(aside, "no"),
+            made("web", Created, "always"),
+            "rename next to web.failed.g1a1",
+        ),
+        (
+            was(aside, "no"),
+            made(failed, Exited, "no"),
+            "rename old to web",
+        ),
+        (
+            was("web", "no"),
+            made(failed, Exited, "no"),
+            "set restart policy always of old",
+        ),
+        (
+            was("web", "always"),
+            made(failed, Exited, "no"),
+            "start old",
+        ),
+        (
+            old("web", Running, "always"),
+            made(failed, Exited, "no"),
+            "write Some(RollingBack)",
+        ),
+    ];
+    for (old, next, expected) in table {
+        assert_eq!(call(Stage::RollBack, &[old, next]), expected);
+    }
+}
+
+#[test]
+fn a_container_that_fails_while_it_is_watched_is_taken_back_at_once() {
+    let mut operation = operation(Stage::Cut);
+    operation.units[0].began = Some(NOW);
+    let good = made("web", ContainerState::Running, "always");
+    let aside = old("web.prev.g1a1", ContainerState::Exited, "no");
+    let failing = [
+        Container {
+            state: ContainerState::Exited,
+            ..good.clone()
+        },
+        Container {
+            state: ContainerState::Restarting,
+            ..good.clone()
+        },
+        Container {
+            restart_count: 1,
+            ..good.clone()
+        },
+        Container {
+            health: Health::Unhealthy,
+            ..good.clone()
+        },
+    ];
+    for next in failing {
+        let Step::Write(written) = step(
+            &record(Some(operation.clone())),
+            &[aside.clone(), next],
+            NOW,
+        ) else {
+            panic!("a decision is written down before anything is done");
+        };
+        let back = written.operation.expect("it goes on");
+        assert_eq!(
+            (back.phase(), back.failure.map(|f| f.kind)),
+            (AgentPhase::RollingBack, Some(FailureKind::Health))
+        );
+    }
+}
+
+#[test]
+fn health_must_last_without_a_break_and_another_start_is_one() {
+    let mut operation = operation(Stage::Cut);
+    let next = made("web", ContainerState::Running, "always");
+    let containers = [
+        old("web.prev.g1a1", ContainerState::Exited, "no"),
+        next.clone(),
+    ];
+    operation.units[0].began = Some(NOW);
+    operation.units[0].healthy = Some(Streak {
+        since: NOW,
+        starts: vec![next.start_mark()],
+    });
+    let record = record(Some(operation));
+    assert_eq!(
+        step(&record, &containers, NOW + 4 * SECOND),
+        Step::Rest {
+            wake_at: Some(NOW + 5 * SECOND)
+        }
+    );
+    let Step::Write(proven) = step(&record, &containers, NOW + 5 * SECOND) else {
+        panic!("proven");
+    };
+    assert!(proven.operation.expect("it goes on").units[0].proven);
+
+    let restarted = Container {
+        started_at: Some(Timestamp(7)),
+        ..next
+    };
+    let Step::Write(again) = step(
+        &record,
+        &[containers[0].clone(), restarted],
+        NOW + 5 * SECOND,
+    ) else {
+        panic!("a new streak");
+    };
+    let unit = again.operation.expect("it goes on").units.remove(0);
+    assert_eq!(
+        (unit.proven, unit.healthy.map(|s| s.since)),
+        (false, Some(NOW + 5 * SECOND))
+    );
+}
+
+#[test]
+fn a_health_check_gets_the_time_that_it_needs_to_decide() {
+    let mut operation = operation(Stage::Cut);
+    operation.units[0].began = Some(NOW);
+    let next = Container {
+        health: Health::Starting,
+        health_timing: Some(crate::HealthTiming {
+            interval: 30 * SECOND,
+            timeout: 30 * SECOND,
+            start_period: 60 * SECOND,
+            retries: 3,
+        }),
+        ..made("web", ContainerState::Running, "always")
+    };
+    let containers = [old("web.prev.g1a1", ContainerState::Exited, "no"), next];
+    let needed = (60 + 60 * 4 + 30) * SECOND;
+    assert_eq!(
+        step(
+            &record(Some(operation.clone())),
+            &containers,
+            NOW + 60 * SECOND
+        ),
+        Step::Rest {
+            wake_at: Some(NOW + needed)
+        }
+    );
+    assert!(matches!(
+        step(&record(Some(operation)), &containers, NOW + needed),
+        Step::Write(_)
+    ));
+}
+
+#[test]
+fn what_is_not_known_is_not_taken_for_absent() {
+    let record = record(Some(operation(Stage::Prepare)));
+    // The image was not asked about, so nobody knows whether it is there.
+    assert!(matches!(
+        step(&record, &[], NOW),
+        Step::Rest { wake_at: Some(_) }
+    ));
+}
