@@ -132,23 +132,13 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
             error = tls::chain(error),
             "the agent cannot run; what was under way is recovered first"
         );
-        let answered = tokio::select! {
-            answered = tokio::time::timeout(patience(&journal), answered(&driver)) => answered.is_ok(),
+        let answered = tokio::time::timeout(patience(&journal), answered(&driver));
+        tokio::select! {
+            answered = answered => if answered.is_err() { return ready.map(drop); },
             () = stop.cancelled() => return Ok(()),
-        };
-        if !answered {
-            return ready.map(drop);
         }
     }
-    let (reports_in, reports_out) = mpsc::unbounded_channel();
-    let resolver = Resolver::new(usable.credentials.clone(), environment(), own_executable());
-    let reconciler = Reconciler::new(
-        Arc::clone(&driver),
-        journal,
-        Arc::new(resolver),
-        usable.policy.clone(),
-        reports_in,
-    );
+    let (reconciler, reports) = reconciler(&driver, journal, &usable);
     let handle = reconciler.handle();
     let shutdown = CancellationToken::new();
     let reconcile = tokio::spawn(reconciler.run(shutdown.clone()));
@@ -164,12 +154,33 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
             let parts = Parts {
                 handle,
                 engine_version,
-                reports: reports_out,
+                reports,
                 reconcile,
             };
             converge(ready, parts, stop, shutdown).await
         }
     }
+}
+
+/// The loop, and where its reports come out.
+fn reconciler(
+    driver: &Arc<Docker>,
+    journal: Arc<Journal>,
+    config: &Config,
+) -> (
+    Reconciler<Docker, Resolver>,
+    mpsc::UnboundedReceiver<Report>,
+) {
+    let (reports_in, reports_out) = mpsc::unbounded_channel();
+    let resolver = Resolver::new(config.credentials.clone(), environment(), own_executable());
+    let reconciler = Reconciler::new(
+        Arc::clone(driver),
+        journal,
+        Arc::new(resolver),
+        config.policy.clone(),
+        reports_in,
+    );
+    (reconciler, reports_out)
 }
 
 /// All that the agent needs beside the engine.
