@@ -1,8 +1,11 @@
-use pinion_model::{RolloutId, RolloutPhase, Timestamp};
+use pinion_model::{AgentPhase, RolloutId, RolloutPhase, Timestamp};
 
 use crate::gates::{Verdict, View, approval, bake, in_flight, presence, progress};
-use crate::world::Way;
-use crate::{Rollout, World};
+use crate::world::{Class, Way};
+use crate::{Presence, Rollout, World};
+
+/// How many machines are named at once.
+const NAMED: usize = 5;
 
 /// What a stage's next step waits for, in words; empty if nothing.
 #[must_use]
@@ -15,12 +18,15 @@ pub fn waiting_for(
     let Some(rollout) = world.rollouts.get(rollout) else {
         return Vec::new();
     };
-    if stage != rollout.open_stage {
-        return Vec::new();
-    }
     let Some(view) = View::all(world, rollout, now).nth(stage) else {
         return Vec::new();
     };
+    if rollout.phase == RolloutPhase::Aborting {
+        return unfinished(view).into_iter().collect();
+    }
+    if stage != rollout.open_stage {
+        return Vec::new();
+    }
     match rollout.phase {
         RolloutPhase::Running | RolloutPhase::AwaitingApproval => waits(view),
         RolloutPhase::Paused | RolloutPhase::Halted => {
@@ -51,6 +57,28 @@ fn waits(view: View<'_>) -> Vec<String> {
     waits.collect()
 }
 
+/// The machines that an abort waits for: in flight or soaking.
+fn unfinished(view: View<'_>) -> Option<String> {
+    let classes = Class::IN_FLIGHT.into_iter().chain([Class::Soaking]);
+    let members: Vec<_> = classes.flat_map(|class| view.members(class)).collect();
+    let named = members.iter().take(NAMED).map(|(id, member)| {
+        let phase = member.phase.map_or("not reported yet", AgentPhase::word);
+        let presence = view.world.agents.get(*id).map(|agent| agent.presence);
+        let away = match presence {
+            Some(Presence::Offline) => ", offline",
+            _ => "",
+        };
+        format!("{id} ({phase}{away})")
+    });
+    let named = named.collect::<Vec<_>>().join(", ");
+    let more = match members.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let stage = &view.stage.rules.name;
+    (!members.is_empty()).then(|| format!("machines of stage {stage} to finish: {named}{more}"))
+}
+
 /// Why the rollout as a whole is where it is, in one sentence or two. Empty if
 /// there is no such rollout.
 #[must_use]
@@ -62,14 +90,11 @@ pub fn summary(world: &World, rollout: &RolloutId, now: Timestamp) -> String {
     match rollout.phase {
         RolloutPhase::Running | RolloutPhase::AwaitingApproval => {
             let waits = waiting_for(world, &rollout.id, rollout.open_stage, now);
-            let waits = if waits.is_empty() {
-                "nothing".to_owned()
-            } else {
-                waits.join("; ")
-            };
             format!(
-                "{} is {}, {place}; it waits for {waits}",
-                rollout.id, rollout.phase
+                "{} is {}, {place}; it waits for {}",
+                rollout.id,
+                rollout.phase,
+                listed(&waits)
             )
         }
         RolloutPhase::Paused | RolloutPhase::Halted => format!(
@@ -90,8 +115,25 @@ pub fn summary(world: &World, rollout: &RolloutId, now: Timestamp) -> String {
                 waits(Way::Away)
             )
         }
+        RolloutPhase::Aborting => {
+            let waits = View::all(world, rollout, now).filter_map(unfinished);
+            format!(
+                "{} is aborting ({}); it waits for {}",
+                rollout.id,
+                rollout.reason,
+                listed(&waits.collect::<Vec<_>>())
+            )
+        }
         phase if rollout.reason.is_empty() => format!("{} is {phase}", rollout.id),
         phase => format!("{} is {phase}: {}", rollout.id, rollout.reason),
+    }
+}
+
+fn listed(waits: &[String]) -> String {
+    if waits.is_empty() {
+        "nothing".to_owned()
+    } else {
+        waits.join("; ")
     }
 }
 

@@ -239,3 +239,23 @@ fn a_coordinator_that_begins_restarts_the_clock_of_every_stage_that_was_opened()
     let clocks: Vec<_> = clocks.map(|stage| stage.progressed_at).collect();
     assert_eq!(clocks, [bed.now, bed.now, opened], "the last is not open");
 }
+
+#[test]
+fn a_stage_that_waits_for_what_is_in_flight_says_if_that_is_offline() {
+    let mut bed = Bed::new(1);
+    let id = bed.roll_out(2, all(OfflinePolicy::Wait));
+    bed.plan();
+    let waits = |bed: &Bed| crate::waiting_for(&bed.world, &id, 0, bed.now).join("; ");
+    assert!(
+        waits(&bed).contains("1 in flight (at most"),
+        "{}",
+        waits(&bed)
+    );
+    bed.offline("m1");
+    bed.plan();
+    assert!(
+        waits(&bed).contains("1 in flight (1 of them offline)"),
+        "{}",
+        waits(&bed)
+    );
+}

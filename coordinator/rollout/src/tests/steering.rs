@@ -348,3 +348,30 @@ fn what_cannot_be_done_in_a_phase_is_refused_with_what_can() {
     let refused = bed.decide(|world, now| commands::pause(world, unknown.clone(), &alice(), now));
     assert!(matches!(refused, Err(Refusal::NotFound { .. })));
 }
+
+#[test]
+fn an_abort_names_the_machines_that_it_waits_for() {
+    let mut bed = Bed::new(3);
+    let id = bed.roll_out(2, strategy(vec![rest()]));
+    bed.plan();
+    bed.say("m1", AgentPhase::Soaking);
+    bed.say("m2", AgentPhase::CuttingOver);
+    bed.say("m3", AgentPhase::Settled);
+    bed.offline("m2");
+    bed.decide(|world, now| commands::abort(world, steer(&id), &alice(), now))
+        .expect("aborted");
+    bed.plan();
+    let waits = crate::waiting_for(&bed.world, &id, 0, bed.now);
+    assert_eq!(
+        waits,
+        ["machines of stage 1 to finish: m2 (cutting over, offline), m1 (soaking)"]
+    );
+    let summary = crate::summary(&bed.world, &id, bed.now);
+    assert!(summary.contains(&waits[0]), "{summary}");
+    bed.hello("m2");
+    bed.say("m2", AgentPhase::Settled);
+    bed.say("m1", AgentPhase::Settled);
+    bed.plan();
+    assert_eq!(bed.phase(&id), RolloutPhase::Aborted);
+    assert!(crate::waiting_for(&bed.world, &id, 0, bed.now).is_empty());
+}
