@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use pinion_model::{RolloutId, RolloutPhase, Timestamp};
 
 use crate::world::{Gate, Stable, Standing, Touched};
-use crate::{Act, Decision, Rollout, World};
+use crate::{Act, Decision, Member, Rollout, World};
 
 /// Rollouts that begin, stop, go on, go back and end.
 pub(super) fn apply(world: &mut World, decision: &Decision, touched: &mut Touched) {
@@ -92,6 +92,11 @@ fn start(world: &mut World, rollout: &Rollout, at: Timestamp, touched: &mut Touc
         touched.rollouts.insert(old.id.clone());
     }
     let workload = world.workloads.entry(rollout.workload.clone()).or_default();
+    // Logs are for finding out what went wrong last; kept for ever, they would fill the memory.
+    let previous = workload.rollouts.last();
+    if let Some(previous) = previous.and_then(|id| world.rollouts.get_mut(id)) {
+        previous.members.values_mut().for_each(Member::forget_logs);
+    }
     workload.rollouts.push(id.clone());
     touched.workloads.insert(rollout.workload.clone());
     touched.rollouts.insert(id.clone());

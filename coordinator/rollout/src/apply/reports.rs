@@ -35,6 +35,12 @@ pub(super) fn apply(
         } else if !adopting {
             progressed(rollout, id, report, failure, changed, at);
         }
+        let workload = world.workloads.get(&rollout.workload);
+        let newest = workload.and_then(|workload| workload.rollouts.last());
+        let member = rollout.members.get_mut(id);
+        if let Some(member) = member.filter(|_| newest != Some(&rollout.id)) {
+            member.forget_logs();
+        }
     }
     touched.agents.insert(id.clone());
 }

@@ -270,6 +270,15 @@ impl Member {
         self.phase.is_some_and(AgentPhase::has_cut_over)
     }
 
+    /// Drops what containers said before they failed; the messages stay.
+    pub(crate) fn forget_logs(&mut self) {
+        let restore = self.restore.as_mut();
+        let of_restore = restore.and_then(|restore| restore.failure.as_mut());
+        for failure in self.failure.iter_mut().chain(of_restore) {
+            failure.log_tail = String::new();
+        }
+    }
+
     /// The agent is taking it back by itself.
     pub(crate) fn rolls_back(&self) -> bool {
         self.standing() == Standing::InFlight && self.phase == Some(AgentPhase::RollingBack)
