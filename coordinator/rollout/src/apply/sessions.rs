@@ -22,27 +22,7 @@ pub(super) fn apply(world: &mut World, observation: &Observation, touched: &mut 
             restart_clocks(world, None, *at);
             touched.all_agents = true;
         }
-        Observation::Hello {
-            agent,
-            epoch,
-            generation,
-            process_id,
-            facts,
-            versions,
-            at,
-        } => {
-            let Some(known) = of_session(world, agent, *epoch, touched) else {
-                return;
-            };
-            let away = see(known, Presence::Online, *at);
-            known.claimed = known.claimed.max(*generation);
-            known.facts.clone_from(facts);
-            known.versions.clone_from(versions);
-            greet(known, process_id, *at);
-            if away {
-                restart_clocks(world, Some(agent), *at);
-            }
-        }
+        Observation::Hello { .. } => hello(world, observation, touched),
         Observation::Online { agent, epoch, at } => {
             let known = of_session(world, agent, *epoch, touched);
             if known.is_some_and(|known| see(known, Presence::Online, *at)) {
@@ -50,11 +30,8 @@ pub(super) fn apply(world: &mut World, observation: &Observation, touched: &mut 
             }
         }
         Observation::Offline { agent, epoch, at } => {
-            let Some(known) = of_session(world, agent, *epoch, touched) else {
-                return;
-            };
-            let unknown = known.presence == Presence::Unknown;
-            if see(known, Presence::Offline, *at) && unknown {
+            let known = of_session(world, agent, *epoch, touched);
+            if known.is_some_and(|known| lose(known, *at)) {
                 restart_clocks(world, Some(agent), *at);
             }
         }
@@ -68,6 +45,32 @@ pub(super) fn apply(world: &mut World, observation: &Observation, touched: &mut 
         } => {
             inventory(world, agent, workloads, *at, touched);
         }
+    }
+}
+
+fn hello(world: &mut World, observation: &Observation, touched: &mut Touched) {
+    let Observation::Hello {
+        agent,
+        epoch,
+        generation,
+        process_id,
+        facts,
+        versions,
+        at,
+    } = observation
+    else {
+        return;
+    };
+    let Some(known) = of_session(world, agent, *epoch, touched) else {
+        return;
+    };
+    let away = see(known, Presence::Online, *at);
+    known.claimed = known.claimed.max(*generation);
+    known.facts.clone_from(facts);
+    known.versions.clone_from(versions);
+    greet(known, process_id, *at);
+    if away {
+        restart_clocks(world, Some(agent), *at);
     }
 }
 
@@ -95,6 +98,12 @@ fn see(agent: &mut Agent, presence: Presence, at: Timestamp) -> bool {
         agent.presence_since = at;
     }
     changed
+}
+
+/// Whether it is only now known to be away: until now nobody could tell.
+fn lose(agent: &mut Agent, at: Timestamp) -> bool {
+    let unknown = agent.presence == Presence::Unknown;
+    see(agent, Presence::Offline, at) && unknown
 }
 
 /// Nobody could report while the coordinator or the machine was away: the

@@ -2,7 +2,7 @@ use pinion_model::{
     Actor, Digest, Image, LabelSelector, PinNumber, RolloutId, SourceSha, Timestamp, WorkloadName,
 };
 
-use super::start::begin;
+use super::start::{StartRollout, begin};
 use super::{check_text, decided};
 use crate::{Act, Change, Outcome, Pin, Refusal, Strategy, Workload, World};
 
@@ -113,17 +113,14 @@ fn follow(
     if let Some(same) = under_way(world, workload, &pin.digest) {
         return Ok(same);
     }
-    let reason = format!("pin {} was promoted", pin.number);
-    let rollout = begin(
-        world,
-        workload,
-        pin,
-        strategy,
-        LabelSelector::default(),
-        &reason,
-        by,
-        now,
-    )?;
+    let request = StartRollout {
+        workload: workload.clone(),
+        pin: Some(pin.number),
+        strategy: strategy.clone(),
+        agents: LabelSelector::default(),
+        reason: format!("pin {} was promoted", pin.number),
+    };
+    let rollout = begin(world, &request, pin, by, now)?;
     let id = rollout.id.clone();
     changes.push(decided(
         by,

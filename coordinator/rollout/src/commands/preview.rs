@@ -61,24 +61,8 @@ pub fn plan_rollout(
     now: Timestamp,
 ) -> Result<PlannedRollout, Refusal> {
     let pin = pin_of(world, request)?;
-    let StartRollout {
-        workload,
-        strategy,
-        agents,
-        reason,
-        ..
-    } = request;
     let system = pinion_model::Actor::System;
-    let rollout = begin(
-        world,
-        workload,
-        pin,
-        strategy,
-        agents.clone(),
-        reason,
-        &system,
-        now,
-    )?;
+    let rollout = begin(world, request, pin, &system, now)?;
     let stages: Vec<_> = rollout
         .stages
         .iter()

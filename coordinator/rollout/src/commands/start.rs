@@ -36,23 +36,7 @@ pub fn start_rollout(
 ) -> Result<Outcome<Rollout>, Refusal> {
     check_text("reason", &request.reason)?;
     let pin = pin_of(world, &request)?;
-    let StartRollout {
-        workload,
-        strategy,
-        agents,
-        reason,
-        ..
-    } = &request;
-    let rollout = begin(
-        world,
-        workload,
-        pin,
-        strategy,
-        agents.clone(),
-        reason,
-        by,
-        now,
-    )?;
+    let rollout = begin(world, &request, pin, by, now)?;
     if rollout.members.is_empty() {
         return Err(Refusal::invalid("agents", nobody(&rollout)));
     }
@@ -95,31 +79,16 @@ pub(super) fn pin_of<'a>(world: &'a World, request: &StartRollout) -> Result<&'a
 
 /// A rollout as it begins. It may have no machine: a promotion on an empty
 /// fleet is right, and its rollout then waits for a person.
-#[allow(
-    clippy::too_many_arguments,
-    reason = "each is a part of what a rollout is started with"
-)]
 pub(super) fn begin(
     world: &World,
-    workload: &WorkloadName,
+    request: &StartRollout,
     pin: &Pin,
-    strategy: &Strategy,
-    agents: LabelSelector,
-    reason: &str,
     by: &Actor,
     now: Timestamp,
 ) -> Result<Rollout, Refusal> {
-    let spec = fill(strategy, agents)?;
-    let active = world.active_rollout(workload);
-    if let Some(same) =
-        active.filter(|active| active.run.digest == pin.digest && !active.rolled_back)
-    {
-        let message = format!(
-            "{} takes this digest to the fleet already, and is {}; resume it, or abort it first",
-            same.id, same.phase
-        );
-        return Err(Refusal::precondition(message));
-    }
+    let workload = &request.workload;
+    let spec = fill(&request.strategy, request.agents.clone())?;
+    let replaces = replaced(world, workload, pin)?;
     let id = next_id(world, workload, pin.number);
     let frozen = freeze(world, &spec, &id, workload, &pin.digest, now);
     Ok(Rollout {
@@ -144,12 +113,32 @@ pub(super) fn begin(
         started: Attribution {
             actor: by.clone(),
             at: now,
-            reason: reason.to_owned(),
+            reason: request.reason.clone(),
         },
         ended_at: None,
-        replaces: active.map(|active| active.id.clone()),
+        replaces,
         superseded_by: None,
     })
+}
+
+/// The active rollout that makes way for one of this pin; the same digest is
+/// not taken to the fleet twice at once.
+fn replaced(
+    world: &World,
+    workload: &WorkloadName,
+    pin: &Pin,
+) -> Result<Option<RolloutId>, Refusal> {
+    let active = world.active_rollout(workload);
+    if let Some(same) =
+        active.filter(|active| active.run.digest == pin.digest && !active.rolled_back)
+    {
+        let message = format!(
+            "{} takes this digest to the fleet already, and is {}; resume it, or abort it first",
+            same.id, same.phase
+        );
+        return Err(Refusal::precondition(message));
+    }
+    Ok(active.map(|active| active.id.clone()))
 }
 
 /// The n-th rollout of that pin is `<workload>-<pin>-<n>`.

@@ -10,6 +10,7 @@ mod history;
 mod machine;
 mod offline;
 mod properties;
+mod restore;
 mod rollback;
 mod scenarios;
 mod sessions;

@@ -10,7 +10,7 @@ use super::bed::Bed;
 use super::events::{MACHINES, event};
 use crate::gates::{View, in_flight};
 use crate::{
-    Act, Approval, Change, Decision, OfflinePolicy, Plan, Purpose, World, apply, commands,
+    Act, Approval, Change, Decision, OfflinePolicy, Plan, Purpose, Rollout, World, apply, commands,
     explain_all, summary,
 };
 
@@ -23,6 +23,29 @@ fn check_plan(before: &World, planned: &Plan) {
         }
         apply(&mut world, change);
     }
+}
+
+/// A rollout gives a machine its turn.
+fn check_turn(world: &World, rollout: &Rollout, agent: &AgentId, now: Timestamp) {
+    assert_eq!(
+        rollout.phase,
+        RolloutPhase::Running,
+        "only a rollout that runs assigns"
+    );
+    assert!(
+        world.agents[agent].is_assignable(),
+        "only machines that are online and not held are assigned"
+    );
+    assert_eq!(
+        rollout.members[agent].stage as usize, rollout.open_stage,
+        "only the open stage is assigned"
+    );
+    let mut stages = View::all(world, rollout, now);
+    let open = stages.nth(rollout.open_stage).expect("an open stage");
+    assert!(
+        in_flight::room(open) > 0,
+        "nothing is assigned beyond the limit"
+    );
 }
 
 fn check_act(world: &World, act: &Act, now: Timestamp) {
@@ -40,26 +63,7 @@ fn check_act(world: &World, act: &Act, now: Timestamp) {
                 "generations rise"
             );
             if let Purpose::Rollout { rollout, .. } = &assignment.purpose {
-                let rollout = &world.rollouts[rollout];
-                assert_eq!(
-                    rollout.phase,
-                    RolloutPhase::Running,
-                    "only a rollout that runs assigns"
-                );
-                assert!(
-                    known.is_assignable(),
-                    "only machines that are online and not held are assigned"
-                );
-                assert_eq!(
-                    rollout.members[agent].stage as usize, rollout.open_stage,
-                    "only the open stage is assigned"
-                );
-                let mut stages = View::all(world, rollout, now);
-                let open = stages.nth(rollout.open_stage).expect("an open stage");
-                assert!(
-                    in_flight::room(open) > 0,
-                    "nothing is assigned beyond the limit"
-                );
+                check_turn(world, &world.rollouts[rollout], agent, now);
             }
             if matches!(assignment.purpose, Purpose::Stable) {
                 assert!(known.is_assignable());
@@ -83,6 +87,42 @@ fn check_act(world: &World, act: &Act, now: Timestamp) {
     }
 }
 
+fn check_stages(bed: &Bed, rollout: &Rollout) {
+    let running = matches!(
+        rollout.phase,
+        RolloutPhase::Running | RolloutPhase::AwaitingApproval
+    );
+    for (number, stage) in rollout.stages.iter().enumerate() {
+        let counts = bed.counts(&rollout.id, number);
+        // One that was gone round may come back while others are in flight.
+        assert!(
+            counts.in_flight <= stage.max_in_flight || rollout.spec.offline == OfflinePolicy::Skip,
+            "in flight ≤ the limit"
+        );
+        let known = rollout
+            .members
+            .values()
+            .filter(|m| m.stage as usize == number && m.acknowledged);
+        let unknown = counts.failed as usize - known.count();
+        if running && stage.opened_at.is_some() {
+            assert!(
+                unknown <= stage.failure_budget as usize,
+                "failures ≤ the budget while it runs"
+            );
+        }
+        if rollout.phase == RolloutPhase::RolledBack {
+            assert_eq!(counts.in_flight, 0, "everybody's outcome is known");
+        }
+        if stage.opened_at.is_none() {
+            assert_eq!(
+                counts.in_flight + counts.settled + counts.staged,
+                0,
+                "closed stages are untouched"
+            );
+        }
+    }
+}
+
 fn check(bed: &Bed, wake_at: Option<Timestamp>) {
     let mut rebuilt = bed.world.clone();
     rebuilt.rebuild_index();
@@ -91,40 +131,7 @@ fn check(bed: &Bed, wake_at: Option<Timestamp>) {
         "the index follows from the facts"
     );
     for rollout in bed.world.rollouts.values() {
-        let running = matches!(
-            rollout.phase,
-            RolloutPhase::Running | RolloutPhase::AwaitingApproval
-        );
-        for (number, stage) in rollout.stages.iter().enumerate() {
-            let counts = bed.counts(&rollout.id, number);
-            // One that was gone round may come back while others are in flight.
-            assert!(
-                counts.in_flight <= stage.max_in_flight
-                    || rollout.spec.offline == OfflinePolicy::Skip,
-                "in flight ≤ the limit"
-            );
-            let known = rollout
-                .members
-                .values()
-                .filter(|m| m.stage as usize == number && m.acknowledged);
-            let unknown = counts.failed as usize - known.count();
-            if running && stage.opened_at.is_some() {
-                assert!(
-                    unknown <= stage.failure_budget as usize,
-                    "failures ≤ the budget while it runs"
-                );
-            }
-            if rollout.phase == RolloutPhase::RolledBack {
-                assert_eq!(counts.in_flight, 0, "everybody's outcome is known");
-            }
-            if stage.opened_at.is_none() {
-                assert_eq!(
-                    counts.in_flight + counts.settled + counts.staged,
-                    0,
-                    "closed stages are untouched"
-                );
-            }
-        }
+        check_stages(bed, rollout);
         if !rollout.phase.is_terminal() {
             let explained = !explain_all(&bed.world, &rollout.id, bed.now).is_empty();
             assert!(
