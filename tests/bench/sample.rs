@@ -14,7 +14,8 @@ impl Sample {
     pub(crate) fn median(&self) -> Duration {
         let mut sorted = self.0.clone();
         sorted.sort();
-        sorted.get(sorted.len() / 2).copied().unwrap_or_default()
+        let middle = |at: usize| sorted.get(at).copied().unwrap_or_default();
+        (middle(sorted.len().saturating_sub(1) / 2) + middle(sorted.len() / 2)) / 2
     }
 
     /// Median of the pairs' ratios to `other`, with their range.
