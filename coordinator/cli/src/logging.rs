@@ -1,5 +1,7 @@
 //! What the command says about itself, on standard error.
 
+use std::io::IsTerminal as _;
+
 use tracing_subscriber::EnvFilter;
 
 use crate::args::{Global, LogFormat};
@@ -14,6 +16,7 @@ pub(crate) fn start(global: &Global) {
     };
     let logs = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(filter))
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     match global.log_format {
         LogFormat::Text => logs.with_target(false).init(),
