@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use agent::{AgentCommand, HoldArgs, LabelArgs, RefreshArgs};
+pub(crate) use agent::{AgentCommand, HoldArgs, LabelArgs, Reasoned, RefreshArgs};
 pub(crate) use audit::{AuditCommand, AuditListArgs};
 pub(crate) use operator::{OperatorCommand, OperatorCreateArgs};
 pub(crate) use pin::{PinCommand, PromoteArgs};

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use pinion_proto::v1;
 
-use super::App;
+use super::{App, machine};
 use crate::args::values::labels;
-use crate::args::{AgentCommand, HoldArgs, LabelArgs, RefreshArgs};
+use crate::args::{AgentCommand, RefreshArgs};
 use crate::confirm::confirm;
 use crate::connect::Link;
 use crate::error::Error;
@@ -24,17 +24,22 @@ const REFRESH: Duration = Duration::from_secs(30 * 60);
 
 pub(super) async fn run(app: &App, command: AgentCommand) -> Result<Exit, Error> {
     ask_first(app, &command)?;
-    let link = app.link().await?;
+    let link = &app.link().await?;
     match command {
         AgentCommand::List { select } => {
-            let answer = list(&link, labels(&select)).await?;
+            let answer = list(link, labels(&select)).await?;
             app.out.show("ListAgentsResponse", &answer, |answer| {
                 agents::list(&answer.agents, app.now)
             })?;
         }
-        AgentCommand::Watch { select } => return watch(app, &link, labels(&select)).await,
-        AgentCommand::Refresh(args) => return refresh(app, &link, args).await,
-        one => change(app, &link, one).await?,
+        AgentCommand::Watch { select } => return watch(app, link, labels(&select)).await,
+        AgentCommand::Refresh(args) => return refresh(app, link, args).await,
+        AgentCommand::Show { agent } => machine::show(app, link, &agent).await?,
+        AgentCommand::Label(args) => machine::label(app, link, args).await?,
+        AgentCommand::Hold(args) => machine::hold(app, link, args).await?,
+        AgentCommand::Release(one) => machine::release(app, link, one).await?,
+        AgentCommand::Revoke(one) => machine::revoke(app, link, one).await?,
+        AgentCommand::Remove(one) => machine::remove(app, link, one).await?,
     }
     Ok(Exit::Done)
 }
@@ -73,104 +78,6 @@ async fn list(
         if all.next_page_token.is_empty() {
             return Ok(all);
         }
-    }
-}
-
-/// What shows or changes one machine.
-async fn change(app: &App, link: &Link, command: AgentCommand) -> Result<(), Error> {
-    let mut client = link.fleet();
-    let show = |agent: &Option<v1::Agent>| {
-        agent
-            .as_ref()
-            .map_or_else(String::new, |agent| agents::show(agent, app.now))
-    };
-    match command {
-        AgentCommand::Show { agent } => {
-            let request = v1::GetAgentRequest {
-                agent: agent.to_string(),
-            };
-            let answer = link
-                .ask("FleetService/GetAgent", client.get_agent(request))
-                .await?;
-            app.out
-                .show("GetAgentResponse", &answer, |answer| show(&answer.agent))
-        }
-        AgentCommand::Label(LabelArgs {
-            agent,
-            labels: given,
-        }) => {
-            let request = v1::SetLabelsRequest {
-                agent: agent.to_string(),
-                labels: labels(&given),
-            };
-            let answer = link
-                .ask("FleetService/SetLabels", client.set_labels(request))
-                .await?;
-            app.out
-                .show("SetLabelsResponse", &answer, |answer| show(&answer.agent))
-        }
-        AgentCommand::Hold(HoldArgs {
-            agent,
-            reason,
-            duration,
-        }) => {
-            let expires_at = duration.map(|duration| after(app, duration));
-            let request = v1::HoldAgentRequest {
-                agent: agent.to_string(),
-                reason,
-                expires_at,
-            };
-            let answer = link
-                .ask("FleetService/HoldAgent", client.hold_agent(request))
-                .await?;
-            app.out
-                .show("HoldAgentResponse", &answer, |answer| show(&answer.agent))
-        }
-        AgentCommand::Release(one) => {
-            let request = v1::ReleaseAgentRequest {
-                agent: one.agent.to_string(),
-                reason: one.reason,
-            };
-            let answer = link
-                .ask("FleetService/ReleaseAgent", client.release_agent(request))
-                .await?;
-            app.out.show("ReleaseAgentResponse", &answer, |answer| {
-                show(&answer.agent)
-            })
-        }
-        AgentCommand::Revoke(one) => {
-            let request = v1::RevokeAgentRequest {
-                agent: one.agent.to_string(),
-                reason: one.reason,
-            };
-            let answer = link
-                .ask("FleetService/RevokeAgent", client.revoke_agent(request))
-                .await?;
-            app.out.show("RevokeAgentResponse", &answer, |_| {
-                format!("agent {} is revoked", one.agent)
-            })
-        }
-        AgentCommand::Remove(one) => {
-            let request = v1::RemoveAgentRequest {
-                agent: one.agent.to_string(),
-                reason: one.reason,
-            };
-            let answer = link
-                .ask("FleetService/RemoveAgent", client.remove_agent(request))
-                .await?;
-            app.out.show("RemoveAgentResponse", &answer, |_| {
-                format!("agent {} is removed", one.agent)
-            })
-        }
-        AgentCommand::List { .. } | AgentCommand::Watch { .. } | AgentCommand::Refresh(_) => Ok(()),
-    }
-}
-
-fn after(app: &App, duration: Duration) -> prost_types::Timestamp {
-    let seconds = i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
-    prost_types::Timestamp {
-        seconds: app.now.0.saturating_add(seconds),
-        nanos: 0,
     }
 }
 

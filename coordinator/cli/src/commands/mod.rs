@@ -1,12 +1,15 @@
-//! What each command asks of the coordinator: one file a noun.
+//! What each command asks of the coordinator: one file a noun, and one for each
+//! kind of thing that is changed.
 
 mod access;
 mod agent;
 mod audit;
+mod machine;
 mod pin;
 mod profile;
 mod rollout;
 mod rollout_watch;
+mod steer;
 
 use clap::CommandFactory as _;
 

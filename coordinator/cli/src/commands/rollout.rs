@@ -1,12 +1,14 @@
 //! `pinion rollout`.
 
+use pinion_model::{AgentId, RolloutId, WorkloadName};
 use pinion_proto::v1;
 
 use super::App;
 use super::rollout_watch::watch;
+use super::steer;
 use crate::args::strategy::approve_by_hand;
 use crate::args::values::selector;
-use crate::args::{Change, RolloutCommand, StartArgs, Target};
+use crate::args::{RolloutCommand, StartArgs, Target};
 use crate::confirm::confirm;
 use crate::connect::Link;
 use crate::error::Error;
@@ -18,56 +20,26 @@ const PAGE: u32 = 1_000;
 
 pub(super) async fn run(app: &App, command: RolloutCommand) -> Result<Exit, Error> {
     ask_first(app, &command)?;
-    let link = app.link().await?;
+    let link = &app.link().await?;
     match command {
-        RolloutCommand::Plan(target) => {
-            let answer = planned(&link, request(&link, &target).await?).await?;
-            app.out.show("PlanRolloutResponse", &answer, plan::plan)?;
-        }
-        RolloutCommand::Start(args) => return start(app, &link, args).await,
+        RolloutCommand::Start(args) => return start(app, link, args).await,
         RolloutCommand::Watch(args) => {
-            return watch(app, &link, args.rollout.as_str(), args.until_settled).await;
+            return watch(app, link, args.rollout.as_str(), args.until_settled).await;
         }
-        RolloutCommand::List { workload, limit } => {
-            let workload = workload.map(|name| name.to_string()).unwrap_or_default();
-            let answer = list(&link, workload, limit).await?;
-            app.out.show("ListRolloutsResponse", &answer, |answer| {
-                rollouts::list(answer, app.now)
-            })?;
+        RolloutCommand::Plan(target) => plan(app, link, target).await?,
+        RolloutCommand::List { workload, limit } => list(app, link, workload, limit).await?,
+        RolloutCommand::Show { rollout, agents } => show(app, link, rollout, agents).await?,
+        RolloutCommand::Explain { rollout, agent } => explain(app, link, rollout, agent).await?,
+        RolloutCommand::Approve { change, stage } => {
+            steer::approve(app, link, change, stage).await?;
         }
-        RolloutCommand::Show { rollout, agents } => {
-            let request = v1::GetRolloutRequest {
-                rollout: rollout.to_string(),
-            };
-            let answer = link
-                .ask(
-                    "RolloutService/GetRollout",
-                    link.rollouts().get_rollout(request),
-                )
-                .await?;
-            app.out.show("GetRolloutResponse", &answer, |answer| {
-                answer.rollout.as_ref().map_or_else(String::new, |rollout| {
-                    rollouts::show(rollout, agents, app.now)
-                })
-            })?;
+        RolloutCommand::Pause(change) => steer::pause(app, link, change).await?,
+        RolloutCommand::Resume(change) => steer::resume(app, link, change).await?,
+        RolloutCommand::Abort(change) => steer::abort(app, link, change).await?,
+        RolloutCommand::Rollback(change) => steer::roll_back(app, link, change).await?,
+        RolloutCommand::Retry { change, agents } => {
+            steer::retry(app, link, change, &agents).await?;
         }
-        RolloutCommand::Explain { rollout, agent } => {
-            let agent = agent.map(|agent| agent.to_string()).unwrap_or_default();
-            let request = v1::ExplainRolloutRequest {
-                rollout: rollout.to_string(),
-                agent,
-            };
-            let answer = link
-                .ask(
-                    "RolloutService/ExplainRollout",
-                    link.rollouts().explain_rollout(request),
-                )
-                .await?;
-            app.out.show("ExplainRolloutResponse", &answer, |answer| {
-                explain::explain(answer, app.now)
-            })?;
-        }
-        change => steer(app, &link, change).await?,
     }
     Ok(Exit::Done)
 }
@@ -88,109 +60,60 @@ fn ask_first(app: &App, command: &RolloutCommand) -> Result<(), Error> {
     confirm(app.global.yes, &question)
 }
 
-/// What changes a rollout that there is.
-async fn steer(app: &App, link: &Link, command: RolloutCommand) -> Result<(), Error> {
-    let mut client = link.rollouts();
-    let show = |rollout: &Option<v1::Rollout>| {
-        rollout.as_ref().map_or_else(String::new, rollouts::changed)
-    };
-    match command {
-        RolloutCommand::Approve {
-            change: Change { rollout, reason },
-            stage,
-        } => {
-            let stage = stage.map(|stage| stage.to_string()).unwrap_or_default();
-            let request = v1::ApproveStageRequest {
-                rollout: rollout.to_string(),
-                stage,
-                reason,
-            };
-            let answer = link
-                .ask("RolloutService/ApproveStage", client.approve_stage(request))
-                .await?;
-            app.out.show("ApproveStageResponse", &answer, |answer| {
-                show(&answer.rollout)
-            })
-        }
-        RolloutCommand::Pause(Change { rollout, reason }) => {
-            let request = v1::PauseRolloutRequest {
-                rollout: rollout.to_string(),
-                reason,
-            };
-            let answer = link
-                .ask("RolloutService/PauseRollout", client.pause_rollout(request))
-                .await?;
-            app.out.show("PauseRolloutResponse", &answer, |answer| {
-                show(&answer.rollout)
-            })
-        }
-        RolloutCommand::Resume(Change { rollout, reason }) => {
-            let request = v1::ResumeRolloutRequest {
-                rollout: rollout.to_string(),
-                reason,
-            };
-            let answer = link
-                .ask(
-                    "RolloutService/ResumeRollout",
-                    client.resume_rollout(request),
-                )
-                .await?;
-            app.out.show("ResumeRolloutResponse", &answer, |answer| {
-                show(&answer.rollout)
-            })
-        }
-        RolloutCommand::Abort(Change { rollout, reason }) => {
-            let request = v1::AbortRolloutRequest {
-                rollout: rollout.to_string(),
-                reason,
-            };
-            let answer = link
-                .ask("RolloutService/AbortRollout", client.abort_rollout(request))
-                .await?;
-            app.out.show("AbortRolloutResponse", &answer, |answer| {
-                show(&answer.rollout)
-            })
-        }
-        RolloutCommand::Rollback(Change { rollout, reason }) => {
-            let request = v1::RollBackRequest {
-                rollout: rollout.to_string(),
-                reason,
-            };
-            let answer = link
-                .ask("RolloutService/RollBack", client.roll_back(request))
-                .await?;
-            app.out
-                .show("RollBackResponse", &answer, |answer| show(&answer.rollout))
-        }
-        RolloutCommand::Retry {
-            change: Change { rollout, reason },
-            agents,
-        } => {
-            let agents = agents.iter().map(ToString::to_string).collect();
-            let request = v1::RetryAgentsRequest {
-                rollout: rollout.to_string(),
-                agents,
-                reason,
-            };
-            let answer = link
-                .ask("RolloutService/RetryAgents", client.retry_agents(request))
-                .await?;
-            app.out.show("RetryAgentsResponse", &answer, retried)
-        }
-        RolloutCommand::Plan(_)
-        | RolloutCommand::Start(_)
-        | RolloutCommand::Watch(_)
-        | RolloutCommand::List { .. }
-        | RolloutCommand::Show { .. }
-        | RolloutCommand::Explain { .. } => Ok(()),
-    }
+async fn plan(app: &App, link: &Link, target: Target) -> Result<(), Error> {
+    let answer = planned(link, request(link, &target).await?).await?;
+    app.out.show("PlanRolloutResponse", &answer, plan::plan)
 }
 
-fn retried(answer: &v1::RetryAgentsResponse) -> String {
-    match answer.retried.as_slice() {
-        [] => "No agent of it has failed: nothing is tried again.".into(),
-        agents => format!("trying again: {}", agents.join(", ")),
-    }
+async fn list(
+    app: &App,
+    link: &Link,
+    workload: Option<WorkloadName>,
+    limit: u32,
+) -> Result<(), Error> {
+    let workload = workload.map(|name| name.to_string()).unwrap_or_default();
+    let answer = all(link, workload, limit).await?;
+    app.out.show("ListRolloutsResponse", &answer, |answer| {
+        rollouts::list(answer, app.now)
+    })
+}
+
+async fn show(app: &App, link: &Link, rollout: RolloutId, agents: bool) -> Result<(), Error> {
+    let request = v1::GetRolloutRequest {
+        rollout: rollout.to_string(),
+    };
+    let answer = link
+        .ask(
+            "RolloutService/GetRollout",
+            link.rollouts().get_rollout(request),
+        )
+        .await?;
+    app.out.show("GetRolloutResponse", &answer, |answer| {
+        answer.rollout.as_ref().map_or_else(String::new, |rollout| {
+            rollouts::show(rollout, agents, app.now)
+        })
+    })
+}
+
+async fn explain(
+    app: &App,
+    link: &Link,
+    rollout: RolloutId,
+    agent: Option<AgentId>,
+) -> Result<(), Error> {
+    let request = v1::ExplainRolloutRequest {
+        rollout: rollout.to_string(),
+        agent: agent.map(|agent| agent.to_string()).unwrap_or_default(),
+    };
+    let answer = link
+        .ask(
+            "RolloutService/ExplainRollout",
+            link.rollouts().explain_rollout(request),
+        )
+        .await?;
+    app.out.show("ExplainRolloutResponse", &answer, |answer| {
+        explain::explain(answer, app.now)
+    })
 }
 
 async fn start(app: &App, link: &Link, args: StartArgs) -> Result<Exit, Error> {
@@ -257,11 +180,8 @@ async fn planned(
         .await?)
 }
 
-async fn list(
-    link: &Link,
-    workload: String,
-    limit: u32,
-) -> Result<v1::ListRolloutsResponse, Error> {
+/// The newest `limit` rollouts, page by page.
+async fn all(link: &Link, workload: String, limit: u32) -> Result<v1::ListRolloutsResponse, Error> {
     let mut all = v1::ListRolloutsResponse::default();
     loop {
         let left = limit.saturating_sub(all.rollouts.len() as u32);

@@ -33,48 +33,7 @@ pub(crate) fn list(agents: &[v1::Agent], now: Now) -> String {
 
 /// One machine in full.
 pub(crate) fn show(agent: &v1::Agent, now: Now) -> String {
-    let mut out = fields([
-        ("agent", agent.name.clone()),
-        (
-            "presence",
-            format!(
-                "{} for {}",
-                words::presence(agent.presence),
-                now.age(agent.presence_since.as_ref())
-            ),
-        ),
-        ("labels", words::labels(&agent.labels)),
-        ("facts", words::labels(&agent.facts)),
-        (
-            "held",
-            agent
-                .held
-                .as_ref()
-                .map_or_else(String::new, |held| hold(agent, held, now)),
-        ),
-        (
-            "revoked",
-            if agent.revoked {
-                "yes: its certificate is refused".into()
-            } else {
-                String::new()
-            },
-        ),
-        (
-            "conflict",
-            if agent.identity_conflict {
-                CONFLICT.into()
-            } else {
-                String::new()
-            },
-        ),
-        ("generation", agent.generation.to_string()),
-        ("enrolled", now.when(agent.enrolled_at.as_ref())),
-        (
-            "certificate ends",
-            now.when(agent.certificate_expires_at.as_ref()),
-        ),
-    ]);
+    let mut out = about(agent, now);
     if agent.workloads.is_empty() {
         out.push_str("\nIt runs no workload of the catalog.\n");
         return out;
@@ -88,6 +47,32 @@ pub(crate) fn show(agent: &v1::Agent, now: Now) -> String {
     out
 }
 
+/// The machine itself, without its workloads.
+fn about(agent: &v1::Agent, now: Now) -> String {
+    let presence = format!(
+        "{} for {}",
+        words::presence(agent.presence),
+        now.age(agent.presence_since.as_ref())
+    );
+    let held = agent.held.as_ref();
+    let held = held.map_or_else(String::new, |held| hold(agent, held, now));
+    let only_if = |is: bool, text: &str| if is { text.to_owned() } else { String::new() };
+    let certificate_ends = now.when(agent.certificate_expires_at.as_ref());
+    fields([
+        ("agent", agent.name.clone()),
+        ("presence", presence),
+        ("labels", words::labels(&agent.labels)),
+        ("facts", words::labels(&agent.facts)),
+        ("held", held),
+        ("revoked", only_if(agent.revoked, REVOKED)),
+        ("conflict", only_if(agent.identity_conflict, CONFLICT)),
+        ("generation", agent.generation.to_string()),
+        ("enrolled", now.when(agent.enrolled_at.as_ref())),
+        ("certificate ends", certificate_ends),
+    ])
+}
+
+const REVOKED: &str = "yes: its certificate is refused";
 const CONFLICT: &str = "two machines use its certificate: enrol one of them anew";
 
 /// What a refresh did, machine by machine.
