@@ -60,74 +60,79 @@ impl Bound {
         metrics: PrometheusHandle,
         stop: CancellationToken,
     ) -> anyhow::Result<Running> {
-        let config = Arc::new(settings.config.clone());
         let authenticator =
             Authenticator::new(Arc::clone(&ledger), settings.admin_api_token.as_deref());
-        let sessions = sessions(settings, &ledger);
-        let health = HealthReporter::new();
-        let context = Arc::new(Context {
-            ledger: Arc::clone(&ledger),
-            config: Arc::clone(&config),
-            authority: Arc::clone(&pki.authority),
-            addresses: address::addresses(&settings.advertise, self.agents.address()),
-            sessions: Arc::clone(&sessions),
-            health: health.clone(),
-            stop: stop.clone(),
-        });
-        let addresses = context.addresses.join(", ");
-        tracing::info!(addresses, "agents are told to come to these addresses");
-        let verifier = client_verifier(&pki.authority).context("trust our own authority")?;
+        let context = Arc::new(self.context(settings, &pki, &ledger, stop));
+        let mut running = self.running(&context);
         let domain = pki.authority.domain().clone();
-        let shown = Shown::new(
-            pki.authority,
-            pki.dir,
-            settings.names.clone(),
-            verifier,
-            pki.server,
-        )?;
-        let readiness = Arc::new(Readiness::default());
-        let mut running = Running {
-            agents: self.agents.address(),
-            operators: self.operators.address(),
-            http: self.http.address(),
-            sessions,
-            readiness: Arc::clone(&readiness),
-            health,
-            ledger: Arc::clone(&ledger),
-            parts: JoinSet::new(),
-            stop,
-        };
+        let shown = shown(settings, pki)?;
         let mutual = || Transport::MutualTls(shown.mutual(), domain.clone());
-        running.grpc(
-            Face::Agents,
-            self.agents,
-            mutual(),
-            &context,
-            &authenticator,
-        );
-        running.grpc(
-            Face::Operators,
-            self.operators,
-            mutual(),
-            &context,
-            &authenticator,
-        );
-        let transport = match (&settings.http_tls, http_tls) {
-            (None, _) => Transport::Plain,
-            (Some(HttpTls::Files { .. }), Some(config)) => Transport::Tls(watch::channel(config).1),
-            (Some(_), _) => Transport::Tls(shown.web()),
-        };
+        for (face, listener) in [
+            (Face::Agents, self.agents),
+            (Face::Operators, self.operators),
+        ] {
+            running.grpc(face, listener, mutual(), &context, &authenticator);
+        }
         let http = Http {
             ledger,
-            config,
+            config: Arc::clone(&context.config),
             authenticator,
             metrics,
-            readiness,
+            readiness: Arc::clone(&running.readiness),
         };
-        running.web(self.http, transport, http);
+        running.web(self.http, web(settings, http_tls, &shown), http);
         running.reconcile();
         running.renew(shown);
         Ok(running)
+    }
+
+    fn context(
+        &self,
+        settings: &Settings,
+        pki: &Pki,
+        ledger: &Arc<Ledger>,
+        stop: CancellationToken,
+    ) -> Context {
+        Context {
+            ledger: Arc::clone(ledger),
+            config: Arc::new(settings.config.clone()),
+            authority: Arc::clone(&pki.authority),
+            addresses: address::addresses(&settings.advertise, self.agents.address()),
+            sessions: sessions(settings, ledger),
+            health: HealthReporter::new(),
+            stop,
+        }
+    }
+
+    /// A coordinator of which no part runs yet.
+    fn running(&self, context: &Context) -> Running {
+        Running {
+            agents: self.agents.address(),
+            operators: self.operators.address(),
+            http: self.http.address(),
+            sessions: Arc::clone(&context.sessions),
+            readiness: Arc::new(Readiness::default()),
+            health: context.health.clone(),
+            ledger: Arc::clone(&context.ledger),
+            parts: JoinSet::new(),
+            stop: context.stop.clone(),
+        }
+    }
+}
+
+fn shown(settings: &Settings, pki: Pki) -> anyhow::Result<Shown> {
+    let verifier = client_verifier(&pki.authority).context("trust our own authority")?;
+    let names = settings.names.clone();
+    let shown = Shown::new(pki.authority, pki.dir, names, verifier, pki.server)?;
+    Ok(shown)
+}
+
+/// How the HTTP listener talks.
+fn web(settings: &Settings, files: Option<Arc<ServerConfig>>, shown: &Shown) -> Transport {
+    match (&settings.http_tls, files) {
+        (None, _) => Transport::Plain,
+        (Some(HttpTls::Files { .. }), Some(config)) => Transport::Tls(watch::channel(config).1),
+        (Some(_), _) => Transport::Tls(shown.web()),
     }
 }
 
