@@ -194,7 +194,9 @@ impl Server {
                 tls.connect(name, stream).await.map(TokioIo::new)
             }
         });
-        Endpoint::from_static("https://localhost")
+        // Not https: the stream is TLS already, and tonic would want to do it itself as soon as any
+        // crate of the build turns that feature on.
+        Endpoint::from_static("http://localhost")
             .connect_with_connector(connect)
             .await
     }
