@@ -15,8 +15,11 @@ help: ## This list
 # Tests and the demo need engines, unless they are left out on purpose.
 ENGINES := $(if $(filter 0,$(PINION_TEST_DOCKER)),,engines)
 
+# Without engines no test logs in anywhere.
+MOTO := $(if $(ENGINES),moto)
+
 setup: ## Install missing packages of the distribution (as root)
-	@deploy/ci/setup.sh $(ENGINES) buf
+	@deploy/ci/setup.sh $(ENGINES) buf $(MOTO)
 
 build: ## The three programs, optimised, in target/release
 	$(CARGO) build --locked --release --bins -p pinion-coordinator -p pinion-agent -p pinion-cli
@@ -32,8 +35,8 @@ demo-down: ## Take down what `make demo KEEP=1` left up
 	@$(OUT)/debug/pinion-demo down
 
 test: programs ## All tests, on real engines and registries. PINION_TEST_DOCKER=0 leaves engines out
-	@deploy/ci/setup.sh buf
-	@deploy/ci/tools.sh $(TOOLS) buf
+	@deploy/ci/setup.sh buf $(MOTO)
+	@deploy/ci/tools.sh $(TOOLS) buf $(MOTO)
 	@if [ "$$PINION_TEST_DOCKER" = 0 ]; then echo "PINION_TEST_DOCKER=0: tests/e2e is left out, and with it every test on a real engine, registry or network"; fi
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
 		$(CARGO) nextest run --locked --workspace; \

@@ -3,6 +3,7 @@
 #
 #   setup.sh engines   also to run tenant machines and registries: `make demo`, `make test`
 #   setup.sh buf       also to install buf: `make check`, `make test`
+#   setup.sh moto      also to log in to an AWS that moto plays: `make test`
 #
 # Does nothing where everything is there.
 set -eu
@@ -28,8 +29,14 @@ for part in "$@"; do
             need jq jq
             ;;
         buf) need npm npm ;;
+        moto)
+            need docker-credential-ecr-login amazon-ecr-credential-helper
+            need openssl openssl
+            # Debian's python3 has venv, but not what fills one.
+            python3 -c 'import ensurepip' 2>/dev/null || packages="$packages python3-venv"
+            ;;
         *)
-            echo "usage: setup.sh [engines] [buf]" >&2
+            echo "usage: setup.sh [engines] [buf] [moto]" >&2
             exit 2
             ;;
     esac

@@ -1,10 +1,11 @@
 #!/bin/sh
-# Puts pinned tools below a directory, once: `tools.sh DIRECTORY [buf] [deny]`.
+# Puts pinned tools below a directory, once: `tools.sh DIRECTORY [buf] [deny] [moto]`.
 set -eu
 
 DENY=0.20.2
 BUF=1.75.0
-tools=${1:?usage: tools.sh DIRECTORY [buf] [deny]}
+MOTO=5.2.5
+tools=${1:?usage: tools.sh DIRECTORY [buf] [deny] [moto]}
 shift
 mkdir -p "$tools"
 
@@ -21,9 +22,20 @@ buf() {
     npm install --silent --no-fund --no-audit --prefix "$tools" "@bufbuild/buf@$BUF"
 }
 
+# Answers as AWS to Amazon's credential helper, in tests. Its authority is copied last: where it
+# lies, all of moto does.
+moto() {
+    [ -f "$tools/moto/ca.crt" ] &&
+        "$tools/moto/bin/python3" -m pip show moto 2>/dev/null | grep -qx "Version: $MOTO" && return
+    echo "installing moto $MOTO, once (a minute)"
+    python3 -m venv --clear "$tools/moto"
+    "$tools/moto/bin/python3" -m pip install --quiet --disable-pip-version-check "moto[server]==$MOTO"
+    cp "$tools"/moto/lib/python3*/site-packages/moto/moto_proxy/ca.crt "$tools/moto/ca.crt"
+}
+
 for tool in "$@"; do
     case $tool in
-        buf | deny) "$tool" ;;
+        buf | deny | moto) "$tool" ;;
         *)
             echo "no tool is called $tool" >&2
             exit 2

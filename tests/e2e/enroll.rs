@@ -120,6 +120,7 @@ fn a_revoked_agent_gets_no_session_any_more() {
             allow: vec![ANYWHERE.into()],
             credentials: Vec::new(),
             config: None,
+            environment: Vec::new(),
         };
         let mut agent = Agent::start(&tenant, &token, &setup).await?;
         online(&cli, true).await?;

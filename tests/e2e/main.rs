@@ -4,6 +4,7 @@
 mod bad_image;
 mod bad_input;
 mod credentials;
+mod ecr;
 mod enroll;
 mod grpcurl;
 mod harness_itself;

@@ -24,6 +24,7 @@ const START: Duration = Duration::from_secs(30);
 pub struct Agent {
     name: String,
     directory: PathBuf,
+    environment: Vec<(String, String)>,
     process: Option<Process>,
 }
 
@@ -36,6 +37,8 @@ pub struct Setup {
     pub credentials: Vec<(String, String, String)>,
     /// A whole `agent.toml`, instead of the one that `enroll --allow` writes.
     pub config: Option<String>,
+    /// What its environment holds beside what every agent's does.
+    pub environment: Vec<(String, String)>,
 }
 
 impl Agent {
@@ -59,6 +62,7 @@ impl Agent {
         let agent = Self {
             name: tenant.name().to_owned(),
             directory: tenant.directory().join("agent"),
+            environment: setup.environment.clone(),
             process: None,
         };
         fs::create_dir_all(agent.directory.join("docker"))?;
@@ -126,7 +130,8 @@ impl Agent {
             .env("PATH", format!("{}:{path}", self.programs().display()))
             .env("DOCKER_CONFIG", self.directory.join("docker"))
             .env("HOME", &self.directory)
-            .env("NO_COLOR", "1");
+            .env("NO_COLOR", "1")
+            .envs(self.environment.iter().map(|(name, value)| (name, value)));
         Ok(command)
     }
 

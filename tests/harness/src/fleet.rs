@@ -60,6 +60,8 @@ pub struct FleetSpec {
     pub credentials: Option<(String, String)>,
     /// A whole `agent.toml` for every machine; `{host}` in it is the registry's address.
     pub agent_config: Option<String>,
+    /// What every agent's environment holds in addition.
+    pub agent_environment: Vec<(String, String)>,
 }
 
 impl Default for FleetSpec {
@@ -72,6 +74,7 @@ impl Default for FleetSpec {
             containers: true,
             credentials: Some((USER.into(), PASSWORD.into())),
             agent_config: None,
+            agent_environment: Vec::new(),
         }
     }
 }
@@ -96,6 +99,7 @@ impl FleetSpec {
                 .agent_config
                 .as_ref()
                 .map(|config| config.replace("{host}", host)),
+            environment: self.agent_environment.clone(),
             ..setup(host)
         }
     }
@@ -372,6 +376,7 @@ pub fn setup(registry: &str) -> Setup {
         allow: vec![format!("{registry}/molecule-ai/")],
         credentials: vec![(registry.to_owned(), USER.into(), PASSWORD.into())],
         config: None,
+        environment: Vec::new(),
     }
 }
 

@@ -8,12 +8,14 @@
 //!                 ├── Registry (TLS, Basic or Bearer) ◄── Proxy (scripted faults)
 //!                 ├── Tenant (netns + veth + dockerd) ──── Agent (pinion-agent)
 //!                 ├── Coordinator (pinion-coordinator)
+//!                 ├── Aws (moto), which Amazon's credential helper asks
 //!                 └── Cli (pinion), curl, buf
 //!   sweep: takes a world down from what is on disk and in the kernel, so that the end of a test,
 //!          Ctrl-C and the next run after a crash are one and the same function
 //! ```
 
 pub mod agent;
+pub mod aws;
 pub mod bearer;
 pub mod cli;
 pub mod command;

@@ -25,6 +25,13 @@ pub const TRICKY_USER: &str = "tricky";
 /// That user's password.
 pub const TRICKY_PASSWORD: &str = "~~~>>>???~~~>>>???";
 
+const KNOWN: [(&str, &str); 3] = [
+    (USER, PASSWORD),
+    (TRICKY_USER, TRICKY_PASSWORD),
+    // What Amazon's credential helper gets from the `Aws` of these tests.
+    ("AWS", "123456789012-auth-token"),
+];
+
 /// How a registry wants to be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Auth {
@@ -196,12 +203,12 @@ pub fn docker_config(entries: &[(&str, &str, &str)]) -> String {
 
 /// Whether `user` may pull with `password`.
 pub(crate) fn is_known(user: &str, password: &str) -> bool {
-    [(USER, PASSWORD), (TRICKY_USER, TRICKY_PASSWORD)].contains(&(user, password))
+    KNOWN.contains(&(user, password))
 }
 
 fn htpasswd_lines() -> anyhow::Result<String> {
     let mut lines = String::new();
-    for (user, password) in [(USER, PASSWORD), (TRICKY_USER, TRICKY_PASSWORD)] {
+    for (user, password) in KNOWN {
         // The lowest cost: every request of a pull is checked, and tests run on two cores.
         lines += &format!("{user}:{}\n", bcrypt::hash(password, 4)?);
     }
