@@ -120,6 +120,8 @@ impl Coordinator {
             .arg(self.listeners.operators.to_string())
             .arg("--http-listen")
             .arg(self.listeners.http.to_string())
+            // So that a machine that was cut off is offline in seconds.
+            .args(["--heartbeat", "2s"])
             .arg("--advertise")
             .arg(self.listeners.agents.to_string())
             .env("NO_COLOR", "1");
