@@ -1,7 +1,7 @@
 //! Making a digest the pin of a workload, for gRPC and HTTP alike.
 
 use pinion_model::{Actor, Digest, SourceSha, WorkloadName};
-use pinion_proto::convert;
+use pinion_proto::convert::{self, InvalidField};
 use pinion_rollout::commands::{self, Promoted};
 
 use crate::api::CallError;
@@ -13,6 +13,8 @@ use crate::ledger::Ledger;
 pub struct Promotion {
     /// Which workload.
     pub workload: WorkloadName,
+    /// What the caller calls that field.
+    pub workload_field: String,
     /// What to run.
     pub digest: Digest,
     /// What it was built from.
@@ -36,6 +38,7 @@ impl Promotion {
     ) -> Result<Self, CallError> {
         Ok(Self {
             workload: convert::text(workload.0, workload.1)?,
+            workload_field: workload.0.to_owned(),
             digest: convert::text(digest.0, digest.1)?,
             source_sha: convert::text(source_sha.0, source_sha.1)?,
             notes,
@@ -57,7 +60,7 @@ pub async fn promote(
     by: &Actor,
 ) -> Result<Promoted, CallError> {
     let entry = config.workloads.get(&promotion.workload);
-    let entry = entry.ok_or_else(|| CallError::not_found("workload", &promotion.workload))?;
+    let entry = entry.ok_or_else(|| not_in_catalog(config, promotion))?;
     let auto = entry
         .auto
         .then(|| config.strategies.get(&entry.strategy).cloned())
@@ -77,4 +80,14 @@ pub async fn promote(
         })
         .await?;
     Ok(promoted.value)
+}
+
+fn not_in_catalog(config: &Config, promotion: &Promotion) -> CallError {
+    let known: Vec<_> = config.workloads.keys().map(WorkloadName::as_str).collect();
+    let message = format!(
+        "there is no workload {:?} in the catalog; it has {}",
+        promotion.workload.as_str(),
+        known.join(", ")
+    );
+    CallError::Absent(InvalidField::new(&promotion.workload_field, message))
 }

@@ -86,7 +86,7 @@ fn a_bad_promotion_over_http_names_the_field_and_changes_nothing() {
                 "an unknown workload",
                 promotion("nobody", DIGEST, SHA).to_string(),
                 404,
-                "nobody",
+                "template_name",
             ),
             ("a body that is too long", big, 413, ""),
         ];

@@ -12,6 +12,9 @@ pub enum CallError {
     /// A field of the request cannot be what it is.
     #[error("{0}")]
     Invalid(#[from] InvalidField),
+    /// A field of the request names what is not there: NOT_FOUND, 404.
+    #[error("{0}")]
+    Absent(InvalidField),
     /// The command said no.
     #[error("{0}")]
     Refused(#[from] Refusal),
@@ -80,7 +83,9 @@ impl From<CallError> for Status {
             CallError::Invalid(_) | CallError::Refused(Refusal::Invalid { .. }) => {
                 Self::invalid_argument(message)
             }
-            CallError::Refused(Refusal::NotFound { .. }) => Self::not_found(message),
+            CallError::Absent(_) | CallError::Refused(Refusal::NotFound { .. }) => {
+                Self::not_found(message)
+            }
             CallError::Refused(Refusal::Precondition { .. }) => Self::failed_precondition(message),
             CallError::Refused(Refusal::Conflict { .. }) => Self::already_exists(message),
             CallError::Contended => Self::aborted(message),

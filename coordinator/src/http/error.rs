@@ -88,6 +88,7 @@ impl From<CallError> for HttpError {
                 "invalid_argument",
                 Some(invalid.field),
             ),
+            CallError::Absent(absent) => (StatusCode::NOT_FOUND, "not_found", Some(absent.field)),
             CallError::Refused(Refusal::Invalid { field, .. }) => {
                 (StatusCode::BAD_REQUEST, "invalid_argument", Some(field))
             }

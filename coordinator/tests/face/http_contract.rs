@@ -136,8 +136,8 @@ async fn what_cannot_be_a_promotion_is_refused_with_its_field_and_changes_nothin
         (
             with("template_name", json!("nobody")),
             404,
-            None,
-            "workload \"nobody\"",
+            Some("template_name"),
+            "no workload \"nobody\" in the catalog; it has ",
         ),
         (
             with("notes", json!("x".repeat(5000))),

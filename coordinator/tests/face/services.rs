@@ -106,7 +106,7 @@ async fn bad_fields_are_invalid_and_unknown_things_are_not_found() {
                 ..promotion('1')
             },
             Code::NotFound,
-            "nobody",
+            "workload: there is no workload \"nobody\"",
         ),
     ] {
         let error = pins.promote_pin(request).await.expect_err("refused");
