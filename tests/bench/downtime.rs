@@ -9,9 +9,9 @@ use bollard::query_parameters::CreateContainerOptions;
 use harness::fleet::{Fleet, Machine, PORT, REPOSITORY};
 use harness::{App, World};
 
-use crate::DEADLINE;
 use crate::prober::Prober;
 use crate::sample::Sample;
+use crate::{DEADLINE, by_hand};
 
 const FLOOR_PORT: u16 = 9081;
 /// Both ends of a gap must be seen.
@@ -19,6 +19,8 @@ const MARGIN: Duration = Duration::from_millis(300);
 
 pub(crate) async fn measure(world: &World, fleet: &Fleet, rounds: usize) -> anyhow::Result<()> {
     let machine = fleet.machines.first().context("a fleet has machines")?;
+    // Pinion collects what nothing runs any more, and the floor needs it again.
+    by_hand::docker(machine, &["pull", "--quiet", &fleet.v1.reference()])?;
     let mut current = created(machine, &fleet.v1.reference(), "floor-first").await?;
     machine
         .tenant
