@@ -13,7 +13,7 @@ use pinion_rollout::{TokenKind, World};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use crate::identity::{Certificate, Peer, Presented, Subject};
+use crate::identity::{Certificate, Peer, Presented, Subject, hex};
 use crate::ledger::Ledger;
 
 /// Whose the token in `CP_ADMIN_API_TOKEN` is.
@@ -238,10 +238,6 @@ fn wanted_words(wanted: &[v1::Role]) -> String {
 #[must_use]
 pub fn secret_hash(secret: &str) -> String {
     hex(&Sha256::digest(secret))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// SHA-256 of an API token: what is kept of it while a call lasts.

@@ -21,6 +21,7 @@ mod server;
 mod verifier;
 
 pub use authority::{Authority, AuthorityError};
+pub(crate) use certificate::hex;
 pub use certificate::{Certificate, CertificateError};
 pub use issue::{Issued, Validity};
 pub use names::{Subject, TrustDomain};

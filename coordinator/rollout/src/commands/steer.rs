@@ -64,10 +64,7 @@ pub fn approve(
         stage: name,
         reason: request.reason,
     };
-    Ok(Outcome {
-        changes: vec![decided(by, now, act)],
-        value: request.rollout,
-    })
+    Ok(steered(request.rollout, act, by, now))
 }
 
 /// Assigns nothing more and withdraws what has not cut over. Pausing what is
@@ -99,10 +96,7 @@ pub fn pause(
         rollout: rollout.id.clone(),
         reason: request.reason,
     };
-    Ok(Outcome {
-        changes: vec![decided(by, now, act)],
-        value: request.rollout,
-    })
+    Ok(steered(request.rollout, act, by, now))
 }
 
 /// Goes on after a pause or a halt. The failures known now do not trip it again; new ones do.
@@ -129,10 +123,7 @@ pub fn resume(
         rollout: rollout.id.clone(),
         reason: request.reason,
     };
-    Ok(Outcome {
-        changes: vec![decided(by, now, act)],
-        value: request.rollout,
-    })
+    Ok(steered(request.rollout, act, by, now))
 }
 
 /// Ends it: what is done stays done, what has not cut over is withdrawn.
@@ -164,10 +155,7 @@ pub fn abort(
         rollout: rollout.id.clone(),
         reason: request.reason,
     };
-    Ok(Outcome {
-        changes: vec![decided(by, now, act)],
-        value: request.rollout,
-    })
+    Ok(steered(request.rollout, act, by, now))
 }
 
 /// Takes every machine that it changed back to what that machine ran before.
@@ -260,4 +248,12 @@ fn live<'a>(world: &'a World, id: &RolloutId, what: &str) -> Result<&'a Rollout,
         return Err(Refusal::precondition(message));
     }
     Ok(rollout)
+}
+
+/// One act on the rollout that was named.
+fn steered(rollout: RolloutId, act: Act, by: &Actor, now: Timestamp) -> Outcome<RolloutId> {
+    Outcome {
+        changes: vec![decided(by, now, act)],
+        value: rollout,
+    }
 }
