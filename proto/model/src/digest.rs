@@ -1,12 +1,11 @@
-use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 use crate::{ParseError, text};
 
 /// The content address of an image manifest: `sha256:` and 64 lower-case hex
 /// digits (OCI image specification, "Digests").
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Digest(String);
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Digest(Arc<str>);
 
 text!(Digest);
 
@@ -30,9 +29,8 @@ impl Digest {
 }
 
 /// The full id of a commit: 40 (SHA-1) or 64 (SHA-256) lower-case hex digits.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct SourceSha(String);
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SourceSha(Arc<str>);
 
 text!(SourceSha);
 
@@ -74,6 +72,17 @@ mod tests {
         ] {
             assert!(bad.parse::<Digest>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_digest_is_written_as_a_string_and_checked_when_it_is_read() {
+        let text = format!("\"sha256:{}\"", "0f".repeat(32));
+        let digest: Digest = serde_json::from_str(&text).expect("good");
+        assert_eq!(serde_json::to_string(&digest).expect("written"), text);
+        let escaped = text.replace('a', "\\u0061");
+        assert_eq!(serde_json::from_str::<Digest>(&escaped).ok(), Some(digest));
+        let bad = serde_json::from_str::<Digest>("\"sha256:0f\"").expect_err("too short");
+        assert!(bad.to_string().contains("64 lower-case hex"), "{bad}");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 use crate::{ParseError, text};
 
@@ -22,9 +22,8 @@ fn check_name(what: &'static str, text: &str) -> Result<(), ParseError> {
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident, $what:literal) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
-        pub struct $name(String);
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Arc<str>);
         text!($name);
         impl $name {
             fn check(text: &str) -> Result<(), ParseError> {
@@ -60,9 +59,8 @@ name!(
 );
 
 /// Id of a rollout: `<workload>-<pin number>-<n>`, the n-th of that pin.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct RolloutId(String);
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RolloutId(Arc<str>);
 
 text!(RolloutId);
 
@@ -70,7 +68,7 @@ impl RolloutId {
     /// The id of the `n`-th rollout (from 1) of a workload's pin.
     #[must_use]
     pub fn new(workload: &WorkloadName, pin: crate::PinNumber, n: u32) -> Self {
-        Self(format!("{workload}-{pin}-{n}"))
+        Self(format!("{workload}-{pin}-{n}").into())
     }
 
     fn check(text: &str) -> Result<(), ParseError> {

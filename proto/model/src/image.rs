@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{Digest, ParseError, RegistryName, text};
@@ -7,9 +9,8 @@ use crate::{Digest, ParseError, RegistryName, text};
 ///
 /// The first part is always a host: it holds a dot or a port, or is
 /// `localhost`. So no repository means Docker Hub by accident.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Repository(String);
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Repository(Arc<str>);
 
 text!(Repository);
 
@@ -32,9 +33,7 @@ impl Repository {
     /// Host and port, as they stand in a credential's server address.
     #[must_use]
     pub fn host(&self) -> &str {
-        self.0
-            .split_once('/')
-            .map_or(self.0.as_str(), |(host, _)| host)
+        self.0.split_once('/').map_or(&*self.0, |(host, _)| host)
     }
 
     /// The path below the host.
