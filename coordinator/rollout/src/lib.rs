@@ -41,8 +41,9 @@ pub use explain::{Reason, explain, explain_all, summary, waiting_for};
 pub use plan::{Plan, plan};
 pub use refusal::{Outcome, Refusal};
 pub use spec::{
-    Amount, Approval, Cohort, FailureAction, OfflinePolicy, Spec, StageRules, StageSpec, Strategy,
-    Timing,
+    Amount, Answer, Approval, Check, Cohort, Comparison, Condition, FailureAction, Fault, HttpGet,
+    Judgement, OfflinePolicy, Probe, PromQuery, Sample, Series, Spec, StageRules, StageSpec,
+    Strategy, Timing, check_all,
 };
 pub use world::{
     Access, Agent, Attribution, Certificate, Counts, Gate, Hold, Member, ObservedContainer,

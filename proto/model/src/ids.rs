@@ -54,6 +54,10 @@ name!(
     StageName, "a stage's name"
 );
 name!(
+    /// Name of a check between stages, unique in its stage.
+    CheckName, "a check's name"
+);
+name!(
     /// Name of a strategy in the coordinator's configuration.
     StrategyName, "a strategy's name"
 );

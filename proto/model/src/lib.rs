@@ -23,7 +23,8 @@ mod time;
 pub use digest::{Digest, SourceSha};
 pub use failure::{Failure, FailureKind};
 pub use ids::{
-    AgentId, OperatorName, RegistryName, RolloutId, StageName, StrategyName, WorkloadName,
+    AgentId, CheckName, OperatorName, RegistryName, RolloutId, StageName, StrategyName,
+    WorkloadName,
 };
 pub use image::{Image, ImageRef, Repository};
 pub use numbers::{Attempt, Generation, PinNumber, Revision, SessionEpoch};

@@ -2,6 +2,8 @@
 //! when the rollout began ([`Spec`], every default filled in).
 
 mod amount;
+mod check;
+mod fault;
 mod fill;
 mod freeze;
 mod order;
@@ -12,6 +14,11 @@ use pinion_model::{LabelSelector, StageName, StrategyName};
 use serde::{Deserialize, Serialize};
 
 pub use amount::Amount;
+pub use check::{
+    Answer, Check, Comparison, Condition, HttpGet, Judgement, Probe, PromQuery, Sample, Series,
+    check_all,
+};
+pub use fault::Fault;
 pub(crate) use fill::fill;
 pub(crate) use freeze::freeze;
 
