@@ -4,7 +4,8 @@
 //! alter it, what to do next, and why a machine is not done. Never reads a
 //! clock, a file or the network, never draws a random number, never waits:
 //! the time, the ids and the hashes of secrets are passed in, and what should
-//! happen is returned as changes for the coordinator to commit.
+//! happen is returned as changes for the coordinator to commit. The rules of
+//! the world's time zones are compiled in.
 //!
 //! ```text
 //!   request ─▶ commands::* ─▶ Outcome { changes, value } ─┐
@@ -41,9 +42,10 @@ pub use explain::{Reason, explain, explain_all, summary, waiting_for};
 pub use plan::{Plan, plan};
 pub use refusal::{Outcome, Refusal};
 pub use spec::{
-    Amount, Answer, Approval, Check, Cohort, Comparison, Condition, FailureAction, Fault, HttpGet,
-    Judgement, OfflinePolicy, Probe, PromQuery, Sample, Series, Spec, StageRules, StageSpec,
-    Strategy, Timing, check_all,
+    Amount, Answer, Approval, Calendar, Check, Cohort, Comparison, Condition, Day, FailureAction,
+    Fault, Freeze, Group, HttpGet, Judgement, OfflinePolicy, Openings, Probe, PromQuery, Sample,
+    Series, Spec, StageRules, StageSpec, Strategy, TimeOfDay, TimeZoneName, Timing, Window,
+    check_all,
 };
 pub use world::{
     Access, Agent, Attribution, Certificate, Counts, Gate, Hold, Member, ObservedContainer,

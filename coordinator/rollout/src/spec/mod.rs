@@ -7,6 +7,7 @@ mod fault;
 mod fill;
 mod freeze;
 mod order;
+mod window;
 
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ pub use check::{
 pub use fault::Fault;
 pub(crate) use fill::fill;
 pub(crate) use freeze::freeze;
+pub use window::{Calendar, Day, Freeze, Group, Openings, TimeOfDay, TimeZoneName, Window};
 
 /// Who is in a stage. A machine is in the first stage that takes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
