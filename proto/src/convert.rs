@@ -147,11 +147,11 @@ same_names!(AgentPhase <=> AgentPhase:
     Pending, Prefetching, Prefetched, Waiting, Pulling, Creating, CuttingOver, Verifying, Soaking,
     Settled, RollingBack, RolledBack, RollbackFailed, Staged, Refused, Withdrawn);
 same_names!(RolloutPhase <=> RolloutPhase:
-    AwaitingApproval, Running, Paused, Halted, RollingBack, Aborting, Completed, RolledBack,
+    Queued, AwaitingApproval, Running, Paused, Halted, RollingBack, Aborting, Completed, RolledBack,
     Aborted, Superseded);
 same_names!(FailureKind <=> FailureKind:
     Credentials, NotFound, Network, Registry, Disk, Platform, Policy, Create, Start, Health,
-    Timeout, InUse, Engine, Internal);
+    Timeout, InUse, Offline, Engine, Internal);
 same_names!(Role <=> Role: Viewer, Promoter, Operator, Admin);
 
 impl From<&Failure> for v1::Failure {

@@ -42,13 +42,14 @@ pub use explain::{Reason, explain, explain_all, summary, waiting_for};
 pub use plan::{Plan, plan};
 pub use refusal::{Outcome, Refusal};
 pub use spec::{
-    Amount, Answer, Approval, Calendar, Check, Cohort, Comparison, Condition, Day, FailureAction,
-    Fault, Freeze, Group, HttpGet, Judgement, OfflinePolicy, Openings, Probe, PromQuery, Sample,
-    Series, Spec, StageRules, StageSpec, Strategy, TimeOfDay, TimeZoneName, Timing, Window,
-    check_all,
+    Amount, Answer, Approval, Budget, Calendar, Check, Cohort, Comparison, Condition, Day,
+    FailureAction, FailureGroup, Fault, Freeze, Group, HttpGet, Judgement, OfflinePolicy, Openings,
+    PrefetchRules, PrefetchSpec, Probe, PromQuery, Sample, Series, SickPolicy, Spec, StageRules,
+    StageSpec, Strategy, Supersede, TimeOfDay, TimeZoneName, Timing, Window, check_all,
 };
 pub use world::{
-    Access, Agent, Attribution, Certificate, Counts, Gate, Hold, Member, ObservedContainer,
-    Operator, Pin, Placement, Presence, Processes, Restore, Rollout, Stable, Stage, Standing,
-    Token, TokenKind, Tried, Use, Versions, Workload, World,
+    Access, Agent, Approved, Attribution, Certificate, Counts, Gate, Hold, Member,
+    ObservedContainer, Operator, Pin, Placement, Prefetch, Prefetched, Presence, Processes,
+    Restore, Rollout, Stable, Stage, Standing, Token, TokenKind, Tried, Use, Versions, Workload,
+    World,
 };

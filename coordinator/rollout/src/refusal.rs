@@ -1,4 +1,4 @@
-use crate::Change;
+use crate::{Change, Fault};
 
 /// What a command decided: the changes to commit, and what to answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +20,11 @@ impl<T> Outcome<T> {
     }
 }
 
+fn listed(faults: &[Fault]) -> String {
+    let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
+    faults.join("; ")
+}
+
 /// Why a command was not carried out. Nothing has changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -31,13 +36,11 @@ pub enum Refusal {
         /// As it was asked for.
         name: String,
     },
-    /// A field cannot be what it is.
-    #[error("{field}: {message}")]
+    /// Fields cannot be what they are: all of them at once.
+    #[error("{}", listed(faults))]
     Invalid {
-        /// Its path in the request, such as `strategy.stages[1].percent`.
-        field: String,
-        /// What is wrong, and what is allowed.
-        message: String,
+        /// At least one.
+        faults: Vec<Fault>,
     },
     /// It cannot be done in the present state; the same request may be right later.
     #[error("{message}")]
@@ -63,8 +66,7 @@ impl Refusal {
 
     pub(crate) fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self::Invalid {
-            field: field.into(),
-            message: message.into(),
+            faults: vec![Fault::new(field, message)],
         }
     }
 

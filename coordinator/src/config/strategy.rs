@@ -56,7 +56,7 @@ pub(super) fn read(
             ],
         )?,
         max_in_flight: max_in_flight(&section)?,
-        failure_budget: amount(&section, "failure_budget")?,
+        failure_budget: amount(&section, "failure_budget")?.map(Into::into),
         min_healthy: section.duration("min_healthy")?,
         healthy_deadline: section.duration("healthy_deadline")?,
         progress_deadline: section.duration("progress_deadline")?,
@@ -70,6 +70,7 @@ pub(super) fn read(
                 ("fail", OfflinePolicy::Fail),
             ],
         )?,
+        ..Strategy::default()
     };
     check_order(&section, &strategy)?;
     Ok(strategy)
@@ -170,7 +171,6 @@ fn check_after(
 fn stage(file: &str, section: &Section<'_>) -> Result<StageSpec, ConfigError> {
     Ok(StageSpec {
         name: section.parsed("name")?,
-        cohort: cohort(file, section)?,
         approval: section.word(
             "approval",
             &[
@@ -179,9 +179,10 @@ fn stage(file: &str, section: &Section<'_>) -> Result<StageSpec, ConfigError> {
             ],
         )?,
         max_in_flight: max_in_flight(section)?,
-        failure_budget: amount(section, "failure_budget")?,
+        failure_budget: amount(section, "failure_budget")?.map(Into::into),
         bake: section.duration("bake")?,
         min_proven: section.integer("min_proven", 0..=100_000)?,
+        ..StageSpec::of(cohort(file, section)?)
     })
 }
 

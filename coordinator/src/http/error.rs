@@ -89,9 +89,11 @@ impl From<CallError> for HttpError {
                 Some(invalid.field),
             ),
             CallError::Absent(absent) => (StatusCode::NOT_FOUND, "not_found", Some(absent.field)),
-            CallError::Refused(Refusal::Invalid { field, .. }) => {
-                (StatusCode::BAD_REQUEST, "invalid_argument", Some(field))
-            }
+            CallError::Refused(Refusal::Invalid { faults }) => (
+                StatusCode::BAD_REQUEST,
+                "invalid_argument",
+                faults.into_iter().next().map(|fault| fault.path),
+            ),
             CallError::Refused(Refusal::NotFound { .. }) => {
                 (StatusCode::NOT_FOUND, "not_found", None)
             }

@@ -30,6 +30,8 @@ pub enum FailureKind {
     Timeout,
     /// The machine said that it is in use, for too long.
     InUse,
+    /// The machine was away when its turn came.
+    Offline,
     /// The engine did not answer, or not sensibly.
     Engine,
     /// A defect of ours.
@@ -49,6 +51,7 @@ words!(FailureKind {
     Health => "health",
     Timeout => "timeout",
     InUse => "in use",
+    Offline => "offline",
     Engine => "engine",
     Internal => "internal",
 });

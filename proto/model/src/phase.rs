@@ -88,6 +88,8 @@ impl AgentPhase {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RolloutPhase {
+    /// It begins when the one before it is over.
+    Queued,
     /// The next stage needs an operator's approval.
     AwaitingApproval,
     /// Machines are assigned as the limits allow.
@@ -163,6 +165,7 @@ words!(AgentPhase {
 });
 
 words!(RolloutPhase {
+    Queued => "queued",
     AwaitingApproval => "awaiting approval",
     Running => "running",
     Paused => "paused",

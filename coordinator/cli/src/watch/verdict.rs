@@ -16,6 +16,7 @@ pub(crate) fn verdict(rollout: &Rollout, until_settled: bool) -> Option<Exit> {
         RolloutPhase::Aborted | RolloutPhase::Superseded => Some(Exit::Failed),
         RolloutPhase::Halted => (!until_settled || is_quiet(rollout)).then_some(Exit::Stopped),
         RolloutPhase::Unspecified
+        | RolloutPhase::Queued
         | RolloutPhase::AwaitingApproval
         | RolloutPhase::Running
         | RolloutPhase::Paused
@@ -57,6 +58,7 @@ mod tests {
             (RolloutPhase::Aborted, Some(Exit::Failed)),
             (RolloutPhase::Superseded, Some(Exit::Failed)),
             (RolloutPhase::Running, None),
+            (RolloutPhase::Queued, None),
             (RolloutPhase::Paused, None),
             (RolloutPhase::AwaitingApproval, None),
             (RolloutPhase::RollingBack, None),

@@ -3,7 +3,7 @@ use pinion_model::{RolloutId, RolloutPhase, Timestamp};
 use super::decisions::by;
 use super::phases::enter;
 use crate::world::Touched;
-use crate::{Act, Decision, Rollout, World};
+use crate::{Act, Approved, Decision, Rollout, World};
 
 /// Stages that open, wait, are approved and pass.
 pub(super) fn apply(world: &mut World, decision: &Decision, _touched: &mut Touched) {
@@ -34,12 +34,16 @@ pub(super) fn apply(world: &mut World, decision: &Decision, _touched: &mut Touch
         Act::StageApproved {
             rollout,
             stage,
+            plan,
             reason,
         } => edit(world, rollout, |rollout| {
             let Some((place, _)) = rollout.stage(stage) else {
                 return;
             };
-            rollout.stages[place].approved = Some(by(decision, reason));
+            rollout.stages[place].approved = Some(Approved {
+                by: by(decision, reason),
+                plan: plan.clone(),
+            });
             if rollout.phase == RolloutPhase::AwaitingApproval && rollout.open_stage == place {
                 enter(rollout, RolloutPhase::Running, "", at);
             }

@@ -6,7 +6,7 @@ use pinion_model::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Assignment, Certificate, Gate, Operator, Pin, Purpose, Rollout, Token, Use};
+use crate::{Assignment, Certificate, Gate, Operator, Pin, Rollout, Token, Use};
 
 /// Something decided: what, by whom and when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +45,7 @@ pub enum Act {
     StageApproved {
         rollout: RolloutId,
         stage: StageName,
+        plan: String,
         reason: String,
     },
     /// An operator stopped it.
@@ -142,79 +143,6 @@ impl Decision {
             at,
             actor: Actor::System,
             act,
-        }
-    }
-
-    /// What was done, as a stable word for scripts, such as `pin.promoted`.
-    #[must_use]
-    pub fn action(&self) -> &'static str {
-        match &self.act {
-            Act::PinPromoted { .. } => "pin.promoted",
-            Act::RolloutStarted { .. } => "rollout.started",
-            Act::StageOpened { .. } => "stage.opened",
-            Act::StagePassed { .. } => "stage.passed",
-            Act::ApprovalAwaited { .. } => "stage.approval_awaited",
-            Act::StageApproved { .. } => "stage.approved",
-            Act::RolloutPaused { .. } => "rollout.paused",
-            Act::RolloutResumed { .. } => "rollout.resumed",
-            Act::RolloutHalted { .. } => "rollout.halted",
-            Act::RolloutAborted { .. } => "rollout.aborted",
-            Act::RollbackStarted { .. } => "rollout.rollback_started",
-            Act::RolloutEnded { .. } => "rollout.ended",
-            Act::AgentsRetried { .. } => "agent.retried",
-            Act::MemberFailed { .. } => "agent.failed",
-            Act::Assigned { assignment, .. } => match assignment.purpose {
-                Purpose::Withdraw { .. } => "agent.withdrawn",
-                _ => "agent.assigned",
-            },
-            Act::GenerationRaised { .. } => "agent.generation_raised",
-            Act::LabelsSet { .. } => "agent.labels_set",
-            Act::AgentHeld { .. } => "agent.held",
-            Act::AgentReleased { .. } => "agent.released",
-            Act::HoldExpired { .. } => "agent.hold_expired",
-            Act::AgentRevoked { .. } => "agent.revoked",
-            Act::AgentRemoved { .. } => "agent.removed",
-            Act::AgentEnrolled { .. } => "agent.enrolled",
-            Act::CertificateRenewed { .. } => "agent.certificate_renewed",
-            Act::TokenCreated { .. } => "token.created",
-            Act::TokenRevoked { .. } => "token.revoked",
-            Act::OperatorIssued { .. } => "operator.issued",
-            Act::OperatorRevoked { .. } => "operator.revoked",
-        }
-    }
-
-    /// What it was done to: the name of a workload, rollout, agent, token or operator.
-    #[must_use]
-    pub fn subject(&self) -> String {
-        match &self.act {
-            Act::PinPromoted { workload, .. } => workload.to_string(),
-            Act::RolloutStarted { rollout } => rollout.id.to_string(),
-            Act::StageOpened { rollout, .. }
-            | Act::StagePassed { rollout, .. }
-            | Act::ApprovalAwaited { rollout, .. }
-            | Act::StageApproved { rollout, .. }
-            | Act::RolloutPaused { rollout, .. }
-            | Act::RolloutResumed { rollout, .. }
-            | Act::RolloutHalted { rollout, .. }
-            | Act::RolloutAborted { rollout, .. }
-            | Act::RollbackStarted { rollout, .. }
-            | Act::RolloutEnded { rollout, .. }
-            | Act::AgentsRetried { rollout, .. } => rollout.to_string(),
-            Act::MemberFailed { agent, .. }
-            | Act::Assigned { agent, .. }
-            | Act::GenerationRaised { agent, .. }
-            | Act::LabelsSet { agent, .. }
-            | Act::AgentHeld { agent, .. }
-            | Act::AgentReleased { agent, .. }
-            | Act::HoldExpired { agent }
-            | Act::AgentRevoked { agent, .. }
-            | Act::AgentRemoved { agent, .. }
-            | Act::AgentEnrolled { agent, .. }
-            | Act::CertificateRenewed { agent, .. } => agent.to_string(),
-            Act::TokenCreated { id, .. } | Act::TokenRevoked { id, .. } => id.clone(),
-            Act::OperatorIssued { name, .. } | Act::OperatorRevoked { name, .. } => {
-                name.to_string()
-            }
         }
     }
 }

@@ -3,6 +3,7 @@
 mod decision;
 mod describe;
 mod observation;
+mod words;
 
 use serde::{Deserialize, Serialize};
 

@@ -4,7 +4,10 @@ use pinion_model::{
 
 use super::{check_text, decided};
 use crate::spec::{fill, freeze};
-use crate::{Act, Attribution, Outcome, Pin, Refusal, Rollout, Run, Strategy, Workload, World};
+use crate::{
+    Act, Amount, Attribution, Outcome, Pin, Prefetch, Refusal, Rollout, Run, Strategy, Workload,
+    World,
+};
 
 /// A rollout to start, or to try on paper.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,7 +90,7 @@ pub(super) fn begin(
     now: Timestamp,
 ) -> Result<Rollout, Refusal> {
     let workload = &request.workload;
-    let spec = fill(&request.strategy, request.agents.clone())?;
+    let spec = fill(&request.strategy, request.agents.clone(), now)?;
     let replaces = replaced(world, workload, pin)?;
     let id = next_id(world, workload, pin.number);
     let frozen = freeze(world, &spec, &id, workload, &pin.digest, now);
@@ -100,7 +103,6 @@ pub(super) fn begin(
             images: pin.images.clone(),
         },
         local_tag: pin.local_tag.clone(),
-        spec,
         phase: RolloutPhase::Running,
         reason: String::new(),
         since: now,
@@ -109,6 +111,19 @@ pub(super) fn begin(
         stages: frozen.stages,
         members: frozen.members,
         left_out: frozen.left_out,
+        selected: frozen.selected,
+        prefetch: spec.prefetch.map(|rules| Prefetch {
+            max_in_flight: rules.max_in_flight.of(frozen.selected as usize),
+            failure_budget: rules.failure_budget.amount.of(frozen.selected as usize),
+            progressed_at: now,
+            ..Prefetch::default()
+        }),
+        max_unavailable: spec
+            .max_unavailable
+            .map(|limit| limit.of(frozen.selected as usize)),
+        quarantine_after: spec
+            .quarantine_after
+            .unwrap_or_else(|| Amount::Percent(1).of(frozen.selected as usize).max(3)),
         rolled_back: false,
         started: Attribution {
             actor: by.clone(),
@@ -118,6 +133,7 @@ pub(super) fn begin(
         ended_at: None,
         replaces,
         superseded_by: None,
+        spec,
     })
 }
 

@@ -62,6 +62,7 @@ pub fn approve(
     let act = Act::StageApproved {
         rollout: rollout.id.clone(),
         stage: name,
+        plan: String::new(),
         reason: request.reason,
     };
     Ok(steered(request.rollout, act, by, now))

@@ -25,7 +25,7 @@ pub fn explain(
             .map(|known| outside(rollout, agent, known));
     };
     let stage = rollout.stages.get(member.stage as usize)?;
-    let (word, detail, since) = found(rollout, stage, member, agent, known)?;
+    let (word, detail, since) = found(world, rollout, stage, member, agent)?;
     Some(Reason {
         stage: Some(stage.rules.name.clone()),
         word,
@@ -69,18 +69,19 @@ fn outside(rollout: &Rollout, id: &AgentId, agent: &Agent) -> Reason {
 }
 
 fn found(
+    world: &World,
     rollout: &Rollout,
     stage: &Stage,
     member: &Member,
     id: &AgentId,
-    agent: Option<&Agent>,
 ) -> Option<Found> {
+    let agent = world.agents.get(id);
     if rollout.rolled_back
         && let Some(way) = Way::of(rollout, member, agent)
     {
         return way_back(way, member, agent);
     }
-    let class = Class::of(rollout, member, agent);
+    let class = Class::of(world, rollout, id, member);
     match class {
         Class::Settled => drifted(rollout, member, agent),
         Class::Staged => Some(("staged", "the image is pulled and tagged, but no container of it runs there, so nothing is proven; the machine's next container starts from it".to_owned(), member.since)),
@@ -89,7 +90,8 @@ fn found(
         Class::Gone => Some(gone(member, agent)),
         Class::Soaking => Some(("soaking", "the new container is healthy; the old one is kept until the soak ends".to_owned(), member.since)),
         Class::Held => held(agent),
-        Class::Ready | Class::Offline | Class::Unknown => Some(pending(rollout, stage, member, class, agent)),
+        Class::Sick => Some(("sick_before", "its containers were sick before the rollout, which goes round such machines; heal it and start another rollout, or use a strategy with sick = \"include\"".to_owned(), rollout.started.at)),
+        Class::Ready | Class::Offline | Class::Unknown | Class::Shut | Class::After | Class::Busy => Some(pending(rollout, stage, member, class, agent)),
         _ => Some(in_flight(class, member, agent)),
     }
 }

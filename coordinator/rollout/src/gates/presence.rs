@@ -43,7 +43,7 @@ fn failed(view: View<'_>) -> Vec<(pinion_model::AgentId, Failure)> {
         let message = format!(
             "the machine was offline when its turn came (since {since}); bring it back and retry it"
         );
-        (agent.clone(), Failure::new(FailureKind::Timeout, message))
+        (agent.clone(), Failure::new(FailureKind::Offline, message))
     });
     failed.collect()
 }

@@ -8,12 +8,24 @@ use crate::gates::{
 use crate::world::Class;
 use crate::{Act, Change, Decision, FailureAction, Gate, Rollout, World};
 
-/// The next step of every active rollout.
+/// The next step of one active rollout: of the one with the fewest machines in
+/// flight that has something to do. One a round, since what it asks of a
+/// machine keeps the others away from it.
 pub(super) fn plan(world: &World, now: Timestamp) -> Vec<Change> {
-    world
-        .active_rollouts()
-        .flat_map(|rollout| advance(world, rollout, now))
-        .collect()
+    let mut rollouts: Vec<_> = world.active_rollouts().collect();
+    rollouts.sort_by_cached_key(|rollout| flying(world, rollout, now));
+    let mut changes = rollouts
+        .into_iter()
+        .map(|rollout| advance(world, rollout, now));
+    changes
+        .find(|changes| !changes.is_empty())
+        .unwrap_or_default()
+}
+
+fn flying(world: &World, rollout: &Rollout, now: Timestamp) -> usize {
+    View::all(world, rollout, now)
+        .map(|view| view.tally.count_of(&Class::IN_FLIGHT))
+        .sum()
 }
 
 /// What superseded rollouts have left to do: withdraw, and go on taking back.

@@ -17,22 +17,20 @@ pub(super) fn turn(
     member: &Member,
     now: Timestamp,
 ) -> Option<Change> {
-    let stage = rollout
-        .stages
-        .get(member.stage as usize)?
-        .rules
-        .name
-        .clone();
+    let rules = &rollout.stages.get(member.stage as usize)?.rules;
     let assignment = Assignment {
         workload: rollout.workload.clone(),
         generation: world.next_generation(agent),
         attempt: member.attempt,
         purpose: Purpose::Rollout {
             rollout: rollout.id.clone(),
-            stage,
+            stage: rules.name.clone(),
         },
         run: Some(rollout.run.clone()),
-        timing: rollout.spec.timing,
+        timing: Timing {
+            soak: rules.soak,
+            ..rollout.spec.timing
+        },
         local_tag: rollout.local_tag.clone(),
     };
     Some(assigned(agent, assignment, String::new(), now))

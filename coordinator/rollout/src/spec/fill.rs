@@ -1,13 +1,14 @@
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use pinion_model::{LabelSelector, StageName};
+use pinion_model::{LabelSelector, Role, StageName, Timestamp, check_labels};
 
-use super::{Amount, Approval, Cohort, Spec, StageRules, StageSpec, Strategy, Timing};
+use super::{
+    Amount, Approval, Budget, Cohort, FailureGroup, Faults, PrefetchRules, Spec, StageRules,
+    StageSpec, Strategy, Timing, check_all, cohorts,
+};
 use crate::Refusal;
 
-/// Most stages of a rollout.
-const MAX_STAGES: usize = 100;
 /// Longest duration: 366 days.
 const MAX_DURATION: Duration = Duration::from_secs(366 * 86_400);
 
@@ -15,8 +16,26 @@ const MAX_DURATION: Duration = Duration::from_secs(366 * 86_400);
 ///
 /// # Errors
 ///
-/// The first fault, with its path in the strategy.
-pub(crate) fn fill(strategy: &Strategy, agents: LabelSelector) -> Result<Spec, Refusal> {
+/// Every fault, each with its path in the strategy.
+pub(crate) fn fill(
+    strategy: &Strategy,
+    agents: LabelSelector,
+    now: Timestamp,
+) -> Result<Spec, Refusal> {
+    let mut faults = Faults::default();
+    let spec = filled(strategy, agents, &mut faults);
+    check_durations(&spec, &mut faults);
+    check_limits(&spec, &mut faults);
+    faults.extend(spec.calendar.check(now, "strategy"));
+    for (place, stage) in spec.stages.iter().enumerate() {
+        let path = format!("strategy.stages[{place}].checks");
+        faults.extend(check_all(&stage.checks, &path));
+    }
+    faults.refuse()?;
+    Ok(spec)
+}
+
+fn filled(strategy: &Strategy, agents: LabelSelector, faults: &mut Faults) -> Spec {
     let usual = Timing::default();
     let timing = Timing {
         start_within: strategy.start_within.unwrap_or(usual.start_within),
@@ -24,189 +43,224 @@ pub(crate) fn fill(strategy: &Strategy, agents: LabelSelector) -> Result<Spec, R
         min_healthy: strategy.min_healthy.unwrap_or(usual.min_healthy),
         soak: strategy.soak.unwrap_or(usual.soak),
     };
-    let progress_deadline = strategy
-        .progress_deadline
-        .unwrap_or(Duration::from_secs(600));
-    check_timing(&timing, progress_deadline)?;
+    let failure_budget = strategy
+        .failure_budget
+        .unwrap_or_else(|| Amount::Percent(2).into());
     let max_in_flight = strategy.max_in_flight.unwrap_or(Amount::Percent(10));
-    let failure_budget = strategy.failure_budget.unwrap_or(Amount::Percent(2));
-    check_in_flight("strategy.max_in_flight", max_in_flight)?;
-    check_amount("strategy.failure_budget", failure_budget)?;
-    Ok(Spec {
-        strategy: strategy.name.clone(),
-        agents,
-        stages: stages(strategy, max_in_flight, failure_budget)?,
-        on_failure: strategy.on_failure.unwrap_or_default(),
+    let usual = StageRules {
+        name: numbered(0),
+        cohort: Cohort::Rest,
+        approval: Approval::Automatic,
+        approver: Role::Operator,
         max_in_flight,
         failure_budget,
-        progress_deadline,
+        budgets: strategy.budgets.clone(),
+        soak: timing.soak,
+        bake: Duration::ZERO,
+        min_proven: 1,
+        checks: Vec::new(),
+    };
+    Spec {
+        strategy: strategy.name.clone(),
+        version: strategy.version,
+        agents,
+        stages: stages(strategy, &usual, faults),
+        spread_by: strategy.spread_by.clone(),
+        prefetch: strategy.prefetch.map(|prefetch| PrefetchRules {
+            max_in_flight: prefetch.max_in_flight.unwrap_or(Amount::Percent(10)),
+            failure_budget: prefetch.failure_budget.unwrap_or(failure_budget),
+        }),
+        on_failure: strategy.on_failure.unwrap_or_default(),
+        rollback_in_flight: strategy.rollback_in_flight.unwrap_or(Amount::Percent(100)),
+        max_in_flight,
+        max_unavailable: strategy.max_unavailable,
+        count_baseline: strategy.count_baseline.unwrap_or_default(),
+        strict: strategy.strict.unwrap_or_default(),
+        failure_budget,
+        budgets: strategy.budgets.clone(),
+        progress_deadline: strategy
+            .progress_deadline
+            .unwrap_or(Duration::from_secs(600)),
         timing,
         offline: strategy.offline.unwrap_or_default(),
-    })
-}
-
-fn check_timing(timing: &Timing, progress_deadline: Duration) -> Result<(), Refusal> {
-    let ordered = [
-        (
-            "min_healthy",
-            timing.min_healthy,
-            "healthy_deadline",
-            timing.healthy_deadline,
-        ),
-        (
-            "healthy_deadline",
-            timing.healthy_deadline,
-            "progress_deadline",
-            progress_deadline,
-        ),
-    ];
-    for (name, less, other, more) in ordered {
-        if less >= more {
-            let message = format!("{less:?} must be less than {other} ({more:?})");
-            return Err(Refusal::invalid(format!("strategy.{name}"), message));
-        }
-    }
-    if timing.start_within.is_zero() {
-        return Err(Refusal::invalid(
-            "strategy.start_within",
-            "must be more than 0",
-        ));
-    }
-    for (name, value) in [
-        ("progress_deadline", progress_deadline),
-        ("start_within", timing.start_within),
-        ("soak", timing.soak),
-    ] {
-        check_duration(&format!("strategy.{name}"), value)?;
-    }
-    Ok(())
-}
-
-fn check_duration(field: &str, value: Duration) -> Result<(), Refusal> {
-    if value > MAX_DURATION {
-        return Err(Refusal::invalid(field, "must be at most 366 days"));
-    }
-    Ok(())
-}
-
-fn check_amount(field: &str, amount: Amount) -> Result<(), Refusal> {
-    match amount {
-        Amount::Percent(percent) if percent > 100 => Err(Refusal::invalid(
-            field,
-            format!("must be 0 to 100 percent; got {percent}"),
-        )),
-        _ => Ok(()),
+        offline_grace: strategy.offline_grace.unwrap_or_default(),
+        sick: strategy.sick.unwrap_or_default(),
+        quarantine_after: strategy.quarantine_after,
+        supersede: strategy.supersede.unwrap_or_default(),
+        after: strategy.after.clone(),
+        calendar: strategy.calendar.clone(),
     }
 }
 
-fn check_in_flight(field: &str, amount: Amount) -> Result<(), Refusal> {
-    check_amount(field, amount)?;
-    match amount {
-        Amount::Count(0) | Amount::Percent(0) => Err(Refusal::invalid(
-            field,
-            "must be at least 1, or no machine would ever be assigned",
-        )),
-        _ => Ok(()),
-    }
-}
-
-fn stages(
-    strategy: &Strategy,
-    max_in_flight: Amount,
-    failure_budget: Amount,
-) -> Result<Vec<StageRules>, Refusal> {
-    let usual = [
+fn stages(strategy: &Strategy, usual: &StageRules, faults: &mut Faults) -> Vec<StageRules> {
+    let by_default: Vec<_> = [
         Cohort::Count(1),
         Cohort::Percent(10),
         Cohort::Percent(50),
         Cohort::Rest,
-    ];
-    let usual: Vec<_> = usual.into_iter().map(StageSpec::of).collect();
+    ]
+    .into_iter()
+    .map(StageSpec::of)
+    .collect();
     let asked = if strategy.stages.is_empty() {
-        &usual
+        &by_default
     } else {
         &strategy.stages
     };
-    if asked.len() > MAX_STAGES {
-        let message = format!("at most {MAX_STAGES} stages; got {}", asked.len());
-        return Err(Refusal::invalid("strategy.stages", message));
-    }
-    let mut names = BTreeSet::new();
-    let mut percent = 0;
-    let mut rules = Vec::with_capacity(asked.len());
-    for (place, stage) in asked.iter().enumerate() {
-        let path = format!("strategy.stages[{place}]");
-        check_cohort(&path, &stage.cohort, &mut percent)?;
-        let default = if place == 0 {
-            Amount::Count(0)
-        } else {
-            failure_budget
-        };
-        let rule = fill_stage(&path, place, stage, max_in_flight, default)?;
-        if !names.insert(rule.name.clone()) {
-            let message = format!(
-                "{:?} is the name of two stages; each needs one of its own",
-                rule.name.as_str()
-            );
-            return Err(Refusal::invalid(format!("{path}.name"), message));
-        }
-        rules.push(rule);
-    }
-    Ok(rules)
+    cohorts::check(asked, faults);
+    let rules = asked.iter().enumerate();
+    rules
+        .map(|(place, stage)| stage_of(place, stage, usual))
+        .collect()
 }
 
-fn check_cohort(path: &str, cohort: &Cohort, percent: &mut u32) -> Result<(), Refusal> {
-    match cohort {
-        Cohort::Count(0) => Err(Refusal::invalid(
-            format!("{path}.count"),
-            "must be at least 1",
-        )),
-        Cohort::Percent(share) if !(1..=100).contains(share) => Err(Refusal::invalid(
-            format!("{path}.percent"),
-            format!("must be 1 to 100; got {share}"),
-        )),
-        Cohort::Percent(share) if share <= percent => {
-            let message = format!(
-                "is a share of the whole fleet, stages before included: must be more than {percent}; got {share}"
-            );
-            Err(Refusal::invalid(format!("{path}.percent"), message))
-        }
-        Cohort::Percent(share) => {
-            *percent = *share;
-            Ok(())
-        }
-        Cohort::Selector(selector) if selector.0.is_empty() => {
-            let message = "needs at least one label; use \"rest\" for all that are left";
-            Err(Refusal::invalid(format!("{path}.selector"), message))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn fill_stage(
-    path: &str,
-    place: usize,
-    stage: &StageSpec,
-    max_in_flight: Amount,
-    failure_budget: Amount,
-) -> Result<StageRules, Refusal> {
-    let max_in_flight = stage.max_in_flight.unwrap_or(max_in_flight);
-    let failure_budget = stage.failure_budget.unwrap_or(failure_budget);
-    let bake = stage.bake.unwrap_or_default();
-    check_in_flight(&format!("{path}.max_in_flight"), max_in_flight)?;
-    check_amount(&format!("{path}.failure_budget"), failure_budget)?;
-    check_duration(&format!("{path}.bake"), bake)?;
-    let number: Result<StageName, _> = (place + 1).to_string().parse();
-    Ok(StageRules {
-        name: stage
-            .name
-            .clone()
-            .unwrap_or(number.expect("a number is a stage's name")),
+fn stage_of(place: usize, stage: &StageSpec, usual: &StageRules) -> StageRules {
+    let first = Budget::from(Amount::Count(0));
+    let failure_budget = if place == 0 {
+        first
+    } else {
+        usual.failure_budget
+    };
+    let mut budgets = usual.budgets.clone();
+    budgets.extend(&stage.budgets);
+    StageRules {
+        name: stage.name.clone().unwrap_or_else(|| numbered(place)),
         cohort: stage.cohort.clone(),
-        approval: stage.approval.unwrap_or(Approval::Automatic),
-        max_in_flight,
-        failure_budget,
-        bake,
-        min_proven: stage.min_proven.unwrap_or(1),
-    })
+        approval: stage.approval.unwrap_or(usual.approval),
+        approver: stage.approver.unwrap_or(usual.approver),
+        max_in_flight: stage.max_in_flight.unwrap_or(usual.max_in_flight),
+        failure_budget: stage.failure_budget.unwrap_or(failure_budget),
+        budgets,
+        soak: stage.soak.unwrap_or(usual.soak),
+        bake: stage.bake.unwrap_or(usual.bake),
+        min_proven: stage.min_proven.unwrap_or(usual.min_proven),
+        checks: stage.checks.clone(),
+    }
+}
+
+fn numbered(place: usize) -> StageName {
+    let number = (place + 1).to_string().parse();
+    number.expect("a number is a stage's name")
+}
+
+/// `min_healthy` < `healthy_deadline` < `progress_deadline`, and nothing for ever.
+fn check_durations(spec: &Spec, faults: &mut Faults) {
+    let timing = &spec.timing;
+    let ordered = [
+        ("min_healthy", timing.min_healthy),
+        ("healthy_deadline", timing.healthy_deadline),
+        ("progress_deadline", spec.progress_deadline),
+    ];
+    for [(name, less), (other, more)] in ordered.array_windows() {
+        faults.demand(less < more, &format!("strategy.{name}"), || {
+            format!("must be less than {other} ({more:?}); got {less:?}")
+        });
+    }
+    faults.demand(
+        !timing.start_within.is_zero(),
+        "strategy.start_within",
+        || "must be more than 0".to_owned(),
+    );
+    let stages = spec.stages.iter().enumerate().flat_map(|(place, stage)| {
+        let path = format!("strategy.stages[{place}]");
+        [
+            (format!("{path}.soak"), stage.soak),
+            (format!("{path}.bake"), stage.bake),
+        ]
+    });
+    let all = [
+        ("strategy.progress_deadline", spec.progress_deadline),
+        ("strategy.start_within", timing.start_within),
+        ("strategy.soak", timing.soak),
+        ("strategy.offline_grace", spec.offline_grace),
+    ];
+    let all = all.map(|(field, value)| (field.to_owned(), value));
+    for (field, value) in all.into_iter().chain(stages) {
+        faults.demand(value <= MAX_DURATION, &field, || {
+            format!("must be at most 366 days; got {value:?}")
+        });
+    }
+}
+
+fn check_limits(spec: &Spec, faults: &mut Faults) {
+    check_rules(
+        "strategy",
+        spec.max_in_flight,
+        spec.failure_budget,
+        &spec.budgets,
+        faults,
+    );
+    for (place, stage) in spec.stages.iter().enumerate() {
+        let path = format!("strategy.stages[{place}]");
+        check_rules(
+            &path,
+            stage.max_in_flight,
+            stage.failure_budget,
+            &stage.budgets,
+            faults,
+        );
+    }
+    if let Some(prefetch) = &spec.prefetch {
+        let none = BTreeMap::new();
+        check_rules(
+            "strategy.prefetch",
+            prefetch.max_in_flight,
+            prefetch.failure_budget,
+            &none,
+            faults,
+        );
+    }
+    check_at_least_one(
+        "strategy.rollback_in_flight",
+        spec.rollback_in_flight,
+        faults,
+    );
+    if let Some(limit) = spec.max_unavailable {
+        check_at_least_one("strategy.max_unavailable", limit, faults);
+    }
+    faults.demand(
+        spec.quarantine_after != Some(0),
+        "strategy.quarantine_after",
+        || "must be at least 1 machine".to_owned(),
+    );
+    if let Some(key) = &spec.spread_by {
+        let labels = BTreeMap::from([(key.clone(), String::new())]);
+        if let Err(error) = check_labels(&labels) {
+            faults.add("strategy.spread_by", error.to_string());
+        }
+    }
+}
+
+fn check_rules(
+    path: &str,
+    max_in_flight: Amount,
+    failure_budget: Budget,
+    budgets: &BTreeMap<FailureGroup, Budget>,
+    faults: &mut Faults,
+) {
+    check_at_least_one(&format!("{path}.max_in_flight"), max_in_flight, faults);
+    check_amount(
+        &format!("{path}.failure_budget"),
+        failure_budget.amount,
+        faults,
+    );
+    for (group, budget) in budgets {
+        check_amount(&format!("{path}.budgets.{group}"), budget.amount, faults);
+    }
+}
+
+fn check_amount(field: &str, amount: Amount, faults: &mut Faults) {
+    if let Amount::Percent(percent) = amount {
+        faults.demand(percent <= 100, field, || {
+            format!("must be 0 to 100 percent; got {percent}")
+        });
+    }
+}
+
+fn check_at_least_one(field: &str, amount: Amount, faults: &mut Faults) {
+    check_amount(field, amount, faults);
+    let none = matches!(amount, Amount::Count(0) | Amount::Percent(0));
+    faults.demand(!none, field, || {
+        "must be at least 1, or no machine would ever be assigned".to_owned()
+    });
 }

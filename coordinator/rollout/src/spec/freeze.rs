@@ -5,7 +5,7 @@ use pinion_model::{AgentId, Attempt, Digest, RolloutId, Timestamp, WorkloadName}
 use super::amount::share;
 use super::order::seed;
 use super::{Cohort, Spec, StageRules};
-use crate::{Agent, Member, Stage, World};
+use crate::{Agent, Member, Placement, Stage, World};
 
 /// Who is in which stage, from now on for good.
 pub(crate) struct Frozen {
@@ -13,6 +13,8 @@ pub(crate) struct Frozen {
     pub(crate) members: BTreeMap<AgentId, Member>,
     /// Selected, but in no stage.
     pub(crate) left_out: Vec<AgentId>,
+    /// How many were selected.
+    pub(crate) selected: u32,
 }
 
 /// Freezes the stages over the machines that are enrolled, not revoked and
@@ -32,6 +34,7 @@ pub(crate) fn freeze(
         stages: Vec::new(),
         members: BTreeMap::new(),
         left_out: Vec::new(),
+        selected: number_of(fleet.len()),
     };
     for (number, rules) in spec.stages.iter().enumerate() {
         let taken = cohort(&rules.cohort, &fleet, &free);
@@ -40,13 +43,20 @@ pub(crate) fn freeze(
             free.remove(&index);
             let (name, agent) = fleet[index];
             let (stage, place) = (number_of(number), number_of(place));
-            let member = Member::pending(
+            let pending = Member::pending(
                 stage,
                 place,
                 has_containers(agent, workload),
                 attempt(agent, workload, digest),
                 now,
             );
+            let member = Member {
+                sick: agent
+                    .placements
+                    .get(workload)
+                    .is_some_and(Placement::is_sick),
+                ..pending
+            };
             frozen.members.insert(name.clone(), member);
             order.push(name.clone());
         }
@@ -63,7 +73,12 @@ pub(crate) fn freeze(
 fn stage_of(rules: &StageRules, order: Vec<AgentId>, now: Timestamp) -> Stage {
     Stage {
         max_in_flight: rules.max_in_flight.of(order.len()),
-        failure_budget: rules.failure_budget.of(order.len()),
+        failure_budget: rules.failure_budget.amount.of(order.len()),
+        budgets: rules
+            .budgets
+            .iter()
+            .map(|(group, budget)| (*group, budget.amount.of(order.len())))
+            .collect(),
         rules: rules.clone(),
         order,
         opened_at: None,

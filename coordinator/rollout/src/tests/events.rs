@@ -50,7 +50,7 @@ fn amount() -> impl Strategy<Value = Amount> {
 fn stage() -> impl Strategy<Value = StageSpec> {
     let cohort = prop_oneof![(1..4_u32).prop_map(Cohort::Count), Just(Cohort::Rest)];
     let approval = prop_oneof![3 => Just(Approval::Automatic), 1 => Just(Approval::Manual)];
-    let budget = proptest::option::of((0..3_u32).prop_map(Amount::Count));
+    let budget = proptest::option::of((0..3_u32).prop_map(|n| Amount::Count(n).into()));
     let bake = prop_oneof![Just(0), Just(30_u64)];
     (
         cohort,

@@ -70,7 +70,7 @@ fn budget_counts_failures_that_nobody_has_acknowledged() {
     ] {
         let (bed, id) = stage(
             one(StageSpec {
-                failure_budget: Some(allowed),
+                failure_budget: Some(allowed.into()),
                 ..rest()
             }),
             &phases,
@@ -112,7 +112,7 @@ fn min_proven_wants_proof_from_machines_that_can_give_it() {
     ] {
         let rules = StageSpec {
             min_proven: Some(wanted),
-            failure_budget: Some(Amount::Percent(100)),
+            failure_budget: Some(Amount::Percent(100).into()),
             ..rest()
         };
         let (bed, id) = stage(one(rules), &phases);
@@ -176,7 +176,7 @@ fn in_flight_leaves_room_up_to_the_limit_and_soaking_is_outside() {
         let mut bed = Bed::new(5);
         let rules = StageSpec {
             max_in_flight: Some(limit),
-            failure_budget: Some(Amount::Percent(100)),
+            failure_budget: Some(Amount::Percent(100).into()),
             ..rest()
         };
         let id = bed.roll_out(2, one(rules));

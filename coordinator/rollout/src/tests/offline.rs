@@ -59,7 +59,7 @@ fn it_counts_as_a_failure_where_the_strategy_says_so() {
         .failure
         .clone()
         .expect("a failure");
-    assert_eq!(failure.kind, FailureKind::Timeout);
+    assert_eq!(failure.kind, FailureKind::Offline);
     assert!(failure.message.contains("offline"), "{}", failure.message);
 }
 

@@ -169,7 +169,7 @@ fn an_old_container_that_did_not_come_back_halts_whatever_the_budget_says() {
     let rules = Strategy {
         on_failure: Some(FailureAction::Rollback),
         ..strategy(vec![StageSpec {
-            failure_budget: Some(Amount::Percent(100)),
+            failure_budget: Some(Amount::Percent(100).into()),
             ..rest()
         }])
     };

@@ -103,7 +103,10 @@ fn a_stage_with_approval_waits_for_a_person() {
         .approved
         .as_ref()
         .expect("by a person");
-    assert_eq!((&by.actor, by.reason.as_str()), (&alice(), "looks good"));
+    assert_eq!(
+        (&by.by.actor, by.by.reason.as_str()),
+        (&alice(), "looks good")
+    );
 }
 
 #[test]
@@ -137,7 +140,7 @@ fn resuming_forgives_the_failures_that_are_known_and_no_others() {
     let id = bed.roll_out(
         2,
         strategy(vec![StageSpec {
-            failure_budget: Some(Amount::Count(0)),
+            failure_budget: Some(Amount::Count(0).into()),
             max_in_flight: Some(Amount::Count(1)),
             min_proven: Some(0),
             ..rest()
@@ -166,7 +169,7 @@ fn resuming_forgives_the_failures_that_are_known_and_no_others() {
 fn a_retry_asks_for_another_attempt_and_opens_the_stage_again() {
     let mut bed = Bed::new(2);
     let lax = StageSpec {
-        failure_budget: Some(Amount::Count(1)),
+        failure_budget: Some(Amount::Count(1).into()),
         ..rest()
     };
     let approved = StageSpec {
@@ -177,7 +180,7 @@ fn a_retry_asks_for_another_attempt_and_opens_the_stage_again() {
         2,
         strategy(vec![
             StageSpec {
-                cohort: crate::Cohort::Percent(100),
+                cohort: crate::Cohort::Count(2),
                 ..lax
             },
             approved,

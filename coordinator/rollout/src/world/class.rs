@@ -1,9 +1,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use pinion_model::RolloutPhase;
+use pinion_model::{AgentId, RolloutPhase};
 
-use super::{Agent, Counts, Member, Presence, Rollout, Standing};
-use crate::OfflinePolicy;
+use super::{Agent, Counts, Member, Presence, Rollout, Standing, World};
+use crate::{OfflinePolicy, SickPolicy};
 
 /// What planning needs to know of a member: where it stands, and whether it can be reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -14,8 +14,16 @@ pub(crate) enum Class {
     Unknown,
     /// Pending, and offline.
     Offline,
-    /// Pending, and held.
+    /// Pending, and held: the machine, its labels or its workload.
     Held,
+    /// Pending, and gone round: it was sick before.
+    Sick,
+    /// Pending, and may not be touched at this time.
+    Shut,
+    /// Pending, and a workload that goes first is yet to reach it.
+    After,
+    /// Pending, and another workload is in flight there.
+    Busy,
     /// Revoked or removed before there was an outcome.
     Gone,
     /// In flight, not cut over, not withdrawn.
@@ -54,8 +62,9 @@ impl Class {
         Self::CutOverOffline,
     ];
 
-    /// The class of a member of a rollout; `agent` is none once it was removed.
-    pub(crate) fn of(rollout: &Rollout, member: &Member, agent: Option<&Agent>) -> Self {
+    /// The class of a member of a rollout.
+    pub(crate) fn of(world: &World, rollout: &Rollout, id: &AgentId, member: &Member) -> Self {
+        let agent = world.agents.get(id);
         let agent = agent.filter(|agent| agent.revoked.is_none());
         match member.standing() {
             Standing::Settled => Self::Settled,
@@ -63,7 +72,7 @@ impl Class {
             Standing::Failed if member.acknowledged => Self::Acknowledged,
             Standing::Failed => Self::Failed,
             Standing::Pending if rollout.phase.is_terminal() => Self::Passed,
-            Standing::Pending => Self::pending(agent),
+            Standing::Pending => Self::pending(rollout, member, agent),
             // What has ended does not follow the fleet any more.
             Standing::InFlight if rollout.phase.is_terminal() => Self::in_flight(member, None),
             Standing::Soaking if rollout.phase.is_terminal() => Self::Soaking,
@@ -73,10 +82,12 @@ impl Class {
         }
     }
 
-    fn pending(agent: Option<&Agent>) -> Self {
+    fn pending(rollout: &Rollout, member: &Member, agent: Option<&Agent>) -> Self {
+        let skips_sick = rollout.spec.sick == SickPolicy::Skip;
         match agent {
             None => Self::Gone,
             Some(agent) if agent.is_held() => Self::Held,
+            Some(_) if member.sick && skips_sick => Self::Sick,
             Some(agent) => match agent.presence {
                 Presence::Online => Self::Ready,
                 Presence::Offline => Self::Offline,
@@ -219,14 +230,19 @@ impl Tally {
         let skips = offline == OfflinePolicy::Skip;
         Counts {
             agents: u32::try_from(self.members.len()).unwrap_or(u32::MAX),
-            pending: count(&[Class::Ready, Class::Unknown])
-                + if skips { 0 } else { count(&[Class::Offline]) },
+            pending: count(&[
+                Class::Ready,
+                Class::Unknown,
+                Class::Shut,
+                Class::After,
+                Class::Busy,
+            ]) + if skips { 0 } else { count(&[Class::Offline]) },
             in_flight: count(&Class::IN_FLIGHT),
             soaking: count(&[Class::Soaking]),
             settled: count(&[Class::Settled]),
             staged: count(&[Class::Staged]),
             failed: count(&[Class::Failed, Class::Acknowledged]),
-            skipped: count(&[Class::Held, Class::Gone, Class::Passed])
+            skipped: count(&[Class::Held, Class::Sick, Class::Gone, Class::Passed])
                 + if skips { count(&[Class::Offline]) } else { 0 },
         }
     }

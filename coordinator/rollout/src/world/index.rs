@@ -118,7 +118,7 @@ impl World {
             return;
         };
         let present = self.agents.get(agent);
-        let class = Class::of(rollout, member, present);
+        let class = Class::of(self, rollout, agent, member);
         let way = Way::of(rollout, member, present);
         let tallies = self.index.tallies.entry(id.clone()).or_default();
         tallies.resize_with(rollout.stages.len(), Tally::default);

@@ -18,7 +18,9 @@ use serde::{Deserialize, Serialize};
 pub use access::{Access, Operator, Token, TokenKind, Use};
 pub use agent::{Agent, Certificate, Hold, Presence, Processes, Versions};
 pub use placement::{ObservedContainer, Placement, Tried};
-pub use rollout::{Attribution, Gate, Member, Restore, Rollout, Stage, Standing};
+pub use rollout::{
+    Approved, Attribution, Gate, Member, Prefetch, Prefetched, Restore, Rollout, Stage, Standing,
+};
 pub use workload::{Pin, Stable, Workload};
 
 pub(crate) use catch_up::CatchUp;

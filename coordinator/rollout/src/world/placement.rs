@@ -86,6 +86,13 @@ impl Placement {
                 .is_some_and(|phase| phase.is_terminal() || phase.is_proven())
     }
 
+    /// A container of it is known not to run, or to be unhealthy.
+    #[must_use]
+    pub fn is_sick(&self) -> bool {
+        let mut containers = self.containers.iter();
+        containers.any(|container| !container.running || container.health == "unhealthy")
+    }
+
     /// The digest that all of its running containers run; none if there are
     /// none, if they differ, or if one is unknown.
     #[must_use]

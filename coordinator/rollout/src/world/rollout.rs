@@ -6,7 +6,7 @@ use pinion_model::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Run, Spec, StageRules};
+use crate::{FailureGroup, Run, Spec, StageRules};
 
 /// Who, when and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +50,15 @@ pub struct Rollout {
     pub members: BTreeMap<AgentId, Member>,
     /// Machines that were selected, but that no stage took.
     pub left_out: Vec<AgentId>,
+    /// How many machines were selected when the stages were frozen: the whole
+    /// of every share that is one of all selected machines.
+    pub selected: u32,
+    /// The pass ahead of the stages. None: there is none.
+    pub prefetch: Option<Prefetch>,
+    /// How many may be unavailable over all stages, after rounding.
+    pub max_unavailable: Option<u32>,
+    /// On how many machines the image may fail before it is quarantined, after rounding.
+    pub quarantine_after: u32,
     /// Its machines are (or were) taken back to their baselines.
     pub rolled_back: bool,
     /// Who started it, and why.
@@ -96,6 +105,23 @@ impl Rollout {
     }
 }
 
+/// The pass ahead of the stages, in which machines only pull.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Prefetch {
+    /// How many at once, after rounding; at least 1.
+    pub max_in_flight: u32,
+    /// How many may fail, after rounding.
+    pub failure_budget: u32,
+    /// When it first took machines.
+    pub opened_at: Option<Timestamp>,
+    /// When it had passed.
+    pub passed_at: Option<Timestamp>,
+    /// When a machine last got further with it.
+    pub progressed_at: Timestamp,
+    /// What is remarkable about how it passed; empty if nothing.
+    pub note: String,
+}
+
 /// A gate, by the word that stands in reasons.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -106,6 +132,14 @@ pub enum Gate {
     RollbackFailed,
     /// No machine, or too few, proved the digest.
     MinProven,
+    /// More machines could not even pull the image than may.
+    Prefetch,
+    /// The digest was quarantined.
+    Quarantine,
+    /// A check of what the world says failed, or could not tell.
+    Metric,
+    /// Nobody is left whom the rollout was for.
+    Nobody,
 }
 
 impl Gate {
@@ -116,6 +150,10 @@ impl Gate {
             Self::FailureBudget => "failure_budget",
             Self::RollbackFailed => "rollback_failed",
             Self::MinProven => "min_proven",
+            Self::Prefetch => "prefetch",
+            Self::Quarantine => "quarantine",
+            Self::Metric => "metric",
+            Self::Nobody => "nobody",
         }
     }
 }
@@ -131,12 +169,14 @@ pub struct Stage {
     pub max_in_flight: u32,
     /// How many may fail, after rounding.
     pub failure_budget: u32,
+    /// How many may fail of one kind, after rounding.
+    pub budgets: BTreeMap<FailureGroup, u32>,
     /// When it first took machines.
     pub opened_at: Option<Timestamp>,
     /// When it had passed; none again when a retry reopened it.
     pub passed_at: Option<Timestamp>,
-    /// Who approved it.
-    pub approved: Option<Attribution>,
+    /// Who approved it, and what exactly.
+    pub approved: Option<Approved>,
     /// When a machine of it last changed its phase.
     pub progressed_at: Timestamp,
     /// When a machine of it last settled.
@@ -145,6 +185,15 @@ pub struct Stage {
     pub accepted_unproven: bool,
     /// What is remarkable about how it passed; empty if nothing.
     pub note: String,
+}
+
+/// A person's word that a stage may open.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approved {
+    /// Who, when and why.
+    pub by: Attribution,
+    /// The hash of what was shown: it is approved, and nothing else.
+    pub plan: String,
 }
 
 /// One agent in a rollout.
@@ -156,6 +205,11 @@ pub struct Member {
     pub place: u32,
     /// It had containers of the workload when the rollout began.
     pub has_containers: bool,
+    /// One of them was not running or not healthy then: what becomes of the
+    /// machine is not blamed on the rollout.
+    pub sick: bool,
+    /// It came to the rollout after the stages were frozen.
+    pub late: bool,
     /// Of its assignment; 0 until it was assigned.
     pub generation: Generation,
     /// Of its assignment, or of the one to come.
@@ -182,8 +236,23 @@ pub struct Member {
     pub baseline: Option<Digest>,
     /// What it was last said to run.
     pub running: Option<Digest>,
+    /// Pulling ahead of its turn; none until it was asked to.
+    pub prefetch: Option<Prefetched>,
     /// Going back, when the rollout is taken back.
     pub restore: Option<Restore>,
+}
+
+/// One agent's pull ahead of its turn.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Prefetched {
+    /// Of the assignment that asked for it.
+    pub generation: Generation,
+    /// None until it was reported.
+    pub phase: Option<AgentPhase>,
+    /// Why it could not.
+    pub failure: Option<Failure>,
+    /// An operator resumed in knowledge of this failure.
+    pub acknowledged: bool,
 }
 
 /// One agent's way back.
@@ -231,6 +300,8 @@ impl Member {
             stage,
             place,
             has_containers,
+            sick: false,
+            late: false,
             generation: Generation::default(),
             attempt,
             phase: None,
@@ -243,6 +314,7 @@ impl Member {
             since: at,
             baseline: None,
             running: None,
+            prefetch: None,
             restore: None,
         }
     }

@@ -20,13 +20,15 @@ pub(crate) fn from_message(message: &v1::Strategy) -> Result<Strategy, InvalidFi
             .collect::<Result<_, _>>()?,
         on_failure: on_failure(message.on_failure)?,
         max_in_flight: amount("strategy.max_in_flight", message.max_in_flight.as_ref())?,
-        failure_budget: amount("strategy.failure_budget", message.failure_budget.as_ref())?,
+        failure_budget: amount("strategy.failure_budget", message.failure_budget.as_ref())?
+            .map(Into::into),
         min_healthy: time("min_healthy", message.min_healthy.as_ref())?,
         healthy_deadline: time("healthy_deadline", message.healthy_deadline.as_ref())?,
         progress_deadline: time("progress_deadline", message.progress_deadline.as_ref())?,
         start_within: time("start_within", message.start_within.as_ref())?,
         soak: time("soak", message.soak.as_ref())?,
         offline: offline(message.offline)?,
+        ..Strategy::default()
     })
 }
 
@@ -48,6 +50,7 @@ pub(crate) fn over(base: &Strategy, asked: Strategy) -> Strategy {
         start_within: asked.start_within.or(base.start_within),
         soak: asked.soak.or(base.soak),
         offline: asked.offline.or(base.offline),
+        ..base.clone()
     }
 }
 
@@ -67,12 +70,13 @@ fn stage_from(index: usize, message: &v1::StageSpec) -> Result<StageSpec, Invali
     let field = |name: &str| format!("strategy.stages[{index}].{name}");
     Ok(StageSpec {
         name: optional_text(&field("name"), &message.name)?,
-        cohort: cohort(&field("cohort"), message.cohort.as_ref())?,
         approval: approval(&field("approval"), message.approval)?,
         max_in_flight: amount(&field("max_in_flight"), message.max_in_flight.as_ref())?,
-        failure_budget: amount(&field("failure_budget"), message.failure_budget.as_ref())?,
+        failure_budget: amount(&field("failure_budget"), message.failure_budget.as_ref())?
+            .map(Into::into),
         bake: from_duration(&field("bake"), message.bake.as_ref())?,
         min_proven: message.min_proven,
+        ..StageSpec::of(cohort(&field("cohort"), message.cohort.as_ref())?)
     })
 }
 
@@ -157,7 +161,7 @@ pub(crate) fn spec(spec: &Spec) -> v1::Strategy {
         }
         .into(),
         max_in_flight: Some(to_amount(spec.max_in_flight)),
-        failure_budget: Some(to_amount(spec.failure_budget)),
+        failure_budget: Some(to_amount(spec.failure_budget.amount)),
         min_healthy: Some(duration(spec.timing.min_healthy)),
         healthy_deadline: Some(duration(spec.timing.healthy_deadline)),
         progress_deadline: Some(duration(spec.progress_deadline)),
@@ -186,7 +190,7 @@ fn rules(rules: &StageRules) -> v1::StageSpec {
         }),
         approval: approval_message(rules.approval).into(),
         max_in_flight: Some(to_amount(rules.max_in_flight)),
-        failure_budget: Some(to_amount(rules.failure_budget)),
+        failure_budget: Some(to_amount(rules.failure_budget.amount)),
         bake: Some(duration(rules.bake)),
         min_proven: Some(rules.min_proven),
     }
