@@ -25,6 +25,8 @@ mod day;
 mod group;
 mod opening;
 mod span;
+#[cfg(test)]
+mod tests;
 mod zone;
 
 use std::collections::BTreeSet;
