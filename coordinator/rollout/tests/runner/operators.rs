@@ -1,0 +1,349 @@
+//! What people and pipelines ask for.
+
+use pinion_model::{Actor, AgentId, LabelSelector, Labels, Role, RolloutId, WorkloadName};
+use pinion_rollout::commands::{
+    self, Approve, HoldAgent, Promote, Refresh, RetryAgents, SetLabels, StartRollout, Steer,
+};
+use pinion_rollout::{Observation, Strategy, World};
+
+use super::bench::{Bench, digest};
+use super::fleet;
+use super::words::Words;
+
+/// The words that commands begin with.
+pub(super) const ALL: [&str; 18] = [
+    "established",
+    "promote",
+    "start",
+    "pause",
+    "resume",
+    "approve",
+    "abort",
+    "roll",
+    "retry",
+    "hold",
+    "release",
+    "refresh",
+    "label",
+    "unlabel",
+    "revoke",
+    "remove",
+    "coordinator",
+    "enrol",
+];
+
+/// The operator who does what no other is named for.
+pub(super) fn alice() -> Actor {
+    Actor::Operator {
+        name: "alice".parse().expect("a name"),
+        role: Role::Operator,
+    }
+}
+
+pub(super) fn command(bench: &mut Bench, mut words: Words) -> Result<(), String> {
+    let verb = words.next("a command")?;
+    match verb.as_str() {
+        "established" => established(bench, &mut words),
+        "promote" => promote(bench, &mut words),
+        "start" => {
+            let request = start(bench, &mut words)?;
+            words.end()?;
+            bench.decide(|world, now| commands::start_rollout(world, request, &alice(), now));
+            Ok(())
+        }
+        "approve" => approve(bench, &mut words),
+        "pause" | "resume" | "abort" | "roll" => steer(bench, &verb, &mut words),
+        "retry" => retry(bench, &mut words),
+        "coordinator" => restart(bench, &mut words),
+        verb => fleet_command(bench, verb, &mut words),
+    }
+}
+
+/// `established v1`: every machine runs it, by a rollout that has completed.
+fn established(bench: &mut Bench, words: &mut Words) -> Result<(), String> {
+    let (workload, version) = image(words)?;
+    words.end()?;
+    let strategy = Strategy {
+        stages: vec![pinion_rollout::StageSpec {
+            min_proven: Some(0),
+            ..pinion_rollout::StageSpec::of(pinion_rollout::Cohort::Rest)
+        }],
+        max_in_flight: Some(pinion_rollout::Amount::Percent(100)),
+        ..Strategy::default()
+    };
+    let request = StartRollout {
+        workload: workload.clone(),
+        pin: None,
+        strategy,
+        agents: LabelSelector::default(),
+        reason: String::new(),
+    };
+    bench.quietly(|bench| {
+        pin(bench, &workload, &version, None)?;
+        bench.decide(|world, now| commands::start_rollout(world, request, &alice(), now));
+        let everybody = Words::of(&format!("all {workload} settle"))?;
+        super::machine::event(bench, everybody)
+    })?;
+    let last = last(&bench.world, &workload).ok_or("no machine is there to run it")?;
+    let phase = bench.world.rollouts.get(&last).map(|rollout| rollout.phase);
+    if phase != Some(pinion_model::RolloutPhase::Completed) {
+        return Err(format!("{last} did not complete; is every machine online?"));
+    }
+    bench.say(format!("{last} has completed: {version} is stable"));
+    Ok(())
+}
+
+/// `v2`, or `web v2`.
+fn image(words: &mut Words) -> Result<(WorkloadName, String), String> {
+    let workload = words.maybe(|word| digest(word).is_none());
+    let version = words.next("v1 to v99")?;
+    Ok((workload.unwrap_or_else(Bench::workload), version))
+}
+
+fn pin(
+    bench: &mut Bench,
+    workload: &WorkloadName,
+    version: &str,
+    auto: Option<Strategy>,
+) -> Result<(), String> {
+    let request = Promote {
+        workload: workload.clone(),
+        digest: digest(version).ok_or_else(|| format!("{version:?} is not v1 to v99"))?,
+        source_sha: None,
+        notes: String::new(),
+        images: vec![pinion_model::Image {
+            registry: "ghcr".parse().expect("a registry"),
+            repository: format!("ghcr.io/example/{workload}")
+                .parse()
+                .expect("a repository"),
+        }],
+        local_tag: "current".to_owned(),
+        auto,
+    };
+    bench.decide(|world, now| commands::promote(world, request, &alice(), now));
+    Ok(())
+}
+
+/// `promote [WORKLOAD] v2 [and start with STRATEGY]`: the latter is `rollout = "auto"`.
+fn promote(bench: &mut Bench, words: &mut Words) -> Result<(), String> {
+    let (workload, version) = image(words)?;
+    let auto = match words.take("and") && words.take("start") {
+        true => Some(strategy(bench, words)?),
+        false => None,
+    };
+    words.end()?;
+    pin(bench, &workload, &version, auto)
+}
+
+/// `[WORKLOAD] [with STRATEGY] [for key=value …] ["reason"]`.
+pub(super) fn start(bench: &Bench, words: &mut Words) -> Result<StartRollout, String> {
+    let workload = words.maybe(|word| word != "with" && word != "for");
+    let strategy = strategy(bench, words)?;
+    let agents = if words.take("for") {
+        LabelSelector(labels(words)?)
+    } else {
+        LabelSelector::default()
+    };
+    Ok(StartRollout {
+        workload: workload.unwrap_or_else(Bench::workload),
+        pin: None,
+        strategy,
+        agents,
+        reason: words.quoted(),
+    })
+}
+
+fn strategy(bench: &Bench, words: &mut Words) -> Result<Strategy, String> {
+    if !words.take("with") {
+        return Ok(Strategy::default());
+    }
+    let name: String = words.next("a strategy")?;
+    let known = name
+        .parse()
+        .ok()
+        .and_then(|name| bench.strategies.get(&name));
+    known
+        .cloned()
+        .ok_or_else(|| format!("there is no strategy {name:?}"))
+}
+
+fn labels(words: &mut Words) -> Result<Labels, String> {
+    let mut labels = Labels::new();
+    while let Some(label) = words.maybe::<String>(|word| word.contains('=')) {
+        let (key, value) = label.split_once('=').unwrap_or_default();
+        labels.insert(key.to_owned(), value.to_owned());
+    }
+    match labels.is_empty() {
+        true => Err("label=value is missing".to_owned()),
+        false => Ok(labels),
+    }
+}
+
+/// The rollout that is named, else the one that is active, else the last.
+pub(super) fn rollout(bench: &Bench, words: &mut Words) -> Result<RolloutId, String> {
+    let known = |word: &str| {
+        word.parse()
+            .is_ok_and(|id: RolloutId| bench.world.rollouts.contains_key(&id))
+    };
+    let named = words.maybe(known);
+    let mut active = bench
+        .world
+        .active_rollouts()
+        .map(|rollout| rollout.id.clone());
+    let first = active.next();
+    if named.is_none() && active.next().is_some() {
+        return Err("several rollouts are active; name one".to_owned());
+    }
+    named
+        .or(first)
+        .or_else(|| last(&bench.world, &Bench::workload()))
+        .ok_or_else(|| "there is no rollout".to_owned())
+}
+
+fn last(world: &World, workload: &WorkloadName) -> Option<RolloutId> {
+    world.workloads.get(workload)?.rollouts.last().cloned()
+}
+
+fn steer(bench: &mut Bench, verb: &str, words: &mut Words) -> Result<(), String> {
+    if verb == "roll" && !words.take("back") {
+        return Err("it is \"roll back\"".to_owned());
+    }
+    let request = Steer {
+        rollout: rollout(bench, words)?,
+        reason: words.quoted(),
+    };
+    words.end()?;
+    let command = match verb {
+        "pause" => commands::pause,
+        "resume" => commands::resume,
+        "abort" => commands::abort,
+        _ => commands::roll_back,
+    };
+    bench.decide(|world, now| command(world, request, &alice(), now));
+    Ok(())
+}
+
+/// `approve [ROLLOUT] [stage NAME] ["reason"]`.
+fn approve(bench: &mut Bench, words: &mut Words) -> Result<(), String> {
+    let rollout = rollout(bench, words)?;
+    let stage = match words.take("stage") {
+        true => Some(words.parse("a stage")?),
+        false => None,
+    };
+    let request = Approve {
+        rollout,
+        stage,
+        reason: words.quoted(),
+    };
+    words.end()?;
+    bench.decide(|world, now| commands::approve(world, request, &alice(), now));
+    Ok(())
+}
+
+/// `retry [ROLLOUT] [MACHINE …] ["reason"]`.
+fn retry(bench: &mut Bench, words: &mut Words) -> Result<(), String> {
+    let rollout = rollout(bench, words)?;
+    let mut agents = Vec::new();
+    while let Some(agent) = words.maybe(|_| true) {
+        agents.push(agent);
+    }
+    let request = RetryAgents {
+        rollout,
+        agents,
+        reason: words.quoted(),
+    };
+    words.end()?;
+    bench.decide(|world, now| commands::retry(world, request, &alice(), now));
+    Ok(())
+}
+
+/// `coordinator restarts`: what it knows is read back from what it wrote, and
+/// no machine has come yet.
+fn restart(bench: &mut Bench, words: &mut Words) -> Result<(), String> {
+    if !words.take("restarts") {
+        return Err("it is \"coordinator restarts\"".to_owned());
+    }
+    words.end()?;
+    let written = serde_json::to_string(&bench.world).expect("a world is written");
+    let read: World = serde_json::from_str(&written).expect("a world is read back");
+    assert_eq!(read, bench.world, "the world as it was written");
+    bench.world = read;
+    bench.observe(Observation::Started { at: bench.now });
+    bench.plan();
+    Ok(())
+}
+
+/// `hold m1..m2 "reason" for 2h`, `release m1`, `label m1 site=eu`, …
+fn fleet_command(bench: &mut Bench, verb: &str, words: &mut Words) -> Result<(), String> {
+    let word = words.next("a machine")?;
+    if verb == "enrol" {
+        return fleet::one(bench, &format!("{word} {}", words.rest()));
+    }
+    let names = fleet::names(&word)?;
+    if let Some(unknown) = names.iter().find(|id| !bench.machines.contains_key(*id)) {
+        return Err(format!("there is no machine {:?}", unknown.as_str()));
+    }
+    let labels = match verb {
+        "label" | "unlabel" => labels(words)?,
+        _ => Labels::new(),
+    };
+    let reason = words.quoted();
+    let expires_at = match verb == "hold" && words.take("for") {
+        true => Some(bench.now + time(words)?),
+        false => None,
+    };
+    words.end()?;
+    for id in names {
+        match verb {
+            "hold" => {
+                let reason = reason.clone();
+                let request = HoldAgent {
+                    agent: id,
+                    reason,
+                    expires_at,
+                };
+                bench.decide(|world, now| commands::hold(world, request, &alice(), now));
+            }
+            "label" | "unlabel" => label(bench, id, labels.clone(), verb == "unlabel"),
+            "refresh" => refresh(bench, id, &reason),
+            verb => about(bench, id, verb, &reason),
+        }
+    }
+    Ok(())
+}
+
+fn about(bench: &mut Bench, id: AgentId, verb: &str, reason: &str) {
+    let command = match verb {
+        "release" => commands::release,
+        "revoke" => commands::revoke_agent,
+        _ => commands::remove_agent,
+    };
+    bench.decide(|world, now| command(world, id, reason, &alice(), now));
+}
+
+fn label(bench: &mut Bench, agent: AgentId, mut labels: Labels, remove: bool) {
+    if remove {
+        labels.values_mut().for_each(String::clear);
+    }
+    let request = SetLabels { agent, labels };
+    bench.decide(|world, now| commands::set_labels(world, request, &alice(), now));
+}
+
+fn refresh(bench: &mut Bench, agent: AgentId, reason: &str) {
+    let request = Refresh {
+        agents: vec![agent],
+        workloads: Vec::new(),
+        reason: reason.to_owned(),
+    };
+    let answers = bench.decide(|world, now| commands::refresh(world, request, &alice(), now));
+    for answer in answers.into_iter().flatten() {
+        for (workload, failure) in answer.failed {
+            bench.say(format!("{} {workload}: {failure}", answer.agent));
+        }
+    }
+}
+
+fn time(words: &mut Words) -> Result<std::time::Duration, String> {
+    let text = words.next("a duration")?;
+    pinion_model::parse_duration(&text).map_err(|error| error.to_string())
+}
