@@ -100,13 +100,14 @@ fn strategy(name: StrategyName, asked: Asked) -> Result<Strategy, String> {
         stages: stages.collect::<Result<_, _>>()?,
         on_failure: asked.on_failure,
         max_in_flight: asked.max_in_flight.map(|share| share.0),
-        failure_budget: asked.failure_budget.map(|share| share.0),
+        failure_budget: asked.failure_budget.map(|share| share.0.into()),
         min_healthy: time(asked.min_healthy),
         healthy_deadline: time(asked.healthy_deadline),
         progress_deadline: time(asked.progress_deadline),
         start_within: time(asked.start_within),
         soak: time(asked.soak),
         offline: asked.offline,
+        ..Strategy::default()
     })
 }
 
@@ -123,11 +124,11 @@ fn stage(asked: AskedStage) -> Result<StageSpec, String> {
     };
     Ok(StageSpec {
         name: asked.name,
-        cohort,
         approval: asked.approval,
         max_in_flight: asked.max_in_flight.map(|share| share.0),
-        failure_budget: asked.failure_budget.map(|share| share.0),
+        failure_budget: asked.failure_budget.map(|share| share.0.into()),
         bake: asked.bake.map(|time| time.0),
         min_proven: asked.min_proven,
+        ..StageSpec::of(cohort)
     })
 }
