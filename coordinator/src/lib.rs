@@ -22,6 +22,7 @@ pub mod identity;
 pub mod ledger;
 pub mod listen;
 pub mod operators;
+pub mod probe;
 pub mod promotion;
 pub mod reconciler;
 pub mod serve;

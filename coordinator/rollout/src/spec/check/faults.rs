@@ -144,20 +144,30 @@ fn url_fault(url: &str) -> Option<String> {
             "must hold no user or password: a strategy is shown to everybody; a token stands in a file that the coordinator's [probe] token_files names".to_owned(),
         );
     }
-    let ascii = url.bytes().all(|byte| byte.is_ascii_graphic());
-    (authority.is_empty() || authority.starts_with(':') || !ascii || !has_port(authority)).then(
-        || {
-            "must be an address such as \"http://prometheus:9090\", in ASCII without spaces"
-                .to_owned()
-        },
-    )
+    let whole = url.bytes().all(|byte| byte.is_ascii_graphic());
+    (!whole || !is_host_and_port(authority)).then(|| {
+        "must be an address such as \"http://prometheus:9090\", in ASCII without spaces".to_owned()
+    })
 }
 
-/// Whether what comes after the host, if anything, is a port.
-fn has_port(authority: &str) -> bool {
-    let host_end = authority.rfind(']').map_or(0, |end| end + 1);
-    match authority[host_end..].split_once(':') {
-        Some((_, port)) => port.parse::<u16>().is_ok_and(|port| port > 0),
-        None => true,
-    }
+/// A name, an IPv4 address or an IPv6 address in brackets; with or without a port.
+fn is_host_and_port(authority: &str) -> bool {
+    let bracketed = authority
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once(']'));
+    let (host, rest) = match bracketed {
+        Some((host, rest)) => (host.parse::<std::net::Ipv6Addr>().is_ok(), rest),
+        None => {
+            let end = authority.find(':').unwrap_or(authority.len());
+            let (host, rest) = authority.split_at(end);
+            (is_name(host), rest)
+        }
+    };
+    let port = |port: &str| port.parse::<u16>().is_ok_and(|port| port > 0);
+    host && (rest.is_empty() || rest.strip_prefix(':').is_some_and(port))
+}
+
+fn is_name(host: &str) -> bool {
+    let letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+    !host.is_empty() && host.bytes().all(letter)
 }

@@ -27,10 +27,14 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// A sample, its words cut to what is kept.
+    /// A sample, its words on one line and cut to what is kept.
     #[must_use]
-    pub fn new(outcome: Judgement, detail: impl Into<String>) -> Self {
-        let mut detail = detail.into();
+    pub fn new(outcome: Judgement, detail: impl AsRef<str>) -> Self {
+        let words = detail
+            .as_ref()
+            .split(|letter: char| letter.is_whitespace() || letter.is_control());
+        let words: Vec<_> = words.filter(|word| !word.is_empty()).collect();
+        let mut detail = words.join(" ");
         if detail.len() > DETAIL {
             detail.truncate(detail.floor_char_boundary(DETAIL - '…'.len_utf8()));
             detail.push('…');
@@ -40,7 +44,7 @@ impl Sample {
 
     /// Nothing could be measured.
     #[must_use]
-    pub fn inconclusive(why: impl Into<String>) -> Self {
+    pub fn inconclusive(why: impl AsRef<str>) -> Self {
         Self::new(Judgement::Inconclusive, why)
     }
 }

@@ -155,6 +155,12 @@ fn what_a_sample_says_is_cut_at_512_bytes_between_two_characters() {
 }
 
 #[test]
+fn what_a_sample_says_stands_on_one_line() {
+    let sample = Sample::inconclusive("sum(\n\trate(x[1m])\n)\u{1b}[31m");
+    assert_eq!(sample.detail, "sum( rate(x[1m]) ) [31m");
+}
+
+#[test]
 fn a_check_is_kept_as_it_was_asked_for() {
     let asked = Check {
         dry_run: true,
@@ -275,6 +281,10 @@ fn an_address_is_http_with_a_host_and_nothing_secret() {
         "http://a:0",
         "http://a:65536",
         "http://a:b",
+        "http://a\\b",
+        "http://[::1",
+        "http://[a]",
+        "http://[::1]80",
         "http://u@a",
         "http://a b",
         "http://a/\u{e9}",
