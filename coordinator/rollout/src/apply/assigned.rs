@@ -117,10 +117,12 @@ fn enlist(
                 phase: None,
                 failure: None,
             });
+            member.since = at;
         }
         Purpose::Withdraw { .. } => {
             member.generation = assignment.generation;
             member.withdrawing = true;
+            member.since = at;
         }
         Purpose::Adopt { .. } | Purpose::Stable => return,
     }

@@ -1,9 +1,10 @@
-use pinion_model::{AgentId, AgentPhase, RolloutId, Timestamp};
+use pinion_model::{AgentId, AgentPhase, RolloutId, RolloutPhase, Timestamp};
 
 use super::Reason;
+use super::over::{caught_up, over};
 use super::pending::pending;
 use crate::world::{Class, Way};
-use crate::{Agent, Member, Rollout, Stage, World};
+use crate::{Agent, Member, Presence, Rollout, Stage, World};
 
 /// What holds a member: a word, what about it, and since when.
 pub(super) type Found = (&'static str, String, Timestamp);
@@ -83,10 +84,11 @@ fn found(
     }
     let class = Class::of(world, rollout, id, member);
     match class {
+        Class::Passed | Class::Failed | Class::Acknowledged if caught_up(rollout, agent) => None,
         Class::Settled => drifted(rollout, member, agent),
         Class::Staged => Some(("staged", "the image is pulled and tagged, but no container of it runs there, so nothing is proven; the machine's next container starts from it".to_owned(), member.since)),
         Class::Failed | Class::Acknowledged => Some(("failed", failed(rollout, member, id), member.since)),
-        Class::Passed => Some(("over", over(rollout), rollout.since)),
+        Class::Passed => Some(("over", over(rollout, member), rollout.since)),
         Class::Gone => Some(gone(member, agent)),
         Class::Soaking => Some(("soaking", "the new container is healthy; the old one is kept until the soak ends".to_owned(), member.since)),
         Class::Held => held(agent),
@@ -146,25 +148,18 @@ fn failed(rollout: &Rollout, member: &Member, id: &AgentId) -> String {
         Some(AgentPhase::Refused) => "; nothing was touched",
         _ => "",
     };
-    if rollout.phase.is_terminal() {
-        return format!(
-            "{failure}{now}; `pinion agent refresh {id}` tries the stable digest once more"
-        );
-    }
-    format!(
-        "{failure}{now}; `pinion rollout retry {} --agent {id}` tries once more",
-        rollout.id
-    )
-}
-
-fn over(rollout: &Rollout) -> String {
-    match &rollout.superseded_by {
-        Some(newer) => format!("the rollout was superseded by {newer} before its turn"),
-        None => format!(
-            "the rollout is {} and went without it; it catches up with the stable digest",
-            rollout.phase
+    let next = match rollout.phase {
+        RolloutPhase::RollingBack => "the rollout goes back, so it is not asked again".to_owned(),
+        RolloutPhase::Aborting => "the rollout is ending, so it is not asked again".to_owned(),
+        phase if phase.is_terminal() => {
+            format!("`pinion agent refresh {id}` tries the stable digest once more")
+        }
+        _ => format!(
+            "`pinion rollout retry {} --agent {id}` tries once more",
+            rollout.id
         ),
-    }
+    };
+    format!("{failure}{now}; {next}")
 }
 
 fn gone(member: &Member, agent: Option<&Agent>) -> Found {
@@ -204,7 +199,11 @@ fn held(agent: Option<&Agent>) -> Option<Found> {
 
 pub(super) fn offline(agent: Option<&Agent>, then: &str) -> Found {
     let since = agent.map(|agent| agent.presence_since).unwrap_or_default();
-    ("offline", format!("offline since {since}; {then}"), since)
+    (
+        "offline",
+        format!("its agent has no session; {then}"),
+        since,
+    )
 }
 
 fn in_flight(class: Class, member: &Member, agent: Option<&Agent>) -> Found {
@@ -221,11 +220,21 @@ fn in_flight(class: Class, member: &Member, agent: Option<&Agent>) -> Found {
             agent,
             &format!("it was {phase} when it went; it goes on when it is back"),
         ),
-        _ if member.waiting_for.is_empty() => ("in_flight", phase.to_owned(), member.since),
-        _ => (
-            "in_flight",
-            format!("{phase}: {}", member.waiting_for),
-            member.since,
-        ),
+        _ => ("in_flight", doing(phase, member, agent), member.since),
     }
+}
+
+/// How far it is, and what it waits for, as far as its agent was heard.
+fn doing(phase: &str, member: &Member, agent: Option<&Agent>) -> String {
+    let waiting = match member.waiting_for.as_str() {
+        "" => String::new(),
+        what => format!(": {what}"),
+    };
+    let unknown = match agent.map(|agent| agent.presence) {
+        Some(Presence::Unknown) => {
+            "; its agent was not seen since the coordinator started, and is offline if it does not come within 90 s"
+        }
+        _ => "",
+    };
+    format!("{phase}{waiting}{unknown}")
 }

@@ -2,6 +2,7 @@
 //! for one machine at a time.
 
 mod agent;
+mod over;
 mod pending;
 mod summary;
 

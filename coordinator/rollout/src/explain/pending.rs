@@ -2,7 +2,7 @@ use pinion_model::RolloutPhase;
 
 use super::agent::{Found, offline};
 use crate::world::Class;
-use crate::{Agent, Member, Rollout, Stage};
+use crate::{Agent, Member, OfflinePolicy, Rollout, Stage};
 
 /// What holds a member that was not assigned: the rollout as a whole, its
 /// stage, or its place in the stage.
@@ -15,7 +15,7 @@ pub(super) fn pending(
 ) -> Found {
     by_rollout(rollout, stage, member)
         .or_else(|| by_stage(rollout, stage, member))
-        .unwrap_or_else(|| in_open_stage(stage, member, class, agent))
+        .unwrap_or_else(|| in_open_stage(rollout, stage, member, class, agent))
 }
 
 fn by_rollout(rollout: &Rollout, stage: &Stage, member: &Member) -> Option<Found> {
@@ -72,12 +72,15 @@ fn by_stage(rollout: &Rollout, stage: &Stage, member: &Member) -> Option<Found> 
     None
 }
 
-fn in_open_stage(stage: &Stage, member: &Member, class: Class, agent: Option<&Agent>) -> Found {
+fn in_open_stage(
+    rollout: &Rollout,
+    stage: &Stage,
+    member: &Member,
+    class: Class,
+    agent: Option<&Agent>,
+) -> Found {
     match class {
-        Class::Offline => offline(
-            agent,
-            "its stage waits, goes round it or fails it, as the strategy says",
-        ),
+        Class::Offline => offline(agent, turn(rollout.spec.offline)),
         Class::Unknown => (
             "unknown",
             "not seen since the coordinator started; known within 90 s".to_owned(),
@@ -90,5 +93,14 @@ fn in_open_stage(stage: &Stage, member: &Member, class: Class, agent: Option<&Ag
             );
             ("limit_in_flight", detail, member.since)
         }
+    }
+}
+
+/// What an offline machine's stage does.
+fn turn(policy: OfflinePolicy) -> &'static str {
+    match policy {
+        OfflinePolicy::Wait => "its stage waits until it is back",
+        OfflinePolicy::Skip => "its stage goes on without it unless it comes back before",
+        OfflinePolicy::Fail => "its stage counts it as failed",
     }
 }

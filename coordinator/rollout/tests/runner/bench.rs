@@ -160,21 +160,38 @@ impl Bench {
         });
     }
 
-    /// Lets time pass, stopping wherever the planner wanted to be woken.
+    /// Lets time pass, and tells what time it is then.
     pub(super) fn pass(&mut self, duration: Duration) {
+        self.wait(duration);
+        let told = self.said.last() == Some(&self.clock());
+        if !told {
+            self.say(self.clock());
+        }
+    }
+
+    /// The second that lies between one event and the next.
+    pub(super) fn tick(&mut self) {
+        self.wait(Duration::from_secs(1));
+    }
+
+    /// Lets time pass, stopping wherever the planner wanted to be woken.
+    fn wait(&mut self, duration: Duration) {
         let end = self.now + duration;
         let mut wake_at = self.plan();
-        while let Some(at) = wake_at.filter(|at| *at > self.now && *at < end) {
-            self.now = at;
+        while self.now < end {
+            self.now = wake_at
+                .filter(|at| *at > self.now && *at < end)
+                .unwrap_or(end);
             let before = self.said.len();
             wake_at = self.plan();
             if self.said.len() > before {
-                self.said.insert(before, format!("it is {at}"));
+                self.said.insert(before, self.clock());
             }
         }
-        self.now = end;
-        self.say(format!("it is {end}"));
-        self.plan();
+    }
+
+    fn clock(&self) -> String {
+        format!("it is {}", self.now)
     }
 
     pub(super) fn is_online(&self, id: &AgentId) -> bool {

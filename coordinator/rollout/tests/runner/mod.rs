@@ -11,7 +11,7 @@
 //! After everything that happens the planner is asked, as the coordinator
 //! does, and its changes are applied; every plan is checked to be whole. The
 //! image that is called `v2` has a digest of `02`s, and is called `v2` again in
-//! the answers; instants are whole seconds.
+//! the answers. Between one event and the next a second passes.
 
 mod bench;
 mod fleet;
@@ -106,8 +106,13 @@ fn obey(bench: &mut Bench, command: &Command) -> Result<Vec<String>, Fault> {
             bench.strategies.extend(read);
         }
         word if questions::ALL.contains(&word) => questions::answer(bench, words)?,
-        word if operators::ALL.contains(&word) => operators::command(bench, words)?,
-        _ => machine::event(bench, words)?,
+        word => {
+            bench.tick();
+            match operators::ALL.contains(&word) {
+                true => operators::command(bench, words)?,
+                false => machine::event(bench, words)?,
+            }
+        }
     }
     Ok(bench.answers())
 }

@@ -128,9 +128,8 @@ fn preview(bench: &Bench, words: &mut Words) -> Result<Vec<String>, String> {
             .map(|agent| agent.agent.to_string())
             .collect();
         lines.push(format!(
-            "stage {} ({:?} approval; {} at once, {} may fail): {}",
+            "stage {} ({} at once, {} may fail): {}",
             stage.name,
-            stage.approval,
             stage.max_in_flight,
             stage.failure_budget,
             agents.join(" ")
