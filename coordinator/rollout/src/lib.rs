@@ -48,7 +48,7 @@ pub use spec::{
     StageSpec, Strategy, Supersede, TimeOfDay, TimeZoneName, Timing, Window, check_all,
 };
 pub use world::{
-    Access, Agent, Approved, Attribution, Certificate, Counts, Gate, Hold, Member,
+    Access, Agent, Approved, Attribution, Certificate, Counts, FleetHold, Gate, Hold, Member,
     ObservedContainer, Operator, Pin, Placement, Prefetch, Prefetched, Presence, Processes,
     Restore, Rollout, Stable, Stage, Standing, Token, TokenKind, Tried, Use, Versions, Workload,
     World,

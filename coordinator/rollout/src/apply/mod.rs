@@ -7,6 +7,7 @@ mod access;
 mod assigned;
 mod decisions;
 mod fleet;
+mod holds;
 mod members;
 mod phases;
 mod reports;

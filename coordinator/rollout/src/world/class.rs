@@ -1,7 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use pinion_model::{AgentId, RolloutPhase};
+use pinion_model::{AgentId, RolloutPhase, Timestamp};
 
+use super::due::Due;
 use super::{Agent, Counts, Member, Presence, Rollout, Standing, World};
 use crate::{OfflinePolicy, SickPolicy};
 
@@ -72,7 +73,7 @@ impl Class {
             Standing::Failed if member.acknowledged => Self::Acknowledged,
             Standing::Failed => Self::Failed,
             Standing::Pending if rollout.phase.is_terminal() => Self::Passed,
-            Standing::Pending => Self::pending(rollout, member, agent),
+            Standing::Pending => Self::pending(world, rollout, member, agent),
             // What has ended does not follow the fleet any more.
             Standing::InFlight if rollout.phase.is_terminal() => Self::in_flight(member, None),
             Standing::Soaking if rollout.phase.is_terminal() => Self::Soaking,
@@ -82,11 +83,11 @@ impl Class {
         }
     }
 
-    fn pending(rollout: &Rollout, member: &Member, agent: Option<&Agent>) -> Self {
+    fn pending(world: &World, rollout: &Rollout, member: &Member, agent: Option<&Agent>) -> Self {
         let skips_sick = rollout.spec.sick == SickPolicy::Skip;
         match agent {
             None => Self::Gone,
-            Some(agent) if agent.is_held() => Self::Held,
+            Some(agent) if world.is_held(agent, &rollout.workload) => Self::Held,
             Some(_) if member.sick && skips_sick => Self::Sick,
             Some(agent) => match agent.presence {
                 Presence::Online => Self::Ready,
@@ -124,14 +125,21 @@ pub(crate) enum Way {
 
 impl Way {
     /// None: there is nothing to take back.
-    pub(crate) fn of(rollout: &Rollout, member: &Member, agent: Option<&Agent>) -> Option<Self> {
+    pub(crate) fn of(
+        world: &World,
+        rollout: &Rollout,
+        id: &AgentId,
+        member: &Member,
+    ) -> Option<Self> {
         let over = rollout.phase == RolloutPhase::RolledBack;
         if !rollout.rolled_back || over || !member.was_changed() {
             return None;
         }
+        let agent = world.agents.get(id);
         let Some(agent) = agent.filter(|agent| agent.revoked.is_none()) else {
             return Some(Self::Back);
         };
+        let held = world.is_held(agent, &rollout.workload);
         Some(match &member.restore {
             Some(restore)
                 if restore
@@ -149,9 +157,9 @@ impl Way {
             Some(_) => Self::Going,
             // Its own outcome comes first; it may make all else needless.
             None if member.rolls_back() => Self::Going,
-            None if agent.is_held() && member.standing() == Standing::InFlight => Self::Going,
-            None if agent.is_held() && !rollout.phase.is_terminal() => Self::Back,
-            None if agent.is_held() => Self::Away,
+            None if held && member.standing() == Standing::InFlight => Self::Going,
+            None if held && !rollout.phase.is_terminal() => Self::Back,
+            None if held => Self::Away,
             None if agent.presence == Presence::Online => Self::Todo,
             None => Self::Away,
         })
@@ -163,7 +171,30 @@ impl Way {
 pub(crate) struct Tally {
     classes: BTreeMap<Class, BTreeSet<u32>>,
     ways: BTreeMap<Way, BTreeSet<u32>>,
-    members: BTreeMap<u32, (Class, Option<Way>)>,
+    members: BTreeMap<u32, Seat>,
+    graces: Due<u32>,
+}
+
+/// What is known of the member at one place of a stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Seat {
+    pub(crate) class: Class,
+    pub(crate) way: Option<Way>,
+    /// For one that is offline before its turn: when its grace time ends.
+    pub(crate) grace: Option<Timestamp>,
+}
+
+impl Seat {
+    /// The seat of a member of a rollout.
+    pub(crate) fn of(world: &World, rollout: &Rollout, id: &AgentId, member: &Member) -> Self {
+        let class = Class::of(world, rollout, id, member);
+        let away = world.agents.get(id).filter(|_| class == Class::Offline);
+        Self {
+            class,
+            way: Way::of(world, rollout, id, member),
+            grace: away.map(|agent| agent.presence_since + rollout.spec.offline_grace),
+        }
+    }
 }
 
 /// Of a stage without machines.
@@ -171,25 +202,44 @@ pub(crate) static EMPTY: Tally = Tally {
     classes: BTreeMap::new(),
     ways: BTreeMap::new(),
     members: BTreeMap::new(),
+    graces: Due::NOTHING,
 };
 
 impl Tally {
     /// Puts a place where it belongs now.
-    pub(crate) fn put(&mut self, place: u32, class: Class, way: Option<Way>) {
-        let old = self.members.insert(place, (class, way));
-        if old == Some((class, way)) {
+    pub(crate) fn put(&mut self, place: u32, seat: Seat) {
+        if self.members.get(&place) == Some(&seat) {
             return;
         }
-        if let Some((old_class, old_way)) = old {
-            take(&mut self.classes, old_class, place);
-            if let Some(old_way) = old_way {
-                take(&mut self.ways, old_way, place);
-            }
-        }
-        self.classes.entry(class).or_default().insert(place);
-        if let Some(way) = way {
+        self.clear(place);
+        self.members.insert(place, seat);
+        self.classes.entry(seat.class).or_default().insert(place);
+        if let Some(way) = seat.way {
             self.ways.entry(way).or_default().insert(place);
         }
+        self.graces.set(&place, seat.grace);
+    }
+
+    /// Takes a member away from a place.
+    pub(crate) fn clear(&mut self, place: u32) {
+        let Some(old) = self.members.remove(&place) else {
+            return;
+        };
+        take(&mut self.classes, old.class, place);
+        if let Some(way) = old.way {
+            take(&mut self.ways, way, place);
+        }
+        self.graces.set(&place, None);
+    }
+
+    /// The places of those whose grace time has ended by `now`.
+    pub(crate) fn out_of_grace(&self, now: Timestamp) -> impl Iterator<Item = usize> {
+        self.graces.by(now).map(|place| *place as usize)
+    }
+
+    /// When the next grace time ends.
+    pub(crate) fn next_grace(&self, now: Timestamp) -> Option<Timestamp> {
+        self.graces.next_after(now)
     }
 
     /// How many are of this class.

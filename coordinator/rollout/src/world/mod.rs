@@ -5,6 +5,7 @@ mod agent;
 mod catch_up;
 mod class;
 mod due;
+mod hold;
 mod index;
 mod placement;
 mod rollout;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub use access::{Access, Operator, Token, TokenKind, Use};
 pub use agent::{Agent, Certificate, Hold, Presence, Processes, Versions};
+pub use hold::FleetHold;
 pub use placement::{ObservedContainer, Placement, Tried};
 pub use rollout::{
     Approved, Attribution, Gate, Member, Prefetch, Prefetched, Restore, Rollout, Stage, Standing,
@@ -24,7 +26,7 @@ pub use rollout::{
 pub use workload::{Pin, Stable, Workload};
 
 pub(crate) use catch_up::CatchUp;
-pub(crate) use class::{Class, EMPTY, Tally, Way};
+pub(crate) use class::{Class, EMPTY, Seat, Tally, Way};
 pub(crate) use index::{Index, Touched};
 
 use crate::{Assignment, Desired};
@@ -44,6 +46,10 @@ pub struct World {
     pub agents: BTreeMap<AgentId, Agent>,
     /// Tokens, operators and what is denied.
     pub access: Access,
+    /// By id: selectors and workloads that rollouts go round.
+    pub holds: BTreeMap<String, FleetHold>,
+    /// How many of those there ever were; the next id follows from it.
+    pub holds_placed: u64,
     #[serde(skip)]
     pub(crate) index: Index,
 }
@@ -54,6 +60,8 @@ struct Facts {
     rollouts: BTreeMap<RolloutId, Rollout>,
     agents: BTreeMap<AgentId, Agent>,
     access: Access,
+    holds: BTreeMap<String, FleetHold>,
+    holds_placed: u64,
 }
 
 impl From<Facts> for World {
@@ -63,6 +71,8 @@ impl From<Facts> for World {
             rollouts: facts.rollouts,
             agents: facts.agents,
             access: facts.access,
+            holds: facts.holds,
+            holds_placed: facts.holds_placed,
             index: Index::default(),
         };
         world.rebuild_index();
