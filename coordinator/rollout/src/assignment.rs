@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use pinion_model::{Attempt, Digest, Generation, Image, RolloutId, StageName, WorkloadName};
 use serde::{Deserialize, Serialize};
 
@@ -21,9 +23,9 @@ pub struct Assignment {
     /// before is withdrawn).
     pub run: Option<Run>,
     /// What the agent is told of time.
-    pub timing: Timing,
+    pub timing: Arc<Timing>,
     /// Tag kept on the digest for the machine's own provisioner.
-    pub local_tag: String,
+    pub local_tag: Arc<str>,
 }
 
 impl Assignment {
@@ -55,7 +57,7 @@ pub struct Run {
     /// Valid in every one of the repositories.
     pub digest: Digest,
     /// In order of preference; at least one.
-    pub images: Vec<Image>,
+    pub images: Arc<[Image]>,
 }
 
 /// Why an assignment was made.

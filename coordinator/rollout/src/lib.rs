@@ -30,6 +30,7 @@ mod explain;
 mod gates;
 mod plan;
 mod refusal;
+mod shared;
 mod spec;
 #[cfg(test)]
 mod tests;
@@ -41,6 +42,7 @@ pub use change::{Act, Change, Decision, Observation, Report};
 pub use explain::{Reason, explain, explain_all, summary, waiting_for};
 pub use plan::{Plan, plan};
 pub use refusal::{Outcome, Refusal};
+pub use shared::{Map, Set};
 pub use spec::{
     Amount, Answer, Approval, Budget, Calendar, Check, Cohort, Comparison, Condition, Day,
     FailureAction, FailureGroup, Fault, Freeze, Group, HttpGet, Judgement, OfflinePolicy, Openings,
@@ -48,7 +50,7 @@ pub use spec::{
     StageSpec, Strategy, Supersede, TimeOfDay, TimeZoneName, Timing, Window, check_all,
 };
 pub use world::{
-    Access, Agent, Approved, Attribution, Certificate, Counts, FleetHold, Gate, Hold, Member,
+    Access, Agent, Approved, Attribution, Certificate, Counts, Gate, Hold, Member,
     ObservedContainer, Operator, Pin, Placement, Prefetch, Prefetched, Presence, Processes,
     Restore, Rollout, Stable, Stage, Standing, Token, TokenKind, Tried, Use, Versions, Workload,
     World,

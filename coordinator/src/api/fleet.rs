@@ -56,13 +56,8 @@ impl FleetService for FleetApi {
             optional_text("page_token", &request.page_token).map_err(|_| page::invalid_token())?;
         let labels = labels(request.match_labels).map_err(CallError::from)?;
         let (agents, more) = self.0.ledger.read(|world| {
-            let from = after
-                .as_ref()
-                .map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
-            let range = world
-                .agents
-                .range::<AgentId, _>((from, std::ops::Bound::Unbounded));
-            let wanted = range.filter(|(_, found)| labels.matches(&found.labels));
+            let rest = world.agents.after(after.as_ref());
+            let wanted = rest.filter(|(_, found)| labels.matches(&found.labels));
             page::cut(wanted.map(|(name, found)| agent(name, found)), size)
         });
         let next = agents

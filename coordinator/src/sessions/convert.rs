@@ -32,7 +32,7 @@ fn assignment(assignment: &Assignment) -> v1::Assignment {
         min_healthy: Some(convert::duration(timing.min_healthy)),
         soak: Some(convert::duration(timing.soak)),
         in_use: v1::InUsePolicy::Wait.into(),
-        local_tag: assignment.local_tag.clone(),
+        local_tag: assignment.local_tag.to_string(),
     }
 }
 
@@ -66,8 +66,8 @@ pub(super) fn hello(
             .map(|(k, v)| (cut(k, limits::NAME), cut(v, limits::NAME)))
             .collect(),
         versions: Versions {
-            agent: cut(hello.agent_version, limits::NAME),
-            engine: cut(hello.engine_version, limits::NAME),
+            agent: cut(hello.agent_version, limits::NAME).into(),
+            engine: cut(hello.engine_version, limits::NAME).into(),
         },
         at,
     }];

@@ -19,8 +19,8 @@ pub(super) fn promoted(number: u64) -> Change {
         digest: format!("sha256:{number:064x}").parse().expect("a digest"),
         source_sha: None,
         notes: format!("pin {number}"),
-        images: Vec::new(),
-        local_tag: "current".to_owned(),
+        images: [].into(),
+        local_tag: "current".into(),
         promoted_by: Actor::System,
         at: Timestamp(number),
     };

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use crate::world::Touched;
 use crate::{Act, Agent, Certificate, Decision, TokenKind, World};
 
@@ -55,12 +57,12 @@ pub(super) fn apply(world: &mut World, decision: &Decision, touched: &mut Touche
 
 /// The one that the agent showed stays, however often the answer was lost on its way.
 fn renew(agent: &mut Agent, presented: &str, certificate: &Certificate) {
-    agent.certificates.push(certificate.clone());
-    while agent.certificates.len() > Agent::CERTIFICATES {
-        let surplus = agent
-            .certificates
+    let certificates = Arc::make_mut(&mut agent.certificates);
+    certificates.push(certificate.clone());
+    while certificates.len() > Agent::CERTIFICATES {
+        let surplus = certificates
             .iter()
             .position(|known| known.fingerprint != presented);
-        agent.certificates.remove(surplus.unwrap_or(0));
+        certificates.remove(surplus.unwrap_or(0));
     }
 }

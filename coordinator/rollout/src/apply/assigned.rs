@@ -14,10 +14,7 @@ pub(super) fn apply(
         return;
     };
     agent.generation = agent.generation.max(assignment.generation);
-    let placement = agent
-        .placements
-        .entry(assignment.workload.clone())
-        .or_default();
+    let placement = agent.placements.or_default(&assignment.workload);
     let baseline = baseline(placement);
     let previous = place(placement, assignment, at);
     if let Some(previous) = previous.filter(|old| assignment.rollout() != Some(old)) {

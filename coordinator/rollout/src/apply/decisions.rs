@@ -1,10 +1,10 @@
-use super::{access, fleet, holds, members, phases, stages};
+use super::{access, fleet, members, phases, stages};
 use crate::world::{Attribution, Touched};
 use crate::{Act, Decision, World};
 
 pub(super) fn apply(world: &mut World, decision: &Decision, touched: &mut Touched) {
     if let Act::PinPromoted { workload, pin } = &decision.act {
-        let workload = world.workloads.entry(workload.clone()).or_default();
+        let workload = world.workloads.or_default(workload);
         workload.pins.push(pin.clone());
     }
     // Each room looks for its own acts; no act is in two.
@@ -13,7 +13,6 @@ pub(super) fn apply(world: &mut World, decision: &Decision, touched: &mut Touche
         stages::apply,
         members::apply,
         fleet::apply,
-        holds::apply,
         access::apply,
     ] {
         room(world, decision, touched);

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use pinion_model::AgentId;
 
 use super::decisions::by;
@@ -8,7 +10,7 @@ use crate::{Act, Agent, Decision, World};
 pub(super) fn apply(world: &mut World, decision: &Decision, touched: &mut Touched) {
     match &decision.act {
         Act::LabelsSet { agent, labels } => edit(world, agent, touched, |agent| {
-            agent.labels.clone_from(labels);
+            agent.labels = Arc::new(labels.clone());
         }),
         Act::AgentHeld {
             agent,
@@ -23,7 +25,7 @@ pub(super) fn apply(world: &mut World, decision: &Decision, touched: &mut Touche
         Act::AgentReleased { agent, .. } => edit(world, agent, touched, |agent| {
             agent.hold = None;
             agent.identity_conflict = None;
-            agent.processes.ended.clear();
+            Arc::make_mut(&mut agent.processes).ended.clear();
         }),
         Act::HoldExpired { agent } => edit(world, agent, touched, |agent| agent.hold = None),
         Act::AgentRevoked { agent, reason } => {

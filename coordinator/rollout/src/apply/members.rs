@@ -105,15 +105,16 @@ fn raise(world: &mut World, id: &AgentId, generation: Generation, touched: &mut 
         return;
     };
     agent.generation = agent.generation.max(generation);
-    for placement in agent.placements.values_mut() {
+    let (rollouts, placements) = (&mut world.rollouts, &mut agent.placements);
+    placements.for_each_mut(|_, placement| {
         let Some(assignment) = &mut placement.assignment else {
-            continue;
+            return;
         };
         let old = std::mem::replace(&mut assignment.generation, generation);
         let rollout = assignment.purpose.rollout();
-        let rollout = rollout.and_then(|rollout| world.rollouts.get_mut(rollout));
+        let rollout = rollout.and_then(|rollout| rollouts.get_mut(rollout));
         let Some(member) = rollout.and_then(|rollout| rollout.members.get_mut(id)) else {
-            continue;
+            return;
         };
         if member.generation == old {
             member.generation = generation;
@@ -125,6 +126,6 @@ fn raise(world: &mut World, id: &AgentId, generation: Generation, touched: &mut 
         {
             restore.generation = generation;
         }
-    }
+    });
     touched.agents.insert(id.clone());
 }

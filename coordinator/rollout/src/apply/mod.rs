@@ -7,7 +7,6 @@ mod access;
 mod assigned;
 mod decisions;
 mod fleet;
-mod holds;
 mod members;
 mod phases;
 mod reports;

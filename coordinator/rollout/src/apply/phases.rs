@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use pinion_model::{RolloutId, RolloutPhase, Timestamp};
 
 use crate::world::{Gate, Stable, Standing, Touched};
-use crate::{Act, Decision, Member, Rollout, World};
+use crate::{Act, Decision, Rollout, World};
 
 /// Rollouts that begin, stop, go on, go back and end.
 pub(super) fn apply(world: &mut World, decision: &Decision, touched: &mut Touched) {
@@ -91,11 +91,13 @@ fn start(world: &mut World, rollout: &Rollout, at: Timestamp, touched: &mut Touc
         old.superseded_by = Some(id.clone());
         touched.rollouts.insert(old.id.clone());
     }
-    let workload = world.workloads.entry(rollout.workload.clone()).or_default();
+    let workload = world.workloads.or_default(&rollout.workload);
     // Logs are for finding out what went wrong last; kept for ever, they would fill the memory.
     let previous = workload.rollouts.last();
     if let Some(previous) = previous.and_then(|id| world.rollouts.get_mut(id)) {
-        previous.members.values_mut().for_each(Member::forget_logs);
+        previous
+            .members
+            .for_each_mut(|_, member| member.forget_logs());
     }
     workload.rollouts.push(id.clone());
     touched.workloads.insert(rollout.workload.clone());
@@ -127,9 +129,9 @@ fn resume(rollout: &mut Rollout, at: Timestamp) {
     {
         stage.accepted_unproven = true;
     }
-    for member in rollout.members.values_mut() {
+    rollout.members.for_each_mut(|_, member| {
         member.acknowledged |= member.standing() == Standing::Failed;
-    }
+    });
     if let Some(stage) = rollout.stages.get_mut(rollout.open_stage) {
         stage.progressed_at = at;
     }

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use pinion_model::{AgentId, SessionEpoch, Timestamp, WorkloadName};
 
@@ -16,9 +17,9 @@ const PLACEMENTS: usize = 64;
 pub(super) fn apply(world: &mut World, observation: &Observation, touched: &mut Touched) {
     match observation {
         Observation::Started { at } => {
-            for agent in world.agents.values_mut() {
+            world.agents.for_each_mut(|_, agent| {
                 see(agent, Presence::Unknown, *at);
-            }
+            });
             restart_clocks(world, None, *at);
             touched.all_agents = true;
         }
@@ -66,7 +67,9 @@ fn hello(world: &mut World, observation: &Observation, touched: &mut Touched) {
     };
     let away = see(known, Presence::Online, *at);
     known.claimed = known.claimed.max(*generation);
-    known.facts.clone_from(facts);
+    if *known.facts != *facts {
+        known.facts = Arc::new(facts.clone());
+    }
     known.versions.clone_from(versions);
     greet(known, process_id, *at);
     if away {
@@ -129,10 +132,10 @@ fn restart_clocks(world: &mut World, agent: Option<&AgentId>, at: Timestamp) {
 /// A process that had ended, and that a newer one had taken over from, comes
 /// back: two machines use one identity.
 fn greet(agent: &mut Agent, process_id: &str, at: Timestamp) {
-    let processes = &mut agent.processes;
-    if processes.current == process_id {
+    if agent.processes.current == process_id {
         return;
     }
+    let processes = Arc::make_mut(&mut agent.processes);
     if processes.ended.iter().any(|ended| ended == process_id) {
         agent.identity_conflict.get_or_insert(at);
         processes.ended.retain(|ended| ended != process_id);
@@ -163,13 +166,13 @@ fn inventory(
         workloads.keys().partition(|name| known.contains_key(*name));
     for name in pinned.into_iter().chain(others) {
         if agent.placements.len() < PLACEMENTS {
-            agent.placements.entry(name.clone()).or_default();
+            agent.placements.or_default(name);
         }
     }
-    for (name, placement) in &mut agent.placements {
+    agent.placements.for_each_mut(|name, placement| {
         placement.containers = workloads.get(name).cloned().unwrap_or_default();
         placement.reported_at = Some(at);
         placement.drifted = reports::drifted(placement);
-    }
+    });
     touched.agents.insert(id.clone());
 }

@@ -36,7 +36,7 @@ pub fn set_labels(
     now: Timestamp,
 ) -> Result<Outcome<AgentId>, Refusal> {
     let agent = agent_of(world, &request.agent)?;
-    let mut labels = agent.labels.clone();
+    let mut labels = Labels::clone(&agent.labels);
     for (key, value) in request.labels {
         if value.is_empty() {
             labels.remove(&key);
@@ -45,7 +45,7 @@ pub fn set_labels(
         }
     }
     check_labels(&labels).map_err(|error| Refusal::invalid("labels", error.to_string()))?;
-    if labels == agent.labels {
+    if labels == *agent.labels {
         return Ok(Outcome::unchanged(request.agent));
     }
     let act = Act::LabelsSet {

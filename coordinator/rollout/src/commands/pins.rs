@@ -138,8 +138,8 @@ fn next_pin(workload: Option<&Workload>, request: Promote, by: &Actor, at: Times
         digest: request.digest,
         source_sha: request.source_sha,
         notes: request.notes,
-        images: request.images,
-        local_tag: request.local_tag,
+        images: request.images.into(),
+        local_tag: request.local_tag.into(),
         promoted_by: by.clone(),
         at,
     }

@@ -2,7 +2,6 @@ use pinion_model::{AgentId, Digest, PinNumber, RolloutId, Timestamp, WorkloadNam
 
 use super::StartRollout;
 use super::start::{begin, pin_of};
-use crate::explain::held;
 use crate::{Agent, Approval, Presence, Refusal, Rollout, Spec, World};
 
 /// What `StartRollout` would do now.
@@ -76,7 +75,7 @@ pub fn plan_rollout(
         blockers: blockers(&rollout, &stages),
         stages,
         supersedes: rollout.replaces,
-        spec: rollout.spec,
+        spec: Spec::clone(&rollout.spec),
     })
 }
 
@@ -88,9 +87,7 @@ fn planned(world: &World, rollout: &Rollout, stage: &crate::Stage) -> PlannedSta
             running: agent
                 .map(|agent| running(agent, &rollout.workload))
                 .unwrap_or_default(),
-            blocker: agent
-                .map(|agent| blocker(world, agent, &rollout.workload))
-                .unwrap_or_default(),
+            blocker: agent.map(blocker).unwrap_or_default(),
         }
     });
     PlannedStage {
@@ -119,9 +116,12 @@ fn running(agent: &Agent, workload: &WorkloadName) -> Vec<Digest> {
     digests
 }
 
-fn blocker(world: &World, agent: &Agent, workload: &WorkloadName) -> String {
-    if let Some((_, detail, _)) = held(world, agent, workload) {
-        return detail;
+fn blocker(agent: &Agent) -> String {
+    if agent.identity_conflict.is_some() {
+        return "two machines use its identity; remove it and enrol both anew".to_owned();
+    }
+    if let Some(hold) = &agent.hold {
+        return format!("held by {}: {}", hold.by.actor, hold.by.reason);
     }
     match agent.presence {
         Presence::Online => String::new(),

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use pinion_model::{
     Actor, LabelSelector, PinNumber, RolloutId, RolloutPhase, Timestamp, WorkloadName,
 };
@@ -110,7 +112,7 @@ pub(super) fn begin(
         open_stage: 0,
         stages: frozen.stages,
         members: frozen.members,
-        left_out: frozen.left_out,
+        left_out: frozen.left_out.into(),
         selected: frozen.selected,
         prefetch: spec.prefetch.map(|rules| Prefetch {
             max_in_flight: rules.max_in_flight.of(frozen.selected as usize),
@@ -133,7 +135,7 @@ pub(super) fn begin(
         ended_at: None,
         replaces,
         superseded_by: None,
-        spec,
+        spec: Arc::new(spec),
     })
 }
 

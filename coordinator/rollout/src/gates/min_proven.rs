@@ -44,10 +44,7 @@ fn needed(view: View<'_>) -> usize {
         Class::Failed,
         Class::Acknowledged,
     ];
-    let members = taking_part
-        .into_iter()
-        .flat_map(|class| view.members(class));
-    let able = members.filter(|(_, member)| member.has_containers).count();
+    let able = view.tally.able_of(&taking_part);
     (view.stage.rules.min_proven as usize).min(able).max(1)
 }
 

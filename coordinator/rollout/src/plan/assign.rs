@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use pinion_model::{AgentId, Attempt, Digest, Generation, Timestamp, WorkloadName};
@@ -17,20 +18,17 @@ pub(super) fn turn(
     member: &Member,
     now: Timestamp,
 ) -> Option<Change> {
-    let rules = &rollout.stages.get(member.stage as usize)?.rules;
+    let stage = rollout.stages.get(member.stage as usize)?;
     let assignment = Assignment {
         workload: rollout.workload.clone(),
         generation: world.next_generation(agent),
         attempt: member.attempt,
         purpose: Purpose::Rollout {
             rollout: rollout.id.clone(),
-            stage: rules.name.clone(),
+            stage: stage.rules.name.clone(),
         },
         run: Some(rollout.run.clone()),
-        timing: Timing {
-            soak: rules.soak,
-            ..rollout.spec.timing
-        },
+        timing: stage.timing.clone(),
         local_tag: rollout.local_tag.clone(),
     };
     Some(assigned(agent, assignment, String::new(), now))
@@ -67,11 +65,11 @@ pub(super) fn restore(
             rollout: rollout.id.clone(),
         },
         run,
-        timing: Timing {
+        timing: Arc::new(Timing {
             soak: Duration::ZERO,
             start_within: RESTORE_WITHIN,
             ..rollout.spec.timing
-        },
+        }),
         local_tag: rollout.local_tag.clone(),
     };
     assigned(
@@ -112,7 +110,7 @@ pub(super) fn adopt(
             rollout: old.rollout().cloned(),
         },
         run: restored.and_then(|digest| world.run_of(&old.workload, digest)),
-        timing: old.timing,
+        timing: old.timing.clone(),
         local_tag: old.local_tag.clone(),
     };
     Some(assigned(
@@ -163,7 +161,7 @@ pub(crate) fn stable_assignment(
             digest: pin.digest.clone(),
             images: pin.images.clone(),
         }),
-        timing: rollout.spec.timing,
+        timing: Arc::new(rollout.spec.timing),
         local_tag: pin.local_tag.clone(),
     })
 }

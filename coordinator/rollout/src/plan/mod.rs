@@ -17,7 +17,7 @@ mod withdraw;
 
 use pinion_model::{RolloutPhase, Timestamp};
 
-use crate::gates::{Verdict, View, bake, presence, progress};
+use crate::gates::{Verdict, View, bake, progress};
 use crate::{Change, World, apply};
 
 pub(crate) use assign::stable_assignment;
@@ -77,21 +77,9 @@ fn step(world: &World, now: Timestamp) -> Vec<Change> {
         .unwrap_or_default()
 }
 
-/// When a machine of the stage has been offline for long enough.
-fn grace(view: View<'_>) -> Option<Timestamp> {
-    match presence::check(view) {
-        Verdict::Wait(wait) => wait.until,
-        _ => None,
-    }
-}
-
 /// The earliest instant at which something is due by itself.
 fn wake_at(world: &World, now: Timestamp) -> Option<Timestamp> {
-    let agents = [
-        world.index.holds.next(),
-        world.index.fleet_holds.next(),
-        world.index.unknown.next(),
-    ];
+    let agents = [world.index.holds.next(), world.index.unknown.next()];
     let running = world
         .active_rollouts()
         .filter(|rollout| rollout.phase == RolloutPhase::Running);
@@ -102,12 +90,7 @@ fn wake_at(world: &World, now: Timestamp) -> Option<Timestamp> {
             Verdict::Wait(wait) if view.stage.passed_at.is_none() => wait.until,
             _ => None,
         };
-        let open = view.number == view.rollout.open_stage;
-        [
-            progress::due(view),
-            bake,
-            open.then(|| grace(view)).flatten(),
-        ]
+        [progress::due(view), bake]
     });
     agents
         .into_iter()

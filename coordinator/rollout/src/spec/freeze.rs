@@ -1,16 +1,17 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use pinion_model::{AgentId, Attempt, Digest, RolloutId, Timestamp, WorkloadName};
 
 use super::amount::share;
 use super::order::seed;
 use super::{Cohort, Spec, StageRules};
-use crate::{Agent, Member, Placement, Stage, World};
+use crate::{Agent, Map, Member, Placement, Stage, Timing, World};
 
 /// Who is in which stage, from now on for good.
 pub(crate) struct Frozen {
     pub(crate) stages: Vec<Stage>,
-    pub(crate) members: BTreeMap<AgentId, Member>,
+    pub(crate) members: Map<AgentId, Member>,
     /// Selected, but in no stage.
     pub(crate) left_out: Vec<AgentId>,
     /// How many were selected.
@@ -32,7 +33,7 @@ pub(crate) fn freeze(
     let mut free: BTreeSet<usize> = (0..fleet.len()).collect();
     let mut frozen = Frozen {
         stages: Vec::new(),
-        members: BTreeMap::new(),
+        members: Map::default(),
         left_out: Vec::new(),
         selected: number_of(fleet.len()),
     };
@@ -60,7 +61,7 @@ pub(crate) fn freeze(
             frozen.members.insert(name.clone(), member);
             order.push(name.clone());
         }
-        frozen.stages.push(stage_of(rules, order, now));
+        frozen.stages.push(stage_of(spec, rules, order, now));
     }
     frozen.left_out = free
         .into_iter()
@@ -70,7 +71,7 @@ pub(crate) fn freeze(
     frozen
 }
 
-fn stage_of(rules: &StageRules, order: Vec<AgentId>, now: Timestamp) -> Stage {
+fn stage_of(spec: &Spec, rules: &StageRules, order: Vec<AgentId>, now: Timestamp) -> Stage {
     Stage {
         max_in_flight: rules.max_in_flight.of(order.len()),
         failure_budget: rules.failure_budget.amount.of(order.len()),
@@ -79,8 +80,12 @@ fn stage_of(rules: &StageRules, order: Vec<AgentId>, now: Timestamp) -> Stage {
             .iter()
             .map(|(group, budget)| (*group, budget.amount.of(order.len())))
             .collect(),
-        rules: rules.clone(),
-        order,
+        timing: Arc::new(Timing {
+            soak: rules.soak,
+            ..spec.timing
+        }),
+        rules: Arc::new(rules.clone()),
+        order: order.into(),
         opened_at: None,
         passed_at: None,
         approved: None,

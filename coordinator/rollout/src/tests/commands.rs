@@ -296,7 +296,7 @@ fn the_dry_run_says_who_when_and_what_would_block_and_changes_nothing() {
         .rollout(&id)
         .stages
         .iter()
-        .map(|stage| stage.order.clone());
+        .map(|stage| stage.order.to_vec());
     assert_eq!(
         stages.collect::<Vec<_>>(),
         frozen.collect::<Vec<_>>(),
@@ -350,7 +350,7 @@ fn labels_are_set_and_removed_one_by_one() {
         .expect("removed");
     assert_eq!(
         bed.world.agents[&agent("m1")].labels,
-        Labels::from([("region".into(), "ord".into())])
+        Labels::from([("region".into(), "ord".into())]).into()
     );
     let bad = set(&[("Region", "ord")]);
     assert!(matches!(

@@ -7,7 +7,6 @@ mod enrollment;
 mod events;
 mod gates;
 mod history;
-mod holds;
 mod machine;
 mod offline;
 mod properties;

@@ -4,14 +4,15 @@ use pinion_model::{Actor, AgentId, Labels, OperatorName, Role, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::Certificate;
+use crate::Map;
 
 /// Who may do what. Holds hashes of secrets, never a secret.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Access {
     /// By their public id.
-    pub tokens: BTreeMap<String, Token>,
+    pub tokens: Map<String, Token>,
     /// By name.
-    pub operators: BTreeMap<OperatorName, Operator>,
+    pub operators: Map<OperatorName, Operator>,
 }
 
 impl Access {

@@ -1,17 +1,19 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use pinion_model::{Generation, Labels, SessionEpoch, Timestamp, WorkloadName};
 use serde::{Deserialize, Serialize};
 
 use super::{Attribution, Placement};
+use crate::Map;
 
 /// One machine, from its enrolment until it is removed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Agent {
     /// Given by operator or token: trusted.
-    pub labels: Labels,
+    pub labels: Arc<Labels>,
     /// Reported by the agent: not trusted.
-    pub facts: BTreeMap<String, String>,
+    pub facts: Arc<BTreeMap<String, String>>,
     /// Reported by the agent: not trusted.
     pub versions: Versions,
     /// Whether it has a session.
@@ -21,7 +23,7 @@ pub struct Agent {
     /// Of its latest session.
     pub epoch: SessionEpoch,
     /// The process that holds its session, and those before it.
-    pub processes: Processes,
+    pub processes: Arc<Processes>,
     /// When two machines were seen to use its identity. Nothing is assigned to it.
     pub identity_conflict: Option<Timestamp>,
     /// Rollouts go round it.
@@ -33,11 +35,11 @@ pub struct Agent {
     /// The highest generation that it said to have accepted.
     pub claimed: Generation,
     /// That it may use, newest last; at most [`Agent::CERTIFICATES`].
-    pub certificates: Vec<Certificate>,
+    pub certificates: Arc<Vec<Certificate>>,
     /// When it got its identity.
     pub enrolled_at: Timestamp,
     /// By workload: what it must run, and what it was seen to run.
-    pub placements: BTreeMap<WorkloadName, Placement>,
+    pub placements: Map<WorkloadName, Placement>,
 }
 
 impl Agent {
@@ -48,28 +50,34 @@ impl Agent {
     #[must_use]
     pub fn enrolled(labels: Labels, certificate: Certificate, at: Timestamp) -> Self {
         Self {
-            labels,
-            facts: BTreeMap::new(),
+            labels: Arc::new(labels),
+            facts: Arc::default(),
             versions: Versions::default(),
             presence: Presence::Offline,
             presence_since: at,
             epoch: SessionEpoch::default(),
-            processes: Processes::default(),
+            processes: Arc::default(),
             identity_conflict: None,
             hold: None,
             revoked: None,
             generation: Generation::default(),
             claimed: Generation::default(),
-            certificates: vec![certificate],
+            certificates: Arc::new(vec![certificate]),
             enrolled_at: at,
-            placements: BTreeMap::new(),
+            placements: Map::default(),
         }
     }
 
-    /// Whether rollouts go round it by name: held by an operator, or for an identity conflict.
+    /// Whether rollouts go round it: held by an operator, or for an identity conflict.
     #[must_use]
     pub fn is_held(&self) -> bool {
         self.hold.is_some() || self.identity_conflict.is_some()
+    }
+
+    /// Whether something new may be assigned to it now.
+    #[must_use]
+    pub fn is_assignable(&self) -> bool {
+        self.presence == Presence::Online && self.revoked.is_none() && !self.is_held()
     }
 
     /// Whether this certificate is one of its own.
@@ -106,9 +114,9 @@ pub enum Presence {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Versions {
     /// Of the agent, such as `0.1.0`.
-    pub agent: String,
+    pub agent: Arc<str>,
     /// Of the container engine.
-    pub engine: String,
+    pub engine: Arc<str>,
 }
 
 /// The processes that came with an agent's identity, by their random ids.

@@ -1,9 +1,9 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use pinion_model::{AgentId, RolloutPhase, Timestamp};
+use pinion_model::{AgentId, RolloutPhase};
 
-use super::due::Due;
 use super::{Agent, Counts, Member, Presence, Rollout, Standing, World};
+use crate::shared::Places;
 use crate::{OfflinePolicy, SickPolicy};
 
 /// What planning needs to know of a member: where it stands, and whether it can be reached.
@@ -73,7 +73,7 @@ impl Class {
             Standing::Failed if member.acknowledged => Self::Acknowledged,
             Standing::Failed => Self::Failed,
             Standing::Pending if rollout.phase.is_terminal() => Self::Passed,
-            Standing::Pending => Self::pending(world, rollout, member, agent),
+            Standing::Pending => Self::pending(rollout, member, agent),
             // What has ended does not follow the fleet any more.
             Standing::InFlight if rollout.phase.is_terminal() => Self::in_flight(member, None),
             Standing::Soaking if rollout.phase.is_terminal() => Self::Soaking,
@@ -83,11 +83,11 @@ impl Class {
         }
     }
 
-    fn pending(world: &World, rollout: &Rollout, member: &Member, agent: Option<&Agent>) -> Self {
+    fn pending(rollout: &Rollout, member: &Member, agent: Option<&Agent>) -> Self {
         let skips_sick = rollout.spec.sick == SickPolicy::Skip;
         match agent {
             None => Self::Gone,
-            Some(agent) if world.is_held(agent, &rollout.workload) => Self::Held,
+            Some(agent) if agent.is_held() => Self::Held,
             Some(_) if member.sick && skips_sick => Self::Sick,
             Some(agent) => match agent.presence {
                 Presence::Online => Self::Ready,
@@ -125,21 +125,14 @@ pub(crate) enum Way {
 
 impl Way {
     /// None: there is nothing to take back.
-    pub(crate) fn of(
-        world: &World,
-        rollout: &Rollout,
-        id: &AgentId,
-        member: &Member,
-    ) -> Option<Self> {
+    pub(crate) fn of(rollout: &Rollout, member: &Member, agent: Option<&Agent>) -> Option<Self> {
         let over = rollout.phase == RolloutPhase::RolledBack;
         if !rollout.rolled_back || over || !member.was_changed() {
             return None;
         }
-        let agent = world.agents.get(id);
         let Some(agent) = agent.filter(|agent| agent.revoked.is_none()) else {
             return Some(Self::Back);
         };
-        let held = world.is_held(agent, &rollout.workload);
         Some(match &member.restore {
             Some(restore)
                 if restore
@@ -157,9 +150,9 @@ impl Way {
             Some(_) => Self::Going,
             // Its own outcome comes first; it may make all else needless.
             None if member.rolls_back() => Self::Going,
-            None if held && member.standing() == Standing::InFlight => Self::Going,
-            None if held && !rollout.phase.is_terminal() => Self::Back,
-            None if held => Self::Away,
+            None if agent.is_held() && member.standing() == Standing::InFlight => Self::Going,
+            None if agent.is_held() && !rollout.phase.is_terminal() => Self::Back,
+            None if agent.is_held() => Self::Away,
             None if agent.presence == Presence::Online => Self::Todo,
             None => Self::Away,
         })
@@ -169,82 +162,39 @@ impl Way {
 /// The places of one stage's members, by class: what gates and limits look at.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Tally {
-    classes: BTreeMap<Class, BTreeSet<u32>>,
-    ways: BTreeMap<Way, BTreeSet<u32>>,
-    members: BTreeMap<u32, Seat>,
-    graces: Due<u32>,
-}
-
-/// What is known of the member at one place of a stage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Seat {
-    pub(crate) class: Class,
-    pub(crate) way: Option<Way>,
-    /// For one that is offline before its turn: when its grace time ends.
-    pub(crate) grace: Option<Timestamp>,
-}
-
-impl Seat {
-    /// The seat of a member of a rollout.
-    pub(crate) fn of(world: &World, rollout: &Rollout, id: &AgentId, member: &Member) -> Self {
-        let class = Class::of(world, rollout, id, member);
-        let away = world.agents.get(id).filter(|_| class == Class::Offline);
-        Self {
-            class,
-            way: Way::of(world, rollout, id, member),
-            grace: away.map(|agent| agent.presence_since + rollout.spec.offline_grace),
-        }
-    }
+    /// None of them is empty.
+    classes: BTreeMap<Class, Places>,
+    ways: BTreeMap<Way, Places>,
+    /// Those with containers of the workload, which alone can prove something.
+    able: Places,
 }
 
 /// Of a stage without machines.
 pub(crate) static EMPTY: Tally = Tally {
     classes: BTreeMap::new(),
     ways: BTreeMap::new(),
-    members: BTreeMap::new(),
-    graces: Due::NOTHING,
+    able: Places::EMPTY,
 };
 
 impl Tally {
+    /// Whether a place stands there already: then nothing has to be written.
+    pub(crate) fn has(&self, place: u32, class: Class, way: Option<Way>) -> bool {
+        let is_in = |places: &Places| places.contains(place);
+        self.classes.get(&class).is_some_and(is_in) && of(&self.ways, place) == way
+    }
+
     /// Puts a place where it belongs now.
-    pub(crate) fn put(&mut self, place: u32, seat: Seat) {
-        if self.members.get(&place) == Some(&seat) {
-            return;
+    pub(crate) fn put(&mut self, place: u32, class: Class, way: Option<Way>, able: bool) {
+        if able {
+            self.able.insert(place);
         }
-        self.clear(place);
-        self.members.insert(place, seat);
-        self.classes.entry(seat.class).or_default().insert(place);
-        if let Some(way) = seat.way {
-            self.ways.entry(way).or_default().insert(place);
-        }
-        self.graces.set(&place, seat.grace);
-    }
-
-    /// Takes a member away from a place.
-    pub(crate) fn clear(&mut self, place: u32) {
-        let Some(old) = self.members.remove(&place) else {
-            return;
-        };
-        take(&mut self.classes, old.class, place);
-        if let Some(way) = old.way {
-            take(&mut self.ways, way, place);
-        }
-        self.graces.set(&place, None);
-    }
-
-    /// The places of those whose grace time has ended by `now`.
-    pub(crate) fn out_of_grace(&self, now: Timestamp) -> impl Iterator<Item = usize> {
-        self.graces.by(now).map(|place| *place as usize)
-    }
-
-    /// When the next grace time ends.
-    pub(crate) fn next_grace(&self, now: Timestamp) -> Option<Timestamp> {
-        self.graces.next_after(now)
+        transfer(&mut self.classes, place, Some(class));
+        transfer(&mut self.ways, place, way);
     }
 
     /// How many are of this class.
     pub(crate) fn count(&self, class: Class) -> usize {
-        self.classes.get(&class).map_or(0, BTreeSet::len)
+        self.classes.get(&class).map_or(0, Places::len)
     }
 
     /// How many are of one of these.
@@ -252,34 +202,34 @@ impl Tally {
         classes.iter().map(|class| self.count(*class)).sum()
     }
 
+    /// How many of these have containers of the workload.
+    pub(crate) fn able_of(&self, classes: &[Class]) -> usize {
+        let sets = classes.iter().filter_map(|class| self.classes.get(class));
+        sets.map(|places| places.count_with(&self.able)).sum()
+    }
+
     /// Their places, in order.
     pub(crate) fn places(&self, class: Class) -> impl Iterator<Item = usize> {
-        self.classes
-            .get(&class)
-            .into_iter()
-            .flatten()
-            .map(|place| *place as usize)
+        let places = self.classes.get(&class).into_iter();
+        places.flat_map(Places::iter).map(|place| place as usize)
     }
 
     /// How many are on this part of the way back.
     pub(crate) fn ways(&self, way: Way) -> usize {
-        self.ways.get(&way).map_or(0, BTreeSet::len)
+        self.ways.get(&way).map_or(0, Places::len)
     }
 
     /// Their places, in order.
     pub(crate) fn places_on(&self, way: Way) -> impl Iterator<Item = usize> {
-        self.ways
-            .get(&way)
-            .into_iter()
-            .flatten()
-            .map(|place| *place as usize)
+        let places = self.ways.get(&way).into_iter();
+        places.flat_map(Places::iter).map(|place| place as usize)
     }
 
     pub(crate) fn counts(&self, offline: OfflinePolicy) -> Counts {
         let count = |classes: &[Class]| u32::try_from(self.count_of(classes)).unwrap_or(u32::MAX);
         let skips = offline == OfflinePolicy::Skip;
         Counts {
-            agents: u32::try_from(self.members.len()).unwrap_or(u32::MAX),
+            agents: count_all(self.classes.values()),
             pending: count(&[
                 Class::Ready,
                 Class::Unknown,
@@ -298,11 +248,33 @@ impl Tally {
     }
 }
 
-fn take<K: Ord>(sets: &mut BTreeMap<K, BTreeSet<u32>>, key: K, place: u32) {
-    if let Some(set) = sets.get_mut(&key) {
-        set.remove(&place);
-        if set.is_empty() {
-            sets.remove(&key);
+fn count_all<'a>(sets: impl Iterator<Item = &'a Places>) -> u32 {
+    let count: usize = sets.map(Places::len).sum();
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+/// In which of the sets a place is.
+fn of<K: Copy>(sets: &BTreeMap<K, Places>, place: u32) -> Option<K> {
+    let mut sets = sets.iter();
+    let found = sets.find(|(_, places)| places.contains(place));
+    found.map(|(key, _)| *key)
+}
+
+/// Takes a place out of the set in which it is, and puts it into another.
+fn transfer<K: Copy + Ord>(sets: &mut BTreeMap<K, Places>, place: u32, to: Option<K>) {
+    let from = of(sets, place);
+    if from == to {
+        return;
+    }
+    if let Some(from) = from
+        && let Some(places) = sets.get_mut(&from)
+    {
+        places.remove(place);
+        if places.len() == 0 {
+            sets.remove(&from);
         }
+    }
+    if let Some(to) = to {
+        sets.entry(to).or_default().insert(place);
     }
 }

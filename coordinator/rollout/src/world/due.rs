@@ -1,65 +1,39 @@
-use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
+use pinion_model::{AgentId, Timestamp};
 
-use pinion_model::Timestamp;
+use crate::{Map, Set};
 
-/// When something is due for whom: at most one instant each.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Due<K> {
-    by_key: BTreeMap<K, Timestamp>,
-    by_time: BTreeMap<Timestamp, BTreeSet<K>>,
+/// When something is due for which agent: at most one instant each.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Due {
+    by_agent: Map<AgentId, Timestamp>,
+    by_time: Set<(Timestamp, AgentId)>,
 }
 
-impl<K> Due<K> {
-    pub(crate) const NOTHING: Self = Self {
-        by_key: BTreeMap::new(),
-        by_time: BTreeMap::new(),
-    };
-}
-
-impl<K> Default for Due<K> {
-    fn default() -> Self {
-        Self::NOTHING
-    }
-}
-
-impl<K: Ord + Clone> Due<K> {
-    /// Sets or clears the instant of one.
-    pub(crate) fn set(&mut self, key: &K, at: Option<Timestamp>) {
-        if self.by_key.get(key).copied() == at {
+impl Due {
+    /// Sets or clears an agent's instant.
+    pub(crate) fn set(&mut self, agent: &AgentId, at: Option<Timestamp>) {
+        if self.by_agent.get(agent).copied() == at {
             return;
         }
-        if let Some(old) = self.by_key.remove(key) {
-            self.forget(old, key);
+        if let Some(old) = self.by_agent.remove(agent) {
+            self.by_time.remove(&(old, agent.clone()));
         }
         if let Some(at) = at {
-            self.by_key.insert(key.clone(), at);
-            self.by_time.entry(at).or_default().insert(key.clone());
-        }
-    }
-
-    fn forget(&mut self, at: Timestamp, key: &K) {
-        if let Some(keys) = self.by_time.get_mut(&at) {
-            keys.remove(key);
-            if keys.is_empty() {
-                self.by_time.remove(&at);
-            }
+            self.by_agent.insert(agent.clone(), at);
+            self.by_time.insert((at, agent.clone()));
         }
     }
 
     /// Those that are due by `now`, earliest first.
-    pub(crate) fn by(&self, now: Timestamp) -> impl Iterator<Item = &K> {
-        self.by_time.range(..=now).flat_map(|(_, keys)| keys)
+    pub(crate) fn by(&self, now: Timestamp) -> impl Iterator<Item = &AgentId> {
+        self.by_time
+            .iter()
+            .take_while(move |(at, _)| *at <= now)
+            .map(|(_, agent)| agent)
     }
 
     /// The earliest instant.
     pub(crate) fn next(&self) -> Option<Timestamp> {
-        self.by_time.keys().next().copied()
-    }
-
-    /// The earliest instant after `now`.
-    pub(crate) fn next_after(&self, now: Timestamp) -> Option<Timestamp> {
-        let later = (Bound::Excluded(now), Bound::Unbounded);
-        self.by_time.range(later).next().map(|(at, _)| *at)
+        self.by_time.first().map(|(at, _)| *at)
     }
 }

@@ -1,11 +1,11 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use pinion_model::{AgentId, AgentPhase, RolloutId, WorkloadName};
 
 use super::due::Due;
-use super::{CatchUp, Class, Placement, Presence, Seat, Tally, Way, World};
-use crate::Purpose;
+use super::{CatchUp, Class, Placement, Presence, Tally, Way, World};
+use crate::{Map, Purpose, Set};
 
 /// How long an agent that has not come since the coordinator began is unknown, not offline.
 pub(crate) const UNKNOWN_FOR: Duration = Duration::from_secs(90);
@@ -15,27 +15,25 @@ pub(crate) const UNKNOWN_FOR: Duration = Duration::from_secs(90);
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Index {
     /// The rollout of each workload that is not terminal.
-    pub(crate) active: BTreeMap<WorkloadName, RolloutId>,
+    pub(crate) active: Map<WorkloadName, RolloutId>,
     /// Superseded rollouts with machines to withdraw or to take back.
-    pub(crate) draining: BTreeSet<RolloutId>,
+    pub(crate) draining: Set<RolloutId>,
     /// By rollout, by stage.
-    pub(crate) tallies: BTreeMap<RolloutId, Vec<Tally>>,
+    pub(crate) tallies: Map<RolloutId, Vec<Tally>>,
     /// Machines that should be asked for the stable digest.
-    pub(crate) behind: BTreeSet<(WorkloadName, AgentId)>,
+    pub(crate) behind: Set<(WorkloadName, AgentId)>,
     /// Machines that were asked outside a rollout, without an outcome yet.
-    pub(crate) catching_up: BTreeSet<(WorkloadName, AgentId)>,
+    pub(crate) catching_up: Set<(WorkloadName, AgentId)>,
     /// Placements that the agent itself rolled back, to be adopted.
-    pub(crate) rolled_back: BTreeSet<(AgentId, WorkloadName)>,
+    pub(crate) rolled_back: Set<(AgentId, WorkloadName)>,
     /// Agents that know a higher generation than we do.
-    pub(crate) ahead: BTreeSet<AgentId>,
-    /// When holds of machines expire.
-    pub(crate) holds: Due<AgentId>,
-    /// When holds of selectors and workloads expire.
-    pub(crate) fleet_holds: Due<String>,
+    pub(crate) ahead: Set<AgentId>,
+    /// When holds expire.
+    pub(crate) holds: Due,
     /// When agents stop being unknown.
-    pub(crate) unknown: Due<AgentId>,
+    pub(crate) unknown: Due,
     /// Agents that are not revoked.
-    pub(crate) present: BTreeSet<AgentId>,
+    pub(crate) present: Set<AgentId>,
     /// How many those are.
     pub(crate) fleet: usize,
 }
@@ -66,7 +64,6 @@ impl World {
     pub(crate) fn refresh_index(&mut self, mut touched: Touched) {
         if touched.all_agents {
             touched.agents.extend(self.agents.keys().cloned());
-            self.refresh_fleet_holds();
         }
         for rollout in &touched.rollouts {
             self.refresh_rollout(rollout);
@@ -87,7 +84,7 @@ impl World {
     }
 
     fn memberships(&self, agent: &AgentId) -> Vec<(RolloutId, AgentId)> {
-        let ids = self.index.active.values().chain(&self.index.draining);
+        let ids = self.index.active.values().chain(self.index.draining.iter());
         let of = ids.filter(|id| {
             self.rollouts
                 .get(id)
@@ -120,11 +117,22 @@ impl World {
         let Some(member) = rollout.members.get(agent) else {
             return;
         };
-        let seat = Seat::of(self, rollout, agent, member);
-        let tallies = self.index.tallies.entry(id.clone()).or_default();
+        let present = self.agents.get(agent);
+        let class = Class::of(self, rollout, agent, member);
+        let way = Way::of(rollout, member, present);
+        let (stage, place, able) = (member.stage as usize, member.place, member.has_containers);
+        let known = self
+            .index
+            .tallies
+            .get(id)
+            .and_then(|known| known.get(stage));
+        if known.is_some_and(|known| known.has(place, class, way)) {
+            return;
+        }
+        let tallies = self.index.tallies.or_default(id);
         tallies.resize_with(rollout.stages.len(), Tally::default);
-        if let Some(tally) = tallies.get_mut(member.stage as usize) {
-            tally.put(member.place, seat);
+        if let Some(tally) = tallies.get_mut(stage) {
+            tally.put(place, class, way, able);
         }
     }
 
@@ -151,13 +159,6 @@ impl World {
         }
     }
 
-    fn refresh_fleet_holds(&mut self) {
-        self.index.fleet_holds = Due::default();
-        for (id, hold) in &self.holds {
-            self.index.fleet_holds.set(id, hold.expires_at);
-        }
-    }
-
     fn refresh_agent(&mut self, id: &AgentId) {
         let agent = self.agents.get(id);
         let held_until = agent.and_then(|agent| agent.hold.as_ref()?.expires_at);
@@ -166,16 +167,13 @@ impl World {
         self.index
             .unknown
             .set(id, unknown.map(|agent| agent.presence_since + UNKNOWN_FOR));
-        keep(
-            &mut self.index.ahead,
+        self.index.ahead.keep(
             id,
             agent.is_some_and(|agent| agent.claimed > agent.generation),
         );
-        keep(
-            &mut self.index.present,
-            id,
-            agent.is_some_and(|agent| agent.revoked.is_none()),
-        );
+        self.index
+            .present
+            .keep(id, agent.is_some_and(|agent| agent.revoked.is_none()));
         self.index.fleet = self.index.present.len();
         let mut workloads: BTreeSet<WorkloadName> = self.workloads.keys().cloned().collect();
         if let Some(agent) = self.agents.get(id) {
@@ -189,26 +187,20 @@ impl World {
     fn refresh_placement(&mut self, id: &AgentId, workload: &WorkloadName) {
         let catch_up = CatchUp::of(self, workload, id);
         let key = (workload.clone(), id.clone());
-        keep(
-            &mut self.index.behind,
-            &key,
-            catch_up == Some(CatchUp::Behind),
-        );
-        keep(
-            &mut self.index.catching_up,
-            &key,
-            catch_up == Some(CatchUp::InFlight),
-        );
+        self.index
+            .behind
+            .keep(&key, catch_up == Some(CatchUp::Behind));
+        self.index
+            .catching_up
+            .keep(&key, catch_up == Some(CatchUp::InFlight));
         let placement = self
             .agents
             .get(id)
             .and_then(|agent| agent.placements.get(workload));
         let rolled_back = placement.is_some_and(to_be_adopted);
-        keep(
-            &mut self.index.rolled_back,
-            &(id.clone(), workload.clone()),
-            rolled_back,
-        );
+        self.index
+            .rolled_back
+            .keep(&(id.clone(), workload.clone()), rolled_back);
     }
 }
 
@@ -220,12 +212,4 @@ fn to_be_adopted(placement: &Placement) -> bool {
         .map(|assignment| &assignment.purpose);
     placement.phase == Some(AgentPhase::RolledBack)
         && !matches!(purpose, Some(Purpose::Adopt { .. }))
-}
-
-fn keep<K: Ord + Clone>(set: &mut BTreeSet<K>, key: &K, wanted: bool) {
-    if !wanted {
-        set.remove(key);
-    } else if !set.contains(key) {
-        set.insert(key.clone());
-    }
 }

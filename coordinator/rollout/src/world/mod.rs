@@ -5,20 +5,16 @@ mod agent;
 mod catch_up;
 mod class;
 mod due;
-mod hold;
 mod index;
 mod placement;
 mod rollout;
 mod workload;
-
-use std::collections::BTreeMap;
 
 use pinion_model::{AgentId, Digest, Generation, RolloutId, WorkloadName};
 use serde::{Deserialize, Serialize};
 
 pub use access::{Access, Operator, Token, TokenKind, Use};
 pub use agent::{Agent, Certificate, Hold, Presence, Processes, Versions};
-pub use hold::FleetHold;
 pub use placement::{ObservedContainer, Placement, Tried};
 pub use rollout::{
     Approved, Attribution, Gate, Member, Prefetch, Prefetched, Restore, Rollout, Stage, Standing,
@@ -26,10 +22,10 @@ pub use rollout::{
 pub use workload::{Pin, Stable, Workload};
 
 pub(crate) use catch_up::CatchUp;
-pub(crate) use class::{Class, EMPTY, Seat, Tally, Way};
+pub(crate) use class::{Class, EMPTY, Tally, Way};
 pub(crate) use index::{Index, Touched};
 
-use crate::{Assignment, Desired};
+use crate::{Assignment, Desired, Map};
 
 /// Everything that was committed, in memory.
 ///
@@ -39,29 +35,23 @@ use crate::{Assignment, Desired};
 #[serde(from = "Facts")]
 pub struct World {
     /// By name: pins and the order of rollouts. Those that were never pinned are absent.
-    pub workloads: BTreeMap<WorkloadName, Workload>,
+    pub workloads: Map<WorkloadName, Workload>,
     /// Every rollout that ever was.
-    pub rollouts: BTreeMap<RolloutId, Rollout>,
+    pub rollouts: Map<RolloutId, Rollout>,
     /// Every machine that is enrolled, revoked ones too.
-    pub agents: BTreeMap<AgentId, Agent>,
+    pub agents: Map<AgentId, Agent>,
     /// Tokens, operators and what is denied.
     pub access: Access,
-    /// By id: selectors and workloads that rollouts go round.
-    pub holds: BTreeMap<String, FleetHold>,
-    /// How many of those there ever were; the next id follows from it.
-    pub holds_placed: u64,
     #[serde(skip)]
     pub(crate) index: Index,
 }
 
 #[derive(Deserialize)]
 struct Facts {
-    workloads: BTreeMap<WorkloadName, Workload>,
-    rollouts: BTreeMap<RolloutId, Rollout>,
-    agents: BTreeMap<AgentId, Agent>,
+    workloads: Map<WorkloadName, Workload>,
+    rollouts: Map<RolloutId, Rollout>,
+    agents: Map<AgentId, Agent>,
     access: Access,
-    holds: BTreeMap<String, FleetHold>,
-    holds_placed: u64,
 }
 
 impl From<Facts> for World {
@@ -71,8 +61,6 @@ impl From<Facts> for World {
             rollouts: facts.rollouts,
             agents: facts.agents,
             access: facts.access,
-            holds: facts.holds,
-            holds_placed: facts.holds_placed,
             index: Index::default(),
         };
         world.rebuild_index();

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use pinion_model::{
     Actor, AgentId, AgentPhase, Attempt, Digest, Failure, Generation, PinNumber, RolloutId,
@@ -6,7 +7,7 @@ use pinion_model::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{FailureGroup, Run, Spec, StageRules};
+use crate::{FailureGroup, Map, Run, Spec, StageRules, Timing};
 
 /// Who, when and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,9 +32,9 @@ pub struct Rollout {
     /// Its digest and images.
     pub run: Run,
     /// Its local tag.
-    pub local_tag: String,
+    pub local_tag: Arc<str>,
     /// What it was started with.
-    pub spec: Spec,
+    pub spec: Arc<Spec>,
     /// Where it is.
     pub phase: RolloutPhase,
     /// Why it is there: who paused it, which gate halted it. Empty while it runs.
@@ -47,9 +48,9 @@ pub struct Rollout {
     /// At least one.
     pub stages: Vec<Stage>,
     /// Every machine of every stage.
-    pub members: BTreeMap<AgentId, Member>,
+    pub members: Map<AgentId, Member>,
     /// Machines that were selected, but that no stage took.
-    pub left_out: Vec<AgentId>,
+    pub left_out: Arc<[AgentId]>,
     /// How many machines were selected when the stages were frozen: the whole
     /// of every share that is one of all selected machines.
     pub selected: u32,
@@ -162,9 +163,11 @@ impl Gate {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stage {
     /// Its rules.
-    pub rules: StageRules,
+    pub rules: Arc<StageRules>,
     /// Its machines, in the order in which they are assigned.
-    pub order: Vec<AgentId>,
+    pub order: Arc<[AgentId]>,
+    /// What its agents are told of time: the rollout's, with the stage's own soak.
+    pub timing: Arc<Timing>,
     /// How many at once, after rounding; at least 1.
     pub max_in_flight: u32,
     /// How many may fail, after rounding.

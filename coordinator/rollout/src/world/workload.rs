@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use pinion_model::{Actor, Digest, Image, PinNumber, RolloutId, SourceSha, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -51,9 +53,9 @@ pub struct Pin {
     /// At most 4 KiB.
     pub notes: String,
     /// Where the image can be pulled from, in the catalog's order.
-    pub images: Vec<Image>,
+    pub images: Arc<[Image]>,
     /// Tag that agents keep on the digest.
-    pub local_tag: String,
+    pub local_tag: Arc<str>,
     /// Who chose it.
     pub promoted_by: Actor,
     /// When.

@@ -1,4 +1,6 @@
-use pinion_model::{AgentId, WorkloadName};
+use std::collections::BTreeMap;
+
+use pinion_model::{AgentId, Labels, WorkloadName};
 use pinion_proto::convert::{or_empty, timestamp};
 use pinion_proto::v1;
 use pinion_rollout::{Agent, ObservedContainer, Placement, Presence};
@@ -9,8 +11,8 @@ use super::attribution;
 pub(crate) fn agent(name: &AgentId, agent: &Agent) -> v1::Agent {
     v1::Agent {
         name: name.to_string(),
-        labels: agent.labels.clone(),
-        facts: agent.facts.clone(),
+        labels: Labels::clone(&agent.labels),
+        facts: BTreeMap::clone(&agent.facts),
         presence: presence(agent.presence).into(),
         presence_since: Some(timestamp(agent.presence_since)),
         held: agent.hold.as_ref().map(|hold| attribution(&hold.by)),

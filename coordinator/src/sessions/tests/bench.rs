@@ -59,8 +59,8 @@ pub(crate) fn assigned(agent: &str, generation: u64) -> Change {
         attempt: Attempt(1),
         purpose: Purpose::Withdraw { rollout: None },
         run: None,
-        timing: Timing::default(),
-        local_tag: "current".to_owned(),
+        timing: Timing::default().into(),
+        local_tag: "current".into(),
     };
     let reason = "a test asks".to_owned();
     decision(Act::Assigned {

@@ -300,16 +300,17 @@ fn an_assignment_goes_over_the_wire_whole() {
         },
         run: Some(Run {
             digest: digest.parse().expect("a digest"),
-            images: vec![
+            images: [
                 image("fly", "registry.fly.io/codex"),
                 image("ghcr", "ghcr.io/a/codex"),
-            ],
+            ]
+            .into(),
         }),
-        timing: Timing {
+        timing: Arc::new(Timing {
             soak: Duration::from_millis(1500),
             ..Timing::default()
-        },
-        local_tag: "current".to_owned(),
+        }),
+        local_tag: "current".into(),
     };
     let desired = Desired {
         generation: Generation(13),
