@@ -5,7 +5,6 @@
 
 mod access;
 mod assigned;
-mod checks;
 mod decisions;
 mod fleet;
 mod members;

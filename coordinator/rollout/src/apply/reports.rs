@@ -228,7 +228,6 @@ fn progressed(
         .filter(|_| changed)
     {
         stage.progressed_at = at;
-        stage.checks.clear();
         if done {
             stage.settled_at = Some(at);
         }

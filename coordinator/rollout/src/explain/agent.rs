@@ -84,10 +84,10 @@ fn found(
     }
     let class = Class::of(world, rollout, id, member);
     match class {
-        Class::Passed | Class::Failed | Class::Acknowledged if caught_up(rollout, agent) => None,
+        Class::Passed | Class::Failed | Class::Acknowledged | Class::Excused if caught_up(rollout, agent) => None,
         Class::Settled => drifted(rollout, member, agent),
         Class::Staged => Some(("staged", "the image is pulled and tagged, but no container of it runs there, so nothing is proven; the machine's next container starts from it".to_owned(), member.since)),
-        Class::Failed | Class::Acknowledged => Some(("failed", failed(rollout, member, id), member.since)),
+        Class::Failed | Class::Acknowledged | Class::Excused => Some(("failed", failed(rollout, member, id), member.since)),
         Class::Passed => Some(("over", over(rollout, member), rollout.since)),
         Class::Gone => Some(gone(member, agent)),
         Class::Soaking => Some(("soaking", "the new container is healthy; the old one is kept until the soak ends".to_owned(), member.since)),
@@ -159,7 +159,11 @@ fn failed(rollout: &Rollout, member: &Member, id: &AgentId) -> String {
             rollout.id
         ),
     };
-    format!("{failure}{now}; {next}")
+    let before = match member.sick {
+        true => "; it was sick before the rollout, so this is not blamed on it",
+        false => "",
+    };
+    format!("{failure}{now}{before}; {next}")
 }
 
 fn gone(member: &Member, agent: Option<&Agent>) -> Found {

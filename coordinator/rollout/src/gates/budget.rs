@@ -1,18 +1,83 @@
-use pinion_model::AgentPhase;
-
 use super::{Verdict, View};
-use crate::Gate;
-use crate::world::Class;
+use crate::world::{Class, Mark};
+use crate::{Amount, Budget, FailureGroup, Gate};
 
 /// How many machines are named in a reason.
 const NAMED: usize = 5;
 
-/// No more machines of a stage may fail than its budget, counting those that
-/// nobody has acknowledged. An old container that did not come back stops
-/// the rollout whatever the budget says.
+/// How many machines of a stage may fail: of one kind, or at all.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limit {
+    /// None: of any kind.
+    pub(crate) group: Option<FailureGroup>,
+    pub(crate) budget: Budget,
+    /// After rounding.
+    pub(crate) allowed: usize,
+}
+
+impl Limit {
+    /// Every limit of a stage that can trip, those of one kind first.
+    pub(crate) fn all(view: View<'_>) -> impl Iterator<Item = Self> {
+        let stage = view.stage;
+        let kinds = stage.rules.budgets.iter().map(|(group, budget)| {
+            let allowed = stage.budgets.get(group).copied().unwrap_or_default();
+            (Some(*group), *budget, allowed)
+        });
+        let whole = (None, stage.rules.failure_budget, stage.failure_budget);
+        let all = kinds.chain([whole]).map(|(group, budget, allowed)| Self {
+            group,
+            budget,
+            allowed: allowed as usize,
+        });
+        // All of them may fail, however many join them.
+        all.filter(|limit| limit.budget.amount != Amount::Percent(100))
+    }
+
+    /// How many failures that nobody has acknowledged count against it.
+    pub(crate) fn failed(&self, view: View<'_>) -> usize {
+        match self.group {
+            Some(group) => view.tally.marks.count(Mark::Failed(group)),
+            None => view.tally.count(Class::Failed),
+        }
+    }
+
+    /// Too many have failed, and that can be told from the machines that have
+    /// an outcome: enough have one, or no more are to come. Where strictness
+    /// lets no more machines go once too many have failed, none are to come.
+    fn is_exceeded(&self, view: View<'_>) -> bool {
+        self.failed(view) > self.allowed
+            && (view.rollout.spec.strict
+                || outcomes(view) >= self.budget.min_sample
+                || undecided(view) == 0)
+    }
+
+    fn reason(&self, view: View<'_>) -> String {
+        let stage = view.stage;
+        let (whole, failed, allowed) = (stage.order.len(), self.failed(view), self.allowed);
+        let kind = self.group.map(|group| format!(" by {group}"));
+        let share = match self.budget.amount {
+            Amount::Percent(percent) => format!(" ({percent} % of {whole})"),
+            Amount::Count(_) => String::new(),
+        };
+        let sample = match self.budget.min_sample {
+            0 | 1 => String::new(),
+            _ => format!(" ({} have an outcome)", outcomes(view)),
+        };
+        format!(
+            "stage {}: {failed} of {whole} machine(s) failed{}{sample} and {allowed} may{share}: {}",
+            stage.rules.name,
+            kind.unwrap_or_default(),
+            named(view, self.group, failed)
+        )
+    }
+}
+
+/// No more machines of a stage may fail than its budgets, counting those that
+/// nobody has acknowledged and that were well before. An old container that
+/// did not come back stops the rollout whatever the budgets say.
 pub(crate) fn check(view: View<'_>) -> Verdict {
-    let lost = |member: &crate::Member| member.phase == Some(AgentPhase::RollbackFailed);
-    if let Some((agent, member)) = view.members(Class::Failed).find(|(_, member)| lost(member)) {
+    let mut lost = view.at(view.tally.marks.places(Mark::Lost));
+    if let Some((agent, member)) = lost.next() {
         let failure = member
             .failure
             .as_ref()
@@ -24,24 +89,31 @@ pub(crate) fn check(view: View<'_>) -> Verdict {
         );
         return Verdict::stop(Gate::RollbackFailed, reason);
     }
-    let failed = view.tally.count(Class::Failed);
-    if failed <= view.stage.failure_budget as usize {
-        return Verdict::Pass;
-    }
-    let reason = format!(
-        "stage {}: {failed} of {} machine(s) failed and {} may: {}",
-        view.stage.rules.name,
-        view.stage.order.len(),
-        view.stage.failure_budget,
-        named(view)
-    );
-    Verdict::stop(Gate::FailureBudget, reason)
+    let exceeded = Limit::all(view).find(|limit| limit.is_exceeded(view));
+    exceeded.map_or(Verdict::Pass, |limit| {
+        Verdict::stop(Gate::FailureBudget, limit.reason(view))
+    })
 }
 
-fn named(view: View<'_>) -> String {
-    let failed = view.tally.count(Class::Failed);
+/// Machines of the stage that have an outcome.
+fn outcomes(view: View<'_>) -> u32 {
+    let counts = view.tally.counts(view.rollout.spec.offline);
+    counts.settled + counts.staged + counts.failed
+}
+
+/// Machines of the stage that will have one.
+fn undecided(view: View<'_>) -> u32 {
+    let counts = view.tally.counts(view.rollout.spec.offline);
+    counts.pending + counts.in_flight + counts.soaking
+}
+
+fn named(view: View<'_>, group: Option<FailureGroup>, failed: usize) -> String {
+    let places: Box<dyn Iterator<Item = usize>> = match group {
+        Some(group) => Box::new(view.tally.marks.places(Mark::Failed(group))),
+        None => Box::new(view.tally.places(Class::Failed)),
+    };
     let names = view
-        .members(Class::Failed)
+        .at(places)
         .take(NAMED)
         .map(|(agent, member)| match &member.failure {
             Some(failure) => format!("{agent} ({failure})"),

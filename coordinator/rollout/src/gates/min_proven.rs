@@ -3,7 +3,8 @@ use crate::Gate;
 use crate::world::Class;
 
 /// Enough machines of a stage must run a container that was proven healthy;
-/// those that could only pull the image prove nothing. To be asked once every
+/// those that could only pull the image prove nothing, and those that were sick
+/// before and failed prove nothing either way. To be asked once every
 /// machine of the stage is done.
 pub(crate) fn check(view: View<'_>) -> Verdict {
     let stage = view.stage;
@@ -27,10 +28,15 @@ pub(crate) fn check(view: View<'_>) -> Verdict {
     if proven >= needed {
         return Verdict::Pass;
     }
+    let excused = view.tally.count(Class::Excused);
+    let sick = match excused {
+        0 => String::new(),
+        _ => format!("{excused} failed that were sick before, "),
+    };
     let reason = format!(
-        "stage {}: inconclusive: {proven} of {needed} machine(s) proved the digest ({staged} only staged it, {failed} failed, {} skipped){}; resume to take it as it is",
+        "stage {}: inconclusive: {proven} of {needed} machine(s) proved the digest ({staged} only staged it, {failed} failed, {sick}{} skipped){}; resume to take it as it is",
         stage.rules.name,
-        stage.order.len() - proven - staged - failed,
+        stage.order.len() - proven - staged - failed - excused,
         why(view)
     );
     Verdict::stop(Gate::MinProven, reason)

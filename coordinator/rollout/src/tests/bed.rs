@@ -327,6 +327,15 @@ impl Bed {
 
     /// A report about the machine's present assignment, by hand.
     pub(super) fn say(&mut self, name: &str, phase: AgentPhase) {
+        self.say_of(name, phase, FailureKind::Health);
+    }
+
+    /// The machine's assignment failed in this way, and its old container is back.
+    pub(super) fn fail(&mut self, name: &str, kind: FailureKind) {
+        self.say_of(name, AgentPhase::RolledBack, kind);
+    }
+
+    fn say_of(&mut self, name: &str, phase: AgentPhase, kind: FailureKind) {
         let id = agent(name);
         let assignment = self
             .world
@@ -335,7 +344,7 @@ impl Bed {
             .clone();
         let failure = phase
             .is_failure()
-            .then(|| pinion_model::Failure::new(FailureKind::Health, "sick"));
+            .then(|| pinion_model::Failure::new(kind, "sick"));
         let running = if phase.is_failure() {
             Some(digest(1))
         } else {

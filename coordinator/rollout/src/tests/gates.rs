@@ -15,7 +15,7 @@ use AgentPhase::{
 };
 
 /// As many machines as there are phases, all in one stage, each in its phase.
-fn stage(rules: Strategy, phases: &[AgentPhase]) -> (Bed, RolloutId) {
+pub(super) fn stage(rules: Strategy, phases: &[AgentPhase]) -> (Bed, RolloutId) {
     let mut bed = Bed::new(phases.len());
     let id = bed.roll_out(2, rules);
     bed.plan();
@@ -25,13 +25,18 @@ fn stage(rules: Strategy, phases: &[AgentPhase]) -> (Bed, RolloutId) {
     (bed, id)
 }
 
-fn ask(bed: &Bed, id: &RolloutId, stage: usize, gate: fn(View<'_>) -> Verdict) -> Verdict {
+pub(super) fn ask(
+    bed: &Bed,
+    id: &RolloutId,
+    stage: usize,
+    gate: fn(View<'_>) -> Verdict,
+) -> Verdict {
     let mut views = View::all(&bed.world, bed.rollout(id), bed.now);
     gate(views.nth(stage).expect("a stage"))
 }
 
 /// `pass`, `wait`, `fail <n>` or the gate that stops.
-fn word(verdict: &Verdict) -> String {
+pub(super) fn word(verdict: &Verdict) -> String {
     match verdict {
         Verdict::Pass => "pass".into(),
         Verdict::Wait(_) => "wait".into(),
@@ -40,7 +45,7 @@ fn word(verdict: &Verdict) -> String {
     }
 }
 
-fn one(stage: StageSpec) -> Strategy {
+pub(super) fn one(stage: StageSpec) -> Strategy {
     strategy(vec![stage])
 }
 

@@ -1,6 +1,7 @@
 //! The engine against a fake fleet: scenarios, properties, commands.
 
 mod bed;
+mod budgets;
 mod catch_up;
 mod commands;
 mod enrollment;
@@ -8,7 +9,6 @@ mod events;
 mod gates;
 mod history;
 mod machine;
-mod metric;
 mod offline;
 mod properties;
 mod restore;

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use pinion_model::{AgentId, RolloutPhase};
 
-use super::{Agent, Counts, Member, Presence, Rollout, Standing, World};
+use super::{Agent, Counts, Mark, Marks, Member, Presence, Rollout, Standing, World};
 use crate::shared::Places;
 use crate::{OfflinePolicy, SickPolicy};
 
@@ -49,6 +49,8 @@ pub(crate) enum Class {
     Failed,
     /// Failed, and an operator went on knowing it.
     Acknowledged,
+    /// Failed, and was sick before: it is not blamed on the rollout.
+    Excused,
     /// The rollout ended without it.
     Passed,
 }
@@ -70,6 +72,7 @@ impl Class {
         match member.standing() {
             Standing::Settled => Self::Settled,
             Standing::Staged => Self::Staged,
+            Standing::Failed if member.sick => Self::Excused,
             Standing::Failed if member.acknowledged => Self::Acknowledged,
             Standing::Failed => Self::Failed,
             Standing::Pending if rollout.phase.is_terminal() => Self::Passed,
@@ -167,6 +170,7 @@ pub(crate) struct Tally {
     ways: BTreeMap<Way, Places>,
     /// Those with containers of the workload, which alone can prove something.
     able: Places,
+    pub(crate) marks: Marks,
 }
 
 /// Of a stage without machines.
@@ -174,22 +178,33 @@ pub(crate) static EMPTY: Tally = Tally {
     classes: BTreeMap::new(),
     ways: BTreeMap::new(),
     able: Places::EMPTY,
+    marks: Marks::EMPTY,
 };
 
 impl Tally {
     /// Whether a place stands there already: then nothing has to be written.
-    pub(crate) fn has(&self, place: u32, class: Class, way: Option<Way>) -> bool {
+    pub(crate) fn has(&self, place: u32, class: Class, way: Option<Way>, marks: &[Mark]) -> bool {
         let is_in = |places: &Places| places.contains(place);
-        self.classes.get(&class).is_some_and(is_in) && of(&self.ways, place) == way
+        self.classes.get(&class).is_some_and(is_in)
+            && of(&self.ways, place) == way
+            && self.marks.has(place, marks)
     }
 
     /// Puts a place where it belongs now.
-    pub(crate) fn put(&mut self, place: u32, class: Class, way: Option<Way>, able: bool) {
+    pub(crate) fn put(
+        &mut self,
+        place: u32,
+        class: Class,
+        way: Option<Way>,
+        marks: &[Mark],
+        able: bool,
+    ) {
         if able {
             self.able.insert(place);
         }
         transfer(&mut self.classes, place, Some(class));
         transfer(&mut self.ways, place, way);
+        self.marks.put(place, marks);
     }
 
     /// How many are of this class.
@@ -241,7 +256,8 @@ impl Tally {
             soaking: count(&[Class::Soaking]),
             settled: count(&[Class::Settled]),
             staged: count(&[Class::Staged]),
-            failed: count(&[Class::Failed, Class::Acknowledged]),
+            failed: count(&[Class::Failed, Class::Acknowledged, Class::Excused]),
+            excused: count(&[Class::Excused]),
             skipped: count(&[Class::Held, Class::Sick, Class::Gone, Class::Passed])
                 + if skips { count(&[Class::Offline]) } else { 0 },
         }

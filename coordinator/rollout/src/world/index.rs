@@ -4,7 +4,7 @@ use std::time::Duration;
 use pinion_model::{AgentId, AgentPhase, RolloutId, WorkloadName};
 
 use super::due::Due;
-use super::{CatchUp, Class, Placement, Presence, Tally, Way, World};
+use super::{CatchUp, Class, Mark, Placement, Presence, Tally, Way, World};
 use crate::{Map, Purpose, Set};
 
 /// How long an agent that has not come since the coordinator began is unknown, not offline.
@@ -120,19 +120,20 @@ impl World {
         let present = self.agents.get(agent);
         let class = Class::of(self, rollout, agent, member);
         let way = Way::of(rollout, member, present);
+        let marks = Mark::of(self, rollout, agent, member, class);
         let (stage, place, able) = (member.stage as usize, member.place, member.has_containers);
         let known = self
             .index
             .tallies
             .get(id)
             .and_then(|known| known.get(stage));
-        if known.is_some_and(|known| known.has(place, class, way)) {
+        if known.is_some_and(|known| known.has(place, class, way, &marks)) {
             return;
         }
         let tallies = self.index.tallies.or_default(id);
         tallies.resize_with(rollout.stages.len(), Tally::default);
         if let Some(tally) = tallies.get_mut(stage) {
-            tally.put(place, class, way, able);
+            tally.put(place, class, way, &marks, able);
         }
     }
 

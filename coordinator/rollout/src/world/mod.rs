@@ -3,10 +3,10 @@
 mod access;
 mod agent;
 mod catch_up;
-mod check_run;
 mod class;
 mod due;
 mod index;
+mod mark;
 mod placement;
 mod rollout;
 mod workload;
@@ -16,7 +16,6 @@ use serde::{Deserialize, Serialize};
 
 pub use access::{Access, Operator, Token, TokenKind, Use};
 pub use agent::{Agent, Certificate, Hold, Presence, Processes, Versions};
-pub use check_run::{CheckRun, CheckVerdict};
 pub use placement::{ObservedContainer, Placement, Tried};
 pub use rollout::{
     Approved, Attribution, Gate, Member, Prefetch, Prefetched, Restore, Rollout, Stage, Standing,
@@ -26,6 +25,7 @@ pub use workload::{Pin, Stable, Workload};
 pub(crate) use catch_up::CatchUp;
 pub(crate) use class::{Class, EMPTY, Tally, Way};
 pub(crate) use index::{Index, Touched};
+pub(crate) use mark::{Mark, Marks};
 
 use crate::{Assignment, Desired, Map};
 
@@ -87,6 +87,8 @@ pub struct Counts {
     pub staged: u32,
     /// Not as asked.
     pub failed: u32,
+    /// Of those that failed: were sick before, and so are blamed on nobody.
+    pub excused: u32,
     /// Gone round: held, revoked, removed, offline by policy, or not reached before the end.
     pub skipped: u32,
 }

@@ -82,9 +82,7 @@ impl Bench {
                 Some(outcome.value)
             }
             Err(refusal) => {
-                for line in refused(&refusal) {
-                    self.say(line);
-                }
+                self.say(format!("refused: {refusal}"));
                 None
             }
         }
@@ -222,17 +220,6 @@ impl Bench {
             (workload.clone(), vec![container])
         });
         containers.collect()
-    }
-}
-
-/// A refusal, fault by fault.
-pub(super) fn refused(refusal: &Refusal) -> Vec<String> {
-    match refusal {
-        Refusal::Invalid { faults } => faults
-            .iter()
-            .map(|fault| format!("refused: {fault}"))
-            .collect(),
-        other => vec![format!("refused: {other}")],
     }
 }
 
