@@ -40,7 +40,7 @@ pub use apply::apply;
 pub use assignment::{Assignment, Desired, Purpose, Run};
 pub use change::{Act, Change, Decision, Observation, Report};
 pub use explain::{Reason, explain, explain_all, summary, waiting_for};
-pub use plan::{Plan, plan};
+pub use plan::{DueProbe, DueProbes, Plan, due_probes, plan};
 pub use refusal::{Outcome, Refusal};
 pub use shared::{Map, Set};
 pub use spec::{
@@ -50,8 +50,8 @@ pub use spec::{
     StageSpec, Strategy, Supersede, TimeOfDay, TimeZoneName, Timing, Window, check_all,
 };
 pub use world::{
-    Access, Agent, Approved, Attribution, Certificate, Counts, Gate, Hold, Member,
-    ObservedContainer, Operator, Pin, Placement, Prefetch, Prefetched, Presence, Processes,
+    Access, Agent, Approved, Attribution, Certificate, CheckRun, CheckVerdict, Counts, Gate, Hold,
+    Member, ObservedContainer, Operator, Pin, Placement, Prefetch, Prefetched, Presence, Processes,
     Restore, Rollout, Stable, Stage, Standing, Token, TokenKind, Tried, Use, Versions, Workload,
     World,
 };

@@ -5,6 +5,7 @@
 
 mod access;
 mod assigned;
+mod checks;
 mod decisions;
 mod fleet;
 mod members;

@@ -134,6 +134,7 @@ fn resume(rollout: &mut Rollout, at: Timestamp) {
     });
     if let Some(stage) = rollout.stages.get_mut(rollout.open_stage) {
         stage.progressed_at = at;
+        stage.checks.clear();
     }
     enter(rollout, RolloutPhase::Running, "", at);
 }

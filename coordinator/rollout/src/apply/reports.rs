@@ -228,6 +228,7 @@ fn progressed(
         .filter(|_| changed)
     {
         stage.progressed_at = at;
+        stage.checks.clear();
         if done {
             stage.settled_at = Some(at);
         }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use pinion_model::{AgentId, SessionEpoch, Timestamp, WorkloadName};
 
-use super::reports;
+use super::{checks, reports};
 use crate::world::Touched;
 use crate::{Agent, Member, Observation, ObservedContainer, Presence, Standing, World};
 
@@ -21,6 +21,7 @@ pub(super) fn apply(world: &mut World, observation: &Observation, touched: &mut 
                 see(agent, Presence::Unknown, *at);
             });
             restart_clocks(world, None, *at);
+            checks::sit_out(world, *at);
             touched.all_agents = true;
         }
         Observation::Hello { .. } => hello(world, observation, touched),
@@ -39,6 +40,7 @@ pub(super) fn apply(world: &mut World, observation: &Observation, touched: &mut 
         Observation::Reported { agent, report, at } => {
             reports::apply(world, agent, report, *at, touched);
         }
+        Observation::Probed { .. } => checks::probed(world, observation),
         Observation::Inventory {
             agent,
             workloads,

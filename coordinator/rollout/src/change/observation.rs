@@ -1,12 +1,12 @@
 use std::collections::BTreeMap;
 
 use pinion_model::{
-    AgentId, AgentPhase, Attempt, Digest, Failure, Generation, SessionEpoch, Timestamp,
-    WorkloadName,
+    AgentId, AgentPhase, Attempt, CheckName, Digest, Failure, Generation, RolloutId, SessionEpoch,
+    StageName, Timestamp, WorkloadName,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{ObservedContainer, Versions};
+use crate::{ObservedContainer, Sample, Versions};
 
 /// Something seen. Never conflicts with anything; what is stale is accepted and ignored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,6 +61,21 @@ pub enum Observation {
         /// When it arrived.
         at: Timestamp,
     },
+    /// A check was measured once.
+    Probed {
+        /// Of which rollout.
+        rollout: RolloutId,
+        /// Of which stage.
+        stage: StageName,
+        /// Which.
+        check: CheckName,
+        /// When it was asked. What has changed since, it says nothing about.
+        asked_at: Timestamp,
+        /// What it gave.
+        sample: Sample,
+        /// When that came.
+        at: Timestamp,
+    },
     /// What all of a machine's containers run now. Always complete.
     Inventory {
         /// Whose.
@@ -94,11 +109,11 @@ pub struct Report {
 }
 
 impl Observation {
-    /// The agent that it is about; none if it is about all.
+    /// The agent that it is about, if it is about one.
     #[must_use]
     pub fn agent(&self) -> Option<&AgentId> {
         match self {
-            Self::Started { .. } => None,
+            Self::Started { .. } | Self::Probed { .. } => None,
             Self::Hello { agent, .. }
             | Self::Online { agent, .. }
             | Self::Offline { agent, .. }

@@ -1,6 +1,6 @@
 use pinion_model::{AgentPhase, RolloutId, RolloutPhase, Timestamp};
 
-use crate::gates::{Verdict, View, approval, bake, in_flight, presence, progress};
+use crate::gates::{self, Verdict, View, approval, bake, in_flight, metric, presence, progress};
 use crate::world::{Class, Way};
 use crate::{Presence, Rollout, World};
 
@@ -42,6 +42,8 @@ pub fn waiting_for(
 fn waits(view: View<'_>) -> Vec<String> {
     let verdicts = if view.stage.opened_at.is_none() || approval::check(view) != Verdict::Pass {
         vec![approval::check(view)]
+    } else if gates::settled(view) == Verdict::Pass {
+        vec![metric::check(view)]
     } else {
         vec![
             in_flight::check(view),

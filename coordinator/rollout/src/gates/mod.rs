@@ -8,6 +8,7 @@ pub(crate) mod approval;
 pub(crate) mod bake;
 pub(crate) mod budget;
 pub(crate) mod in_flight;
+pub(crate) mod metric;
 pub(crate) mod min_proven;
 pub(crate) mod presence;
 pub(crate) mod progress;
@@ -56,6 +57,9 @@ pub(crate) struct Wait {
 pub(crate) struct Stop {
     pub(crate) gate: Gate,
     pub(crate) reason: String,
+    /// Nobody knows whether it is good or bad: a person must look, whatever a
+    /// failure would do.
+    pub(crate) inconclusive: bool,
 }
 
 impl Verdict {
@@ -70,8 +74,32 @@ impl Verdict {
         Self::Stop(Stop {
             gate,
             reason: reason.into(),
+            inconclusive: false,
         })
     }
+
+    pub(crate) fn inconclusive(gate: Gate, reason: impl Into<String>) -> Self {
+        Self::Stop(Stop {
+            gate,
+            reason: reason.into(),
+            inconclusive: true,
+        })
+    }
+}
+
+/// What holds an open stage before it is measured: machines that are not done,
+/// too little proof, the bake.
+pub(crate) fn settled(view: View<'_>) -> Verdict {
+    let gates = [
+        in_flight::check,
+        presence::check,
+        min_proven::check,
+        bake::check,
+    ];
+    let mut verdicts = gates.into_iter().map(|gate| gate(view));
+    verdicts
+        .find(|verdict| *verdict != Verdict::Pass)
+        .unwrap_or(Verdict::Pass)
 }
 
 impl<'a> View<'a> {

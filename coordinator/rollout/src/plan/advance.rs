@@ -3,7 +3,7 @@ use pinion_model::{RolloutPhase, Timestamp};
 use super::{assign, take_back, withdraw};
 use crate::commands::taken_back;
 use crate::gates::{
-    Stop, Verdict, View, approval, bake, budget, in_flight, min_proven, presence, progress,
+    self, Stop, Verdict, View, approval, budget, in_flight, metric, presence, progress,
 };
 use crate::world::Class;
 use crate::{Act, Change, Decision, FailureAction, Gate, Rollout, World};
@@ -167,17 +167,15 @@ fn work(view: View<'_>) -> Vec<Change> {
             assign::turn(view.world, view.rollout, agent, member, view.now)
         })
         .collect();
-    if !turns.is_empty()
-        || in_flight::check(view) != Verdict::Pass
-        || presence::check(view) != Verdict::Pass
-    {
+    if !turns.is_empty() {
         return turns;
     }
-    if let Verdict::Stop(stop) = min_proven::check(view) {
-        return halt(view.world, view.rollout, stop, view.now);
-    }
-    if bake::check(view) != Verdict::Pass {
-        return Vec::new();
+    for verdict in [gates::settled(view), metric::check(view)] {
+        match verdict {
+            Verdict::Pass => {}
+            Verdict::Stop(stop) => return halt(view.world, view.rollout, stop, view.now),
+            _ => return Vec::new(),
+        }
     }
     let act = Act::StagePassed {
         rollout: view.rollout.id.clone(),
@@ -205,6 +203,7 @@ fn note(view: View<'_>) -> String {
     if view.stage.accepted_unproven {
         parts.push("resumed although too few machines proved it".to_owned());
     }
+    parts.extend(metric::notes(view));
     parts.join(", ")
 }
 
@@ -225,8 +224,13 @@ fn done(world: &World, rollout: &Rollout, now: Timestamp) -> String {
 /// What a tripped gate does. Inconclusive stages and machines that did not
 /// get back need a person in any case.
 fn halt(world: &World, rollout: &Rollout, stop: Stop, now: Timestamp) -> Vec<Change> {
-    let Stop { gate, reason } = stop;
-    if gate == Gate::FailureBudget && rollout.spec.on_failure == FailureAction::Rollback {
+    let Stop {
+        gate,
+        reason,
+        inconclusive,
+    } = stop;
+    let failed = matches!(gate, Gate::FailureBudget | Gate::Metric) && !inconclusive;
+    if failed && rollout.spec.on_failure == FailureAction::Rollback {
         let act = Act::RollbackStarted {
             rollout: rollout.id.clone(),
             reason,

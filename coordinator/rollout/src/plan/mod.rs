@@ -11,14 +11,17 @@
 mod advance;
 mod assign;
 mod catch_up;
+mod probes;
 mod sessions;
 mod take_back;
 mod withdraw;
 
 use pinion_model::{RolloutPhase, Timestamp};
 
-use crate::gates::{Verdict, View, bake, progress};
+use crate::gates::{Verdict, View, bake, metric, progress};
 use crate::{Change, World, apply};
+
+pub use probes::{DueProbe, DueProbes, due_probes};
 
 pub(crate) use assign::stable_assignment;
 
@@ -86,11 +89,12 @@ fn wake_at(world: &World, now: Timestamp) -> Option<Timestamp> {
     let stages = running.flat_map(|rollout| View::all(world, rollout, now));
     let stages = stages.filter(|view| view.stage.opened_at.is_some());
     let due = stages.flat_map(|view| {
-        let bake = match bake::check(view) {
+        let until = |verdict| match verdict {
             Verdict::Wait(wait) if view.stage.passed_at.is_none() => wait.until,
             _ => None,
         };
-        [progress::due(view), bake]
+        let (bake, metric) = (until(bake::check(view)), until(metric::check(view)));
+        [progress::due(view), bake, metric]
     });
     agents
         .into_iter()

@@ -24,8 +24,8 @@ pub(crate) fn fill(
 ) -> Result<Spec, Refusal> {
     let mut faults = Faults::default();
     let spec = filled(strategy, agents, &mut faults);
-    check_durations(&spec, &mut faults);
-    check_limits(&spec, &mut faults);
+    check_durations(strategy, &spec, &mut faults);
+    check_limits(strategy, &mut faults);
     faults.extend(spec.calendar.check(now, "strategy"));
     for (place, stage) in spec.stages.iter().enumerate() {
         let path = format!("strategy.stages[{place}].checks");
@@ -144,7 +144,7 @@ fn numbered(place: usize) -> StageName {
 }
 
 /// `min_healthy` < `healthy_deadline` < `progress_deadline`, and nothing for ever.
-fn check_durations(spec: &Spec, faults: &mut Faults) {
+fn check_durations(strategy: &Strategy, spec: &Spec, faults: &mut Faults) {
     let timing = &spec.timing;
     let ordered = [
         ("min_healthy", timing.min_healthy),
@@ -153,7 +153,8 @@ fn check_durations(spec: &Spec, faults: &mut Faults) {
     ];
     for [(name, less), (other, more)] in ordered.array_windows() {
         faults.demand(less < more, &format!("strategy.{name}"), || {
-            format!("must be less than {other} ({more:?}); got {less:?}")
+            let (less, more) = (written(*less), written(*more));
+            format!("must be less than {other} ({more}); got {less}")
         });
     }
     faults.demand(
@@ -161,7 +162,8 @@ fn check_durations(spec: &Spec, faults: &mut Faults) {
         "strategy.start_within",
         || "must be more than 0".to_owned(),
     );
-    let stages = spec.stages.iter().enumerate().flat_map(|(place, stage)| {
+    let stages = strategy.stages.iter().enumerate();
+    let stages = stages.flat_map(|(place, stage)| {
         let path = format!("strategy.stages[{place}]");
         [
             (format!("{path}.soak"), stage.soak),
@@ -169,61 +171,68 @@ fn check_durations(spec: &Spec, faults: &mut Faults) {
         ]
     });
     let all = [
-        ("strategy.progress_deadline", spec.progress_deadline),
-        ("strategy.start_within", timing.start_within),
-        ("strategy.soak", timing.soak),
-        ("strategy.offline_grace", spec.offline_grace),
+        ("strategy.progress_deadline", strategy.progress_deadline),
+        ("strategy.start_within", strategy.start_within),
+        ("strategy.soak", strategy.soak),
+        ("strategy.offline_grace", strategy.offline_grace),
     ];
     let all = all.map(|(field, value)| (field.to_owned(), value));
     for (field, value) in all.into_iter().chain(stages) {
+        let value = value.unwrap_or_default();
         faults.demand(value <= MAX_DURATION, &field, || {
-            format!("must be at most 366 days; got {value:?}")
+            format!("must be at most 366 days; got {}", written(value))
         });
     }
 }
 
-fn check_limits(spec: &Spec, faults: &mut Faults) {
+/// As configuration writes it: `5m`.
+fn written(duration: Duration) -> String {
+    match jiff::SignedDuration::try_from(duration) {
+        Ok(signed) => format!("{signed:#}"),
+        Err(_) => format!("{duration:?}"),
+    }
+}
+
+/// Only what was asked for: a default fits, and what a stage has from its
+/// strategy is that one's fault.
+fn check_limits(strategy: &Strategy, faults: &mut Faults) {
     check_rules(
         "strategy",
-        spec.max_in_flight,
-        spec.failure_budget,
-        &spec.budgets,
+        strategy.max_in_flight,
+        strategy.failure_budget,
+        &strategy.budgets,
         faults,
     );
-    for (place, stage) in spec.stages.iter().enumerate() {
-        let path = format!("strategy.stages[{place}]");
+    for (place, stage) in strategy.stages.iter().enumerate() {
         check_rules(
-            &path,
+            &format!("strategy.stages[{place}]"),
             stage.max_in_flight,
             stage.failure_budget,
             &stage.budgets,
             faults,
         );
     }
-    if let Some(prefetch) = &spec.prefetch {
-        let none = BTreeMap::new();
+    if let Some(prefetch) = strategy.prefetch {
         check_rules(
             "strategy.prefetch",
             prefetch.max_in_flight,
             prefetch.failure_budget,
-            &none,
+            &BTreeMap::new(),
             faults,
         );
     }
-    check_at_least_one(
-        "strategy.rollback_in_flight",
-        spec.rollback_in_flight,
-        faults,
-    );
-    if let Some(limit) = spec.max_unavailable {
-        check_at_least_one("strategy.max_unavailable", limit, faults);
+    for (name, limit) in [
+        ("rollback_in_flight", strategy.rollback_in_flight),
+        ("max_unavailable", strategy.max_unavailable),
+    ] {
+        check_at_least_one(&format!("strategy.{name}"), limit, faults);
     }
     faults.demand(
-        spec.quarantine_after != Some(0),
+        strategy.quarantine_after != Some(0),
         "strategy.quarantine_after",
         || "must be at least 1 machine".to_owned(),
     );
-    if let Some(key) = &spec.spread_by {
+    if let Some(key) = &strategy.spread_by {
         let labels = BTreeMap::from([(key.clone(), String::new())]);
         if let Err(error) = check_labels(&labels) {
             faults.add("strategy.spread_by", error.to_string());
@@ -233,17 +242,15 @@ fn check_limits(spec: &Spec, faults: &mut Faults) {
 
 fn check_rules(
     path: &str,
-    max_in_flight: Amount,
-    failure_budget: Budget,
+    max_in_flight: Option<Amount>,
+    failure_budget: Option<Budget>,
     budgets: &BTreeMap<FailureGroup, Budget>,
     faults: &mut Faults,
 ) {
     check_at_least_one(&format!("{path}.max_in_flight"), max_in_flight, faults);
-    check_amount(
-        &format!("{path}.failure_budget"),
-        failure_budget.amount,
-        faults,
-    );
+    if let Some(budget) = failure_budget {
+        check_amount(&format!("{path}.failure_budget"), budget.amount, faults);
+    }
     for (group, budget) in budgets {
         check_amount(&format!("{path}.budgets.{group}"), budget.amount, faults);
     }
@@ -257,7 +264,8 @@ fn check_amount(field: &str, amount: Amount, faults: &mut Faults) {
     }
 }
 
-fn check_at_least_one(field: &str, amount: Amount, faults: &mut Faults) {
+fn check_at_least_one(field: &str, amount: Option<Amount>, faults: &mut Faults) {
+    let Some(amount) = amount else { return };
     check_amount(field, amount, faults);
     let none = matches!(amount, Amount::Count(0) | Amount::Percent(0));
     faults.demand(!none, field, || {

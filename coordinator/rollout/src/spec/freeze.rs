@@ -92,6 +92,7 @@ fn stage_of(spec: &Spec, rules: &StageRules, order: Vec<AgentId>, now: Timestamp
         progressed_at: now,
         settled_at: None,
         accepted_unproven: false,
+        checks: Vec::new(),
         note: String::new(),
     }
 }

@@ -6,10 +6,11 @@ use pinion_model::{Actor, AgentId, RolloutId, Timestamp};
 use proptest::prelude::*;
 
 use super::bed::{Bed, agent, alice, digest, steer, strategy};
+use super::metric::http;
 use crate::commands::{self, HoldAgent, Refresh, RetryAgents, Steer};
 use crate::{
-    Amount, Approval, Change, Cohort, FailureAction, Observation, OfflinePolicy, Outcome, Refusal,
-    StageSpec, Strategy as Rules, World,
+    Amount, Approval, Change, Check, Cohort, FailureAction, Judgement, Observation, OfflinePolicy,
+    Outcome, Refusal, StageSpec, Strategy as Rules, World,
 };
 
 pub(super) const MACHINES: usize = 8;
@@ -38,6 +39,7 @@ pub(super) enum Event {
     Sicken(usize),
     Repeat(usize),
     Spoil(usize, u8),
+    Measure(Judgement),
 }
 
 fn amount() -> impl Strategy<Value = Amount> {
@@ -59,17 +61,40 @@ fn stage() -> impl Strategy<Value = StageSpec> {
         budget,
         bake,
         0..3_u32,
+        checks(),
     )
         .prop_map(
-            |(cohort, approval, max_in_flight, failure_budget, bake, min_proven)| StageSpec {
-                approval: Some(approval),
-                max_in_flight,
-                failure_budget,
-                bake: Some(Duration::from_secs(bake)),
-                min_proven: Some(min_proven),
-                ..StageSpec::of(cohort)
+            |(cohort, approval, max_in_flight, failure_budget, bake, min_proven, checks)| {
+                StageSpec {
+                    approval: Some(approval),
+                    max_in_flight,
+                    failure_budget,
+                    bake: Some(Duration::from_secs(bake)),
+                    min_proven: Some(min_proven),
+                    checks,
+                    ..StageSpec::of(cohort)
+                }
             },
         )
+}
+
+fn judgement() -> impl Strategy<Value = Judgement> {
+    prop_oneof![
+        4 => Just(Judgement::Success),
+        1 => Just(Judgement::Inconclusive),
+        1 => Just(Judgement::Failure),
+    ]
+}
+
+fn checks() -> impl Strategy<Value = Vec<Check>> {
+    let check = (1..3_u32, 0..2_u32, any::<bool>());
+    let check = check.prop_map(|(samples, failure_limit, dry_run)| Check {
+        samples,
+        failure_limit,
+        dry_run,
+        ..http("smoke")
+    });
+    prop_oneof![3 => Just(Vec::new()), 1 => check.prop_map(|check| vec![check])]
 }
 
 fn rules() -> impl Strategy<Value = Rules> {
@@ -113,6 +138,7 @@ pub(super) fn event() -> impl Strategy<Value = Event> {
         1 => machine().prop_map(Event::Sicken),
         2 => (0..400_usize).prop_map(Event::Repeat),
         1 => (machine(), 2..5_u8).prop_map(|(machine, n)| Event::Spoil(machine, n)),
+        3 => judgement().prop_map(Event::Measure),
     ]
 }
 
@@ -157,6 +183,7 @@ impl Bed {
             Event::Repeat(nth) => self.repeat(*nth),
             Event::Spoil(n, bad) => self.spoil(&id(*n), *bad),
             Event::Enrol => self.enrol_one(),
+            Event::Measure(outcome) => self.measure(*outcome),
             _ => self.operate(event),
         }
     }

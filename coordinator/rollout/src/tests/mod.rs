@@ -9,6 +9,7 @@ mod events;
 mod gates;
 mod history;
 mod machine;
+mod metric;
 mod offline;
 mod properties;
 mod restore;

@@ -10,8 +10,8 @@ use super::bed::Bed;
 use super::events::{MACHINES, event};
 use crate::gates::{View, in_flight};
 use crate::{
-    Act, Approval, Change, Decision, OfflinePolicy, Plan, Purpose, Rollout, World, apply, commands,
-    explain_all, summary,
+    Act, Approval, Change, Decision, Judgement, OfflinePolicy, Plan, Purpose, Rollout, World,
+    apply, commands, explain_all, summary,
 };
 
 /// Applies a plan change by change, and checks each at its own moment.
@@ -172,6 +172,8 @@ fn finish(bed: &mut Bed) {
             bed.hello(&format!("m{n}"));
             bed.release(n);
         }
+        bed.drive();
+        bed.measure(Judgement::Success);
         bed.drive();
         let Some(active) = bed.world.active_rollout(&bed.workload) else {
             return;

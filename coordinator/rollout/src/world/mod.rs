@@ -3,6 +3,7 @@
 mod access;
 mod agent;
 mod catch_up;
+mod check_run;
 mod class;
 mod due;
 mod index;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use access::{Access, Operator, Token, TokenKind, Use};
 pub use agent::{Agent, Certificate, Hold, Presence, Processes, Versions};
+pub use check_run::{CheckRun, CheckVerdict};
 pub use placement::{ObservedContainer, Placement, Tried};
 pub use rollout::{
     Approved, Attribution, Gate, Member, Prefetch, Prefetched, Restore, Rollout, Stage, Standing,

@@ -2,12 +2,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pinion_model::{
-    Actor, AgentId, AgentPhase, Attempt, Digest, Failure, Generation, PinNumber, RolloutId,
-    RolloutPhase, StageName, Timestamp, WorkloadName,
+    Actor, AgentId, AgentPhase, Attempt, CheckName, Digest, Failure, Generation, PinNumber,
+    RolloutId, RolloutPhase, StageName, Timestamp, WorkloadName,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{FailureGroup, Map, Run, Spec, StageRules, Timing};
+use crate::{CheckRun, FailureGroup, Map, Run, Spec, StageRules, Timing};
 
 /// Who, when and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -186,8 +186,18 @@ pub struct Stage {
     pub settled_at: Option<Timestamp>,
     /// An operator resumed although too few machines had proved the digest.
     pub accepted_unproven: bool,
+    /// What was measured of its checks so far.
+    pub checks: Vec<CheckRun>,
     /// What is remarkable about how it passed; empty if nothing.
     pub note: String,
+}
+
+impl Stage {
+    /// What was measured of this check.
+    #[must_use]
+    pub fn check(&self, name: &CheckName) -> Option<&CheckRun> {
+        self.checks.iter().find(|run| run.name == *name)
+    }
 }
 
 /// A person's word that a stage may open.

@@ -82,7 +82,9 @@ impl Bench {
                 Some(outcome.value)
             }
             Err(refusal) => {
-                self.say(format!("refused: {refusal}"));
+                for line in refused(&refusal) {
+                    self.say(line);
+                }
                 None
             }
         }
@@ -220,6 +222,17 @@ impl Bench {
             (workload.clone(), vec![container])
         });
         containers.collect()
+    }
+}
+
+/// A refusal, fault by fault.
+pub(super) fn refused(refusal: &Refusal) -> Vec<String> {
+    match refusal {
+        Refusal::Invalid { faults } => faults
+            .iter()
+            .map(|fault| format!("refused: {fault}"))
+            .collect(),
+        other => vec![format!("refused: {other}")],
     }
 }
 

@@ -19,6 +19,7 @@ mod machine;
 mod operators;
 mod questions;
 mod script;
+mod shapes;
 mod strategy;
 mod words;
 
@@ -92,19 +93,14 @@ fn obey(bench: &mut Bench, command: &Command) -> Result<Vec<String>, Fault> {
         let needs = if takes_block { "needs" } else { "has no" };
         return Err(format!("{first:?} {needs} lines behind \"| \"").into());
     }
-    if let Some(duration) = first.strip_prefix('+') {
-        words.next("a duration")?;
-        words.end()?;
-        let duration = pinion_model::parse_duration(duration).map_err(|e| e.to_string())?;
-        bench.pass(duration);
-        return Ok(bench.answers());
-    }
     match first.as_str() {
         "fleet" => fleet::enrol(bench, &command.block)?,
         "strategy" => {
             let read = strategy::read(&command.block.join("\n"))?;
             bench.strategies.extend(read);
         }
+        "until" => wait_until(bench, &mut words)?,
+        word if word.starts_with('+') => wait(bench, &mut words)?,
         word if questions::ALL.contains(&word) => questions::answer(bench, words)?,
         word => {
             bench.tick();
@@ -115,4 +111,25 @@ fn obey(bench: &mut Bench, command: &Command) -> Result<Vec<String>, Fault> {
         }
     }
     Ok(bench.answers())
+}
+
+/// `+5m`.
+fn wait(bench: &mut Bench, words: &mut Words) -> Result<(), String> {
+    let word = words.next("a duration")?;
+    words.end()?;
+    let duration = pinion_model::parse_duration(word.trim_start_matches('+'));
+    bench.pass(duration.map_err(|error| error.to_string())?);
+    Ok(())
+}
+
+/// `until 2026-03-29T01:00:00Z`.
+fn wait_until(bench: &mut Bench, words: &mut Words) -> Result<(), String> {
+    words.next("until")?;
+    let shapes::Instant(at) = words.parse("an instant")?;
+    words.end()?;
+    if at <= bench.now {
+        return Err(format!("it is {} already", bench.now));
+    }
+    bench.pass(at.since(bench.now));
+    Ok(())
 }

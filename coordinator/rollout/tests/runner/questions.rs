@@ -115,7 +115,7 @@ fn preview(bench: &Bench, words: &mut Words) -> Result<Vec<String>, String> {
     let request = operators::start(bench, words)?;
     let planned = match plan_rollout(&bench.world, &request, bench.now) {
         Ok(planned) => planned,
-        Err(refusal) => return Ok(vec![format!("refused: {refusal}")]),
+        Err(refusal) => return Ok(super::bench::refused(&refusal)),
     };
     let mut lines = vec![format!("{} to {}", planned.workload, planned.digest)];
     if let Some(old) = planned.supersedes {

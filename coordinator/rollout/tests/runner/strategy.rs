@@ -1,12 +1,16 @@
 //! Strategies as operators write them in `coordinator.toml`.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
+
+use pinion_model::{LabelSelector, Role, StageName, StrategyName, WorkloadName};
+use pinion_rollout::{
+    Approval, Calendar, Cohort, FailureAction, FailureGroup, OfflinePolicy, PrefetchSpec,
+    SickPolicy, StageSpec, Strategy, Supersede,
+};
+use serde::Deserialize;
 
 use super::Fault;
-use pinion_model::{LabelSelector, StageName, StrategyName, parse_duration};
-use pinion_rollout::{Amount, Approval, Cohort, FailureAction, OfflinePolicy, StageSpec, Strategy};
-use serde::{Deserialize, Deserializer, de::Error};
+use super::shapes::{AskedCheck, AskedFreeze, AskedWindow, Limit, Share, Text, Time};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -19,15 +23,40 @@ struct File {
 struct Asked {
     #[serde(default)]
     stage: Vec<AskedStage>,
+    spread_by: Option<String>,
+    prefetch: Option<AskedPrefetch>,
     on_failure: Option<FailureAction>,
+    rollback_in_flight: Option<Share>,
     max_in_flight: Option<Share>,
-    failure_budget: Option<Share>,
+    max_unavailable: Option<Share>,
+    count_baseline: Option<bool>,
+    strict: Option<bool>,
+    failure_budget: Option<Limit>,
+    #[serde(default)]
+    budgets: BTreeMap<FailureGroup, Limit>,
     min_healthy: Option<Time>,
     healthy_deadline: Option<Time>,
     progress_deadline: Option<Time>,
     start_within: Option<Time>,
     soak: Option<Time>,
     offline: Option<OfflinePolicy>,
+    offline_grace: Option<Time>,
+    sick: Option<SickPolicy>,
+    quarantine_after: Option<u32>,
+    supersede: Option<Supersede>,
+    #[serde(default)]
+    after: BTreeSet<WorkloadName>,
+    #[serde(default)]
+    window: Vec<AskedWindow>,
+    #[serde(default)]
+    freeze: Vec<AskedFreeze>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AskedPrefetch {
+    max_in_flight: Option<Share>,
+    failure_budget: Option<Limit>,
 }
 
 #[derive(Deserialize)]
@@ -40,41 +69,16 @@ struct AskedStage {
     #[serde(default)]
     rest: bool,
     approval: Option<Approval>,
+    approver: Option<Text<Role>>,
     max_in_flight: Option<Share>,
-    failure_budget: Option<Share>,
+    failure_budget: Option<Limit>,
+    #[serde(default)]
+    budgets: BTreeMap<FailureGroup, Limit>,
+    soak: Option<Time>,
     bake: Option<Time>,
     min_proven: Option<u32>,
-}
-
-/// `"5m"`.
-struct Time(Duration);
-
-impl<'de> Deserialize<'de> for Time {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(from)?;
-        parse_duration(&text).map(Self).map_err(D::Error::custom)
-    }
-}
-
-/// `3` or `"10%"`.
-struct Share(Amount);
-
-impl<'de> Deserialize<'de> for Share {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Either {
-            Count(u32),
-            Percent(String),
-        }
-        let percent = |text: String| text.strip_suffix('%')?.trim().parse().ok();
-        match Either::deserialize(from)? {
-            Either::Count(count) => Ok(Self(Amount::Count(count))),
-            Either::Percent(text) => percent(text)
-                .map(|percent| Self(Amount::Percent(percent)))
-                .ok_or_else(|| D::Error::custom("a share is written \"10%\"")),
-        }
-    }
+    #[serde(default)]
+    check: Vec<AskedCheck>,
 }
 
 /// Reads `[strategy.NAME]` tables.
@@ -94,21 +98,44 @@ fn fault(text: &str, error: &toml::de::Error) -> Fault {
 
 fn strategy(name: StrategyName, asked: Asked) -> Result<Strategy, String> {
     let stages = asked.stage.into_iter().map(stage);
-    let time = |time: Option<Time>| time.map(|time| time.0);
     Ok(Strategy {
         name: Some(name),
+        version: None,
         stages: stages.collect::<Result<_, _>>()?,
+        spread_by: asked.spread_by,
+        prefetch: asked.prefetch.map(|prefetch| PrefetchSpec {
+            max_in_flight: prefetch.max_in_flight.map(Into::into),
+            failure_budget: prefetch.failure_budget.map(Into::into),
+        }),
         on_failure: asked.on_failure,
-        max_in_flight: asked.max_in_flight.map(|share| share.0),
-        failure_budget: asked.failure_budget.map(|share| share.0.into()),
-        min_healthy: time(asked.min_healthy),
-        healthy_deadline: time(asked.healthy_deadline),
-        progress_deadline: time(asked.progress_deadline),
-        start_within: time(asked.start_within),
-        soak: time(asked.soak),
+        rollback_in_flight: asked.rollback_in_flight.map(Into::into),
+        max_in_flight: asked.max_in_flight.map(Into::into),
+        max_unavailable: asked.max_unavailable.map(Into::into),
+        count_baseline: asked.count_baseline,
+        strict: asked.strict,
+        failure_budget: asked.failure_budget.map(Into::into),
+        budgets: budgets(asked.budgets),
+        min_healthy: asked.min_healthy.map(Into::into),
+        healthy_deadline: asked.healthy_deadline.map(Into::into),
+        progress_deadline: asked.progress_deadline.map(Into::into),
+        start_within: asked.start_within.map(Into::into),
+        soak: asked.soak.map(Into::into),
         offline: asked.offline,
-        ..Strategy::default()
+        offline_grace: asked.offline_grace.map(Into::into),
+        sick: asked.sick,
+        quarantine_after: asked.quarantine_after,
+        supersede: asked.supersede,
+        after: asked.after,
+        calendar: Calendar {
+            windows: asked.window.into_iter().map(Into::into).collect(),
+            freezes: asked.freeze.into_iter().map(Into::into).collect(),
+        },
     })
+}
+
+fn budgets(asked: BTreeMap<FailureGroup, Limit>) -> BTreeMap<FailureGroup, pinion_rollout::Budget> {
+    let limits = asked.into_iter();
+    limits.map(|(kind, limit)| (kind, limit.into())).collect()
 }
 
 fn stage(asked: AskedStage) -> Result<StageSpec, String> {
@@ -122,13 +149,18 @@ fn stage(asked: AskedStage) -> Result<StageSpec, String> {
     let (Some(cohort), true) = (cohorts.pop(), cohorts.is_empty()) else {
         return Err("a stage has exactly one of count, percent, selector, rest".to_owned());
     };
+    let checks = asked.check.into_iter().map(AskedCheck::read);
     Ok(StageSpec {
         name: asked.name,
+        cohort,
         approval: asked.approval,
-        max_in_flight: asked.max_in_flight.map(|share| share.0),
-        failure_budget: asked.failure_budget.map(|share| share.0.into()),
-        bake: asked.bake.map(|time| time.0),
+        approver: asked.approver.map(|role| role.0),
+        max_in_flight: asked.max_in_flight.map(Into::into),
+        failure_budget: asked.failure_budget.map(Into::into),
+        budgets: budgets(asked.budgets),
+        soak: asked.soak.map(Into::into),
+        bake: asked.bake.map(Into::into),
         min_proven: asked.min_proven,
-        ..StageSpec::of(cohort)
+        checks: checks.collect::<Result<_, _>>()?,
     })
 }

@@ -125,8 +125,10 @@ async fn what_prometheus_cannot_say_is_inconclusive_and_told() {
 
 #[tokio::test]
 async fn a_server_that_is_away_slow_or_breaks_off_is_inconclusive() {
-    let gone = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let gone = format!("http://{}", gone.local_addr().expect("it was bound"));
+    let gone = {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        format!("http://{}", listener.local_addr().expect("it is bound"))
+    };
     let hung = Server::says("", Then::Hang).await;
     let half = Server::says("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{", Then::Close).await;
     let slow = Server::says("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{", Then::Hang).await;
