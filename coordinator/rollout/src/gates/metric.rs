@@ -1,4 +1,5 @@
 use super::{Verdict, View};
+use crate::spec::written;
 use crate::{Check, CheckRun, CheckVerdict, Gate};
 
 /// What the world says of a stage whose machines are done: every check must
@@ -63,8 +64,10 @@ fn stop(view: View<'_>, check: &Check, run: &CheckRun, verdict: CheckVerdict) ->
         return Verdict::stop(Gate::Metric, reason);
     }
     let reason = format!(
-        "stage {stage}: check {name} is inconclusive: {} of {} success(es) in a row after {:?}; the last sample: {last}; mend what it asks and resume, or start another rollout without it",
-        run.successes, check.samples, check.timeout
+        "stage {stage}: check {name} is inconclusive: {} of {} success(es) in a row after {}; the last sample: {last}; mend what it asks and resume, or start another rollout without it",
+        run.successes,
+        check.samples,
+        written(check.timeout)
     );
     Verdict::inconclusive(Gate::Metric, reason)
 }

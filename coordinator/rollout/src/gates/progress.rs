@@ -1,6 +1,7 @@
 use pinion_model::{AgentId, Failure, FailureKind, Timestamp};
 
 use super::{Verdict, View};
+use crate::spec::written;
 use crate::world::Class;
 use crate::{Member, OfflinePolicy, Presence};
 
@@ -18,11 +19,11 @@ pub(crate) fn check(view: View<'_>) -> Verdict {
             Some(due),
         );
     }
-    let deadline = view.rollout.spec.progress_deadline.as_secs();
+    let deadline = written(view.rollout.spec.progress_deadline);
     let late = counted(view).map(|(agent, member)| {
         let phase = member.phase.map_or("not reported yet", pinion_model::AgentPhase::word);
         let message = format!(
-            "no machine of stage {} made progress for {deadline} s (here: {phase}); look at the agent's log, then retry it",
+            "no machine of stage {} made progress for {deadline} (here: {phase}); look at the agent's log, then retry it",
             view.stage.rules.name
         );
         (agent.clone(), Failure::new(FailureKind::Timeout, message))

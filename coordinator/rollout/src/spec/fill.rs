@@ -5,7 +5,7 @@ use pinion_model::{LabelSelector, Role, StageName, Timestamp, check_labels};
 
 use super::{
     Amount, Approval, Budget, Cohort, FailureGroup, Faults, PrefetchRules, Spec, StageRules,
-    StageSpec, Strategy, Timing, check_all, cohorts,
+    StageSpec, Strategy, Timing, check_all, cohorts, written,
 };
 use crate::Refusal;
 
@@ -182,14 +182,6 @@ fn check_durations(strategy: &Strategy, spec: &Spec, faults: &mut Faults) {
         faults.demand(value <= MAX_DURATION, &field, || {
             format!("must be at most 366 days; got {}", written(value))
         });
-    }
-}
-
-/// As configuration writes it: `5m`.
-fn written(duration: Duration) -> String {
-    match jiff::SignedDuration::try_from(duration) {
-        Ok(signed) => format!("{signed:#}"),
-        Err(_) => format!("{duration:?}"),
     }
 }
 

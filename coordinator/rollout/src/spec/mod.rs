@@ -36,6 +36,7 @@ pub use policy::{
 };
 pub use stage::{Approval, Cohort, StageRules, StageSpec};
 pub use timing::Timing;
+pub(crate) use timing::written;
 pub use window::{Calendar, Day, Freeze, Group, Openings, TimeOfDay, TimeZoneName, Window};
 
 /// How a rollout should go. What is absent is the default (see [`Spec`]).

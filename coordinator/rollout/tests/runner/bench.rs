@@ -1,12 +1,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::measure::{self, Found};
 use pinion_model::{
     AgentId, AgentPhase, Digest, Generation, StrategyName, Timestamp, WorkloadName,
 };
 use pinion_rollout::{
     Assignment, Change, Decision, Observation, ObservedContainer, Outcome, Presence, Purpose,
-    Refusal, Report, Strategy, World, apply, plan,
+    Refusal, Report, Strategy, World, apply, due_probes, plan,
 };
 
 /// Monday, 2 March 2026, 08:00 UTC.
@@ -18,6 +19,7 @@ pub(super) struct Bench {
     pub(super) now: Timestamp,
     pub(super) machines: BTreeMap<AgentId, Machine>,
     pub(super) strategies: BTreeMap<StrategyName, Strategy>,
+    pub(super) found: Found,
     said: Vec<String>,
     quiet: bool,
 }
@@ -37,6 +39,7 @@ impl Bench {
             now: START,
             machines: BTreeMap::new(),
             strategies: BTreeMap::new(),
+            found: Found::default(),
             said: Vec::new(),
             quiet: false,
         }
@@ -106,7 +109,8 @@ impl Bench {
     }
 
     /// Asks the planner until it has nothing to do; machines that are asked to
-    /// run what they have restored adopt it.
+    /// run what they have restored adopt it, and samples that are due are taken.
+    /// Answers when the coordinator would wake by itself.
     pub(super) fn plan(&mut self) -> Option<Timestamp> {
         loop {
             let planned = plan(&self.world, self.now);
@@ -114,8 +118,9 @@ impl Bench {
             let again = plan(&self.world, self.now);
             assert_eq!(again.changes, [], "planning again at the same instant");
             assert_eq!(again.wake_at, planned.wake_at);
-            if !self.deliver() {
-                return planned.wake_at;
+            if !self.deliver() && !measure::sample(self) {
+                let probes = due_probes(&self.world, self.now).next;
+                return [planned.wake_at, probes].into_iter().flatten().min();
             }
         }
     }
@@ -165,8 +170,7 @@ impl Bench {
     /// Lets time pass, and tells what time it is then.
     pub(super) fn pass(&mut self, duration: Duration) {
         self.wait(duration);
-        let told = self.said.last() == Some(&self.clock());
-        if !told {
+        if !self.said.contains(&self.clock()) {
             self.say(self.clock());
         }
     }

@@ -16,6 +16,7 @@
 mod bench;
 mod fleet;
 mod machine;
+mod measure;
 mod operators;
 mod questions;
 mod script;
@@ -99,6 +100,7 @@ fn obey(bench: &mut Bench, command: &Command) -> Result<Vec<String>, Fault> {
             let read = strategy::read(&command.block.join("\n"))?;
             bench.strategies.extend(read);
         }
+        "check" => measure::command(bench, &mut words)?,
         "until" => wait_until(bench, &mut words)?,
         word if word.starts_with('+') => wait(bench, &mut words)?,
         word if questions::ALL.contains(&word) => questions::answer(bench, words)?,
