@@ -1,4 +1,4 @@
-use super::{access, fleet, members, phases, stages};
+use super::{access, fleet, holds, members, phases, stages};
 use crate::world::{Attribution, Touched};
 use crate::{Act, Decision, World};
 
@@ -13,6 +13,7 @@ pub(super) fn apply(world: &mut World, decision: &Decision, touched: &mut Touche
         stages::apply,
         members::apply,
         fleet::apply,
+        holds::apply,
         access::apply,
     ] {
         room(world, decision, touched);

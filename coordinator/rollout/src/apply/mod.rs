@@ -8,6 +8,7 @@ mod assigned;
 mod checks;
 mod decisions;
 mod fleet;
+mod holds;
 mod members;
 mod phases;
 mod reports;

@@ -6,7 +6,7 @@ use pinion_model::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Assignment, Certificate, Gate, Operator, Pin, Rollout, Token, Use};
+use crate::{Assignment, Certificate, FleetHold, Gate, Operator, Pin, Rollout, Token, Use};
 
 /// Something decided: what, by whom and when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,6 +101,10 @@ pub enum Act {
     },
     /// They do not any more.
     AgentReleased { agent: AgentId, reason: String },
+    /// Rollouts go round machines with some labels, or a workload.
+    HoldPlaced { id: String, hold: FleetHold },
+    /// They do not any more.
+    HoldLifted { id: String, reason: String },
     /// The hold ended by itself.
     HoldExpired { agent: AgentId },
     /// A machine's certificates are refused from now on.

@@ -1,7 +1,7 @@
 use pinion_model::{AgentId, LabelSelector};
 
 use super::{Act, Decision};
-use crate::{Assignment, TokenKind};
+use crate::{Assignment, FleetHold, TokenKind};
 
 impl Decision {
     /// The rest for people: what exactly, and why. Holds no secret.
@@ -65,8 +65,25 @@ fn of_machine(act: &Act) -> Option<String> {
             Some(end) => format!("until {end}{}", because(reason)),
             None => format!("until released{}", because(reason)),
         },
+        Act::HoldPlaced { hold, .. } => held(hold),
         _ => return None,
     })
+}
+
+fn held(hold: &FleetHold) -> String {
+    let workload = match &hold.workload {
+        Some(workload) => format!("workload {workload}"),
+        None => "every workload".to_owned(),
+    };
+    let machines = if hold.agents.0.is_empty() {
+        "on every machine".to_owned()
+    } else {
+        format!("on machines with {}", hold.agents)
+    };
+    let end = hold
+        .expires_at
+        .map_or_else(|| "until lifted".to_owned(), |end| format!("until {end}"));
+    format!("{workload} {machines} {end}{}", because(&hold.by.reason))
 }
 
 fn of_access(act: &Act) -> Option<String> {
@@ -94,6 +111,7 @@ fn reason(act: &Act) -> &str {
         | Act::RolloutAborted { reason, .. }
         | Act::RollbackStarted { reason, .. }
         | Act::AgentReleased { reason, .. }
+        | Act::HoldLifted { reason, .. }
         | Act::AgentRevoked { reason, .. }
         | Act::AgentRemoved { reason, .. }
         | Act::TokenRevoked { reason, .. }

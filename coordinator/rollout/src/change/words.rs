@@ -29,6 +29,8 @@ impl Decision {
             Act::AgentHeld { .. } => "agent.held",
             Act::AgentReleased { .. } => "agent.released",
             Act::HoldExpired { .. } => "agent.hold_expired",
+            Act::HoldPlaced { .. } => "hold.placed",
+            Act::HoldLifted { .. } => "hold.lifted",
             Act::AgentRevoked { .. } => "agent.revoked",
             Act::AgentRemoved { .. } => "agent.removed",
             Act::AgentEnrolled { .. } => "agent.enrolled",
@@ -68,7 +70,10 @@ impl Decision {
             | Act::AgentRemoved { agent, .. }
             | Act::AgentEnrolled { agent, .. }
             | Act::CertificateRenewed { agent, .. } => agent.to_string(),
-            Act::TokenCreated { id, .. } | Act::TokenRevoked { id, .. } => id.clone(),
+            Act::TokenCreated { id, .. }
+            | Act::TokenRevoked { id, .. }
+            | Act::HoldPlaced { id, .. }
+            | Act::HoldLifted { id, .. } => id.clone(),
             Act::OperatorIssued { name, .. } | Act::OperatorRevoked { name, .. } => {
                 name.to_string()
             }

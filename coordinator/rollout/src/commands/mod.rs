@@ -7,6 +7,7 @@
 mod access;
 mod enrollment;
 mod fleet;
+mod holds;
 mod pins;
 mod preview;
 mod refresh;
@@ -24,6 +25,7 @@ pub use enrollment::{
     Answer, Claim, Redeem, Renew, Standing, check_redeem, redeem, renew, standing,
 };
 pub use fleet::{HoldAgent, SetLabels, hold, release, remove_agent, revoke_agent, set_labels};
+pub use holds::{PlaceHold, lift_hold, place_hold};
 pub use pins::{Promote, Promoted, promote};
 pub use preview::{PlannedAgent, PlannedRollout, PlannedStage, plan_rollout};
 pub use refresh::{Refresh, Refreshed, refresh};

@@ -2,6 +2,7 @@ use pinion_model::{AgentId, Digest, PinNumber, RolloutId, Timestamp, WorkloadNam
 
 use super::StartRollout;
 use super::start::{begin, pin_of};
+use crate::explain::held;
 use crate::{Agent, Approval, Presence, Refusal, Rollout, Spec, World};
 
 /// What `StartRollout` would do now.
@@ -87,7 +88,9 @@ fn planned(world: &World, rollout: &Rollout, stage: &crate::Stage) -> PlannedSta
             running: agent
                 .map(|agent| running(agent, &rollout.workload))
                 .unwrap_or_default(),
-            blocker: agent.map(blocker).unwrap_or_default(),
+            blocker: agent
+                .map(|agent| blocker(world, agent, &rollout.workload))
+                .unwrap_or_default(),
         }
     });
     PlannedStage {
@@ -116,12 +119,9 @@ fn running(agent: &Agent, workload: &WorkloadName) -> Vec<Digest> {
     digests
 }
 
-fn blocker(agent: &Agent) -> String {
-    if agent.identity_conflict.is_some() {
-        return "two machines use its identity; remove it and enrol both anew".to_owned();
-    }
-    if let Some(hold) = &agent.hold {
-        return format!("held by {}: {}", hold.by.actor, hold.by.reason);
+fn blocker(world: &World, agent: &Agent, workload: &WorkloadName) -> String {
+    if let Some((_, detail, _)) = held(world, agent, workload) {
+        return detail;
     }
     match agent.presence {
         Presence::Online => String::new(),

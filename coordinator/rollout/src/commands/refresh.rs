@@ -3,6 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use pinion_model::{Actor, AgentId, Failure, FailureKind, Generation, Timestamp, WorkloadName};
 
 use super::{agent_of, check_text, decided};
+use crate::explain::held;
 use crate::plan::stable_assignment;
 use crate::{Act, Agent, Assignment, Change, Outcome, Presence, Refusal, World};
 
@@ -147,8 +148,8 @@ fn obstacle(world: &World, id: &AgentId, agent: &Agent, workload: &WorkloadName)
     if agent.revoked.is_some() {
         return Some(format!("{id} is revoked; enrol it anew"));
     }
-    if agent.is_held() {
-        return Some(format!("{id} is held; release it first"));
+    if let Some((_, detail, _)) = held(world, agent, workload) {
+        return Some(format!("{id}: {detail}"));
     }
     if agent.presence != Presence::Online {
         return Some(format!(

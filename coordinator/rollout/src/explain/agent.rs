@@ -1,13 +1,14 @@
 use pinion_model::{AgentId, AgentPhase, RolloutId, RolloutPhase, Timestamp};
 
 use super::Reason;
+use super::held::held;
 use super::over::{caught_up, over};
 use super::pending::pending;
 use crate::world::{Class, Way};
 use crate::{Agent, Member, Presence, Rollout, Stage, World};
 
 /// What holds a member: a word, what about it, and since when.
-pub(super) type Found = (&'static str, String, Timestamp);
+pub(crate) type Found = (&'static str, String, Timestamp);
 
 /// Why an agent is not done in a rollout. None: it is, or there is no such
 /// rollout or agent.
@@ -78,7 +79,7 @@ fn found(
 ) -> Option<Found> {
     let agent = world.agents.get(id);
     if rollout.rolled_back
-        && let Some(way) = Way::of(rollout, member, agent)
+        && let Some(way) = Way::of(world, rollout, id, member)
     {
         return way_back(way, member, agent);
     }
@@ -91,7 +92,7 @@ fn found(
         Class::Passed => Some(("over", over(rollout, member), rollout.since)),
         Class::Gone => Some(gone(member, agent)),
         Class::Soaking => Some(("soaking", "the new container is healthy; the old one is kept until the soak ends".to_owned(), member.since)),
-        Class::Held => held(agent),
+        Class::Held => held(world, agent?, &rollout.workload),
         Class::Sick => Some(("sick_before", "its containers were sick before the rollout, which goes round such machines; heal it and start another rollout, or use a strategy with sick = \"include\"".to_owned(), rollout.started.at)),
         Class::Ready | Class::Offline | Class::Unknown | Class::Shut | Class::After | Class::Busy => Some(pending(rollout, stage, member, class, agent)),
         _ => Some(in_flight(class, member, agent)),
@@ -179,26 +180,6 @@ fn gone(member: &Member, agent: Option<&Agent>) -> Found {
             member.since,
         ),
     }
-}
-
-fn held(agent: Option<&Agent>) -> Option<Found> {
-    let agent = agent?;
-    if let Some(at) = agent.identity_conflict {
-        return Some((
-            "identity_conflict",
-            "two machines use its identity; remove it and enrol both anew".to_owned(),
-            at,
-        ));
-    }
-    let hold = agent.hold.as_ref()?;
-    let end = hold
-        .expires_at
-        .map_or_else(|| "until released".to_owned(), |end| format!("until {end}"));
-    Some((
-        "held",
-        format!("held by {} {end}: {}", hold.by.actor, hold.by.reason),
-        hold.by.at,
-    ))
 }
 
 pub(super) fn offline(agent: Option<&Agent>, then: &str) -> Found {

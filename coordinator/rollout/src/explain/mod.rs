@@ -2,6 +2,7 @@
 //! for one machine at a time.
 
 mod agent;
+mod held;
 mod over;
 mod pending;
 mod summary;
@@ -9,6 +10,7 @@ mod summary;
 use pinion_model::{StageName, Timestamp};
 
 pub use agent::{explain, explain_all};
+pub(crate) use held::held;
 pub use summary::{summary, waiting_for};
 
 /// Why one agent is not done.

@@ -5,18 +5,33 @@ use crate::OfflinePolicy;
 use crate::world::Class;
 
 /// Machines that are offline when their turn comes: waited for, gone round, or
-/// failed, as the strategy says. What is unknown is never counted as offline.
+/// failed, as the strategy says, once their grace time has passed. What is
+/// unknown is never counted as offline.
 pub(crate) fn check(view: View<'_>) -> Verdict {
-    let offline = view.tally.count(Class::Offline);
-    if offline > 0 && view.rollout.spec.offline == OfflinePolicy::Fail {
-        return Verdict::Fail(failed(view));
+    let policy = view.rollout.spec.offline;
+    if policy == OfflinePolicy::Fail {
+        let failed = failed(view);
+        if !failed.is_empty() {
+            return Verdict::Fail(failed);
+        }
     }
-    let waits = view.rollout.spec.offline == OfflinePolicy::Wait && offline > 0;
+    let offline = view.tally.count(Class::Offline);
+    let until = view.tally.next_grace(view.now);
     let unknown = view.tally.count(Class::Unknown);
     let mut parts = Vec::new();
-    if waits {
-        parts.push(format!("{offline} offline machine(s) to come back"));
-    }
+    let until = match (policy, until) {
+        (OfflinePolicy::Wait, _) if offline > 0 => {
+            parts.push(format!("{offline} offline machine(s) to come back"));
+            None
+        }
+        (OfflinePolicy::Skip | OfflinePolicy::Fail, Some(until)) => {
+            parts.push(format!(
+                "offline machines in their grace time, the first until {until}"
+            ));
+            Some(until)
+        }
+        _ => None,
+    };
     if unknown > 0 {
         parts.push(format!(
             "{unknown} machine(s) not seen since the coordinator started"
@@ -27,12 +42,12 @@ pub(crate) fn check(view: View<'_>) -> Verdict {
     }
     Verdict::wait(
         format!("stage {}: {}", view.stage.rules.name, parts.join(", ")),
-        None,
+        until,
     )
 }
 
 fn failed(view: View<'_>) -> Vec<(pinion_model::AgentId, Failure)> {
-    let members = view.members(Class::Offline);
+    let members = view.at(view.tally.out_of_grace(view.now));
     let failed = members.map(|(agent, _)| {
         let since = view
             .world

@@ -18,7 +18,7 @@ mod withdraw;
 
 use pinion_model::{RolloutPhase, Timestamp};
 
-use crate::gates::{Verdict, View, bake, metric, progress};
+use crate::gates::{Verdict, View, bake, metric, presence, progress};
 use crate::{Change, World, apply};
 
 pub use probes::{DueProbe, DueProbes, due_probes};
@@ -82,7 +82,11 @@ fn step(world: &World, now: Timestamp) -> Vec<Change> {
 
 /// The earliest instant at which something is due by itself.
 fn wake_at(world: &World, now: Timestamp) -> Option<Timestamp> {
-    let agents = [world.index.holds.next(), world.index.unknown.next()];
+    let agents = [
+        world.index.holds.next(),
+        world.index.fleet_holds.next(),
+        world.index.unknown.next(),
+    ];
     let running = world
         .active_rollouts()
         .filter(|rollout| rollout.phase == RolloutPhase::Running);
@@ -94,7 +98,9 @@ fn wake_at(world: &World, now: Timestamp) -> Option<Timestamp> {
             _ => None,
         };
         let (bake, metric) = (until(bake::check(view)), until(metric::check(view)));
-        [progress::due(view), bake, metric]
+        let open = view.number == view.rollout.open_stage;
+        let grace = open.then(|| until(presence::check(view))).flatten();
+        [progress::due(view), bake, metric, grace]
     });
     agents
         .into_iter()

@@ -37,5 +37,12 @@ pub(super) fn plan(world: &World, now: Timestamp) -> Vec<Change> {
         )
         .into()
     });
-    expired.chain(away).chain(ahead).collect()
+    let lifted = world.index.fleet_holds.by(now).map(|id| {
+        let act = Act::HoldLifted {
+            id: id.clone(),
+            reason: "it had an end, which has come".to_owned(),
+        };
+        Decision::system(now, act).into()
+    });
+    expired.chain(lifted).chain(away).chain(ahead).collect()
 }

@@ -263,6 +263,16 @@ impl Bed {
         panic!("the fleet never comes to rest");
     }
 
+    /// Gives a machine these labels, beside those that it has.
+    pub(super) fn relabel(&mut self, name: &str, labels: Labels) {
+        let request = commands::SetLabels {
+            agent: agent(name),
+            labels,
+        };
+        self.decide(|world, now| commands::set_labels(world, request.clone(), &alice(), now))
+            .expect("labels");
+    }
+
     pub(super) fn promote(&mut self, n: u8) {
         let request = Promote {
             workload: self.workload.clone(),

@@ -8,6 +8,7 @@ mod enrollment;
 mod events;
 mod gates;
 mod history;
+mod holds;
 mod machine;
 mod metric;
 mod offline;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use pinion_model::{AgentPhase, FailureKind, RolloutPhase};
 
 use super::bed::{Bed, agent, count, digest, rest, strategy};
-use crate::{Amount, Observation, OfflinePolicy, Presence, Strategy};
+use crate::{Amount, Observation, OfflinePolicy, Presence, StageSpec, Strategy};
 
 fn all(offline: OfflinePolicy) -> Strategy {
     Strategy {
@@ -258,4 +258,52 @@ fn a_stage_that_waits_for_what_is_in_flight_says_if_that_is_offline() {
         "{}",
         waits(&bed)
     );
+}
+
+/// Two machines, `m2` offline, with this policy and a minute of grace.
+fn with_grace(policy: OfflinePolicy) -> (Bed, pinion_model::RolloutId) {
+    let mut bed = Bed::new(2);
+    bed.offline("m2");
+    let rules = Strategy {
+        offline: Some(policy),
+        offline_grace: Some(Duration::from_secs(60)),
+        ..strategy(vec![StageSpec {
+            failure_budget: Some(crate::Amount::Count(1).into()),
+            ..rest()
+        }])
+    };
+    let id = bed.roll_out(2, rules);
+    bed.drive();
+    (bed, id)
+}
+
+#[test]
+fn a_machine_is_waited_for_during_its_grace_time_and_gone_round_after_it() {
+    let (mut bed, id) = with_grace(OfflinePolicy::Skip);
+    let end = bed.world.agents[&agent("m2")].presence_since + Duration::from_secs(60);
+    assert_eq!(bed.phase(&id), RolloutPhase::Running);
+    assert_eq!(bed.plan().wake_at, Some(end));
+    bed.pass(Duration::from_secs(60));
+    bed.drive();
+    assert_eq!(bed.phase(&id), RolloutPhase::Completed);
+    assert_eq!(bed.counts(&id, 0).failed, 0);
+}
+
+#[test]
+fn a_machine_fails_once_its_grace_time_is_over_and_not_before() {
+    let (mut bed, id) = with_grace(OfflinePolicy::Fail);
+    assert_eq!(bed.counts(&id, 0).failed, 0);
+    bed.pass(Duration::from_secs(60));
+    bed.drive();
+    assert_eq!(bed.counts(&id, 0).failed, 1);
+}
+
+#[test]
+fn a_machine_that_comes_back_in_its_grace_time_is_like_any_other() {
+    let (mut bed, id) = with_grace(OfflinePolicy::Fail);
+    bed.pass(Duration::from_secs(30));
+    bed.hello("m2");
+    bed.drive();
+    assert_eq!(bed.phase(&id), RolloutPhase::Completed);
+    assert_eq!(*bed.running("m2"), digest(2));
 }

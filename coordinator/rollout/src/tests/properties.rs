@@ -33,7 +33,7 @@ fn check_turn(world: &World, rollout: &Rollout, agent: &AgentId, now: Timestamp)
         "only a rollout that runs assigns"
     );
     assert!(
-        world.agents[agent].is_assignable(),
+        world.is_assignable(&world.agents[agent], &rollout.workload),
         "only machines that are online and not held are assigned"
     );
     assert_eq!(
@@ -66,7 +66,7 @@ fn check_act(world: &World, act: &Act, now: Timestamp) {
                 check_turn(world, &world.rollouts[rollout], agent, now);
             }
             if matches!(assignment.purpose, Purpose::Stable) {
-                assert!(known.is_assignable());
+                assert!(world.is_assignable(known, &assignment.workload));
             }
         }
         Act::StageOpened { rollout, stage } => {

@@ -68,16 +68,10 @@ impl Agent {
         }
     }
 
-    /// Whether rollouts go round it: held by an operator, or for an identity conflict.
+    /// Whether rollouts go round it by name: held by an operator, or for an identity conflict.
     #[must_use]
     pub fn is_held(&self) -> bool {
         self.hold.is_some() || self.identity_conflict.is_some()
-    }
-
-    /// Whether something new may be assigned to it now.
-    #[must_use]
-    pub fn is_assignable(&self) -> bool {
-        self.presence == Presence::Online && self.revoked.is_none() && !self.is_held()
     }
 
     /// Whether this certificate is one of its own.

@@ -29,7 +29,10 @@ impl CatchUp {
                 && placement.phase != Some(AgentPhase::Soaking);
             return counts.then_some(Self::InFlight);
         }
-        if !agent.is_assignable() || needs_a_person(placement) || is_kept(world, placement) {
+        if !world.is_assignable(agent, workload)
+            || needs_a_person(placement)
+            || is_kept(world, placement)
+        {
             return None;
         }
         let stable = &world.stable_for(workload, id)?.digest;

@@ -1,7 +1,8 @@
 use std::collections::BTreeMap;
 
-use pinion_model::{AgentId, RolloutPhase};
+use pinion_model::{AgentId, RolloutPhase, Timestamp};
 
+use super::due::Due;
 use super::{Agent, Counts, Mark, Marks, Member, Presence, Rollout, Standing, World};
 use crate::shared::Places;
 use crate::{OfflinePolicy, SickPolicy};
@@ -76,7 +77,7 @@ impl Class {
             Standing::Failed if member.acknowledged => Self::Acknowledged,
             Standing::Failed => Self::Failed,
             Standing::Pending if rollout.phase.is_terminal() => Self::Passed,
-            Standing::Pending => Self::pending(rollout, member, agent),
+            Standing::Pending => Self::pending(world, rollout, member, agent),
             // What has ended does not follow the fleet any more.
             Standing::InFlight if rollout.phase.is_terminal() => Self::in_flight(member, None),
             Standing::Soaking if rollout.phase.is_terminal() => Self::Soaking,
@@ -86,11 +87,11 @@ impl Class {
         }
     }
 
-    fn pending(rollout: &Rollout, member: &Member, agent: Option<&Agent>) -> Self {
+    fn pending(world: &World, rollout: &Rollout, member: &Member, agent: Option<&Agent>) -> Self {
         let skips_sick = rollout.spec.sick == SickPolicy::Skip;
         match agent {
             None => Self::Gone,
-            Some(agent) if agent.is_held() => Self::Held,
+            Some(agent) if world.is_held(agent, &rollout.workload) => Self::Held,
             Some(_) if member.sick && skips_sick => Self::Sick,
             Some(agent) => match agent.presence {
                 Presence::Online => Self::Ready,
@@ -128,14 +129,21 @@ pub(crate) enum Way {
 
 impl Way {
     /// None: there is nothing to take back.
-    pub(crate) fn of(rollout: &Rollout, member: &Member, agent: Option<&Agent>) -> Option<Self> {
+    pub(crate) fn of(
+        world: &World,
+        rollout: &Rollout,
+        id: &AgentId,
+        member: &Member,
+    ) -> Option<Self> {
         let over = rollout.phase == RolloutPhase::RolledBack;
         if !rollout.rolled_back || over || !member.was_changed() {
             return None;
         }
+        let agent = world.agents.get(id);
         let Some(agent) = agent.filter(|agent| agent.revoked.is_none()) else {
             return Some(Self::Back);
         };
+        let held = world.is_held(agent, &rollout.workload);
         Some(match &member.restore {
             Some(restore)
                 if restore
@@ -153,9 +161,9 @@ impl Way {
             Some(_) => Self::Going,
             // Its own outcome comes first; it may make all else needless.
             None if member.rolls_back() => Self::Going,
-            None if agent.is_held() && member.standing() == Standing::InFlight => Self::Going,
-            None if agent.is_held() && !rollout.phase.is_terminal() => Self::Back,
-            None if agent.is_held() => Self::Away,
+            None if held && member.standing() == Standing::InFlight => Self::Going,
+            None if held && !rollout.phase.is_terminal() => Self::Back,
+            None if held => Self::Away,
             None if agent.presence == Presence::Online => Self::Todo,
             None => Self::Away,
         })
@@ -171,6 +179,35 @@ pub(crate) struct Tally {
     /// Those with containers of the workload, which alone can prove something.
     able: Places,
     pub(crate) marks: Marks,
+    /// When the grace times end of those that are offline. None: there is none.
+    graces: Option<Due<u32>>,
+}
+
+/// What is known of the member at one place of a stage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Seat {
+    pub(crate) class: Class,
+    pub(crate) way: Option<Way>,
+    pub(crate) marks: Vec<Mark>,
+    /// It had containers of the workload.
+    pub(crate) able: bool,
+    /// For one that is offline before its turn: when its grace time ends.
+    pub(crate) grace: Option<Timestamp>,
+}
+
+impl Seat {
+    /// The seat of a member of a rollout.
+    pub(crate) fn of(world: &World, rollout: &Rollout, id: &AgentId, member: &Member) -> Self {
+        let class = Class::of(world, rollout, id, member);
+        let away = world.agents.get(id).filter(|_| class == Class::Offline);
+        Self {
+            class,
+            way: Way::of(world, rollout, id, member),
+            marks: Mark::of(world, rollout, id, member, class),
+            able: member.has_containers,
+            grace: away.map(|agent| agent.presence_since + rollout.spec.offline_grace),
+        }
+    }
 }
 
 /// Of a stage without machines.
@@ -179,32 +216,62 @@ pub(crate) static EMPTY: Tally = Tally {
     ways: BTreeMap::new(),
     able: Places::EMPTY,
     marks: Marks::EMPTY,
+    graces: None,
 };
 
 impl Tally {
     /// Whether a place stands there already: then nothing has to be written.
-    pub(crate) fn has(&self, place: u32, class: Class, way: Option<Way>, marks: &[Mark]) -> bool {
+    pub(crate) fn has(&self, place: u32, seat: &Seat) -> bool {
         let is_in = |places: &Places| places.contains(place);
-        self.classes.get(&class).is_some_and(is_in)
-            && of(&self.ways, place) == way
-            && self.marks.has(place, marks)
+        let grace = self.graces.as_ref().and_then(|graces| graces.of(&place));
+        self.classes.get(&seat.class).is_some_and(is_in)
+            && of(&self.ways, place) == seat.way
+            && self.marks.has(place, &seat.marks)
+            && grace == seat.grace
     }
 
     /// Puts a place where it belongs now.
-    pub(crate) fn put(
-        &mut self,
-        place: u32,
-        class: Class,
-        way: Option<Way>,
-        marks: &[Mark],
-        able: bool,
-    ) {
-        if able {
+    pub(crate) fn put(&mut self, place: u32, seat: &Seat) {
+        if seat.able {
             self.able.insert(place);
         }
-        transfer(&mut self.classes, place, Some(class));
-        transfer(&mut self.ways, place, way);
-        self.marks.put(place, marks);
+        transfer(&mut self.classes, place, Some(seat.class));
+        transfer(&mut self.ways, place, seat.way);
+        self.marks.put(place, &seat.marks);
+        self.set_grace(place, seat.grace);
+    }
+
+    /// Takes a member away from a place.
+    pub(crate) fn clear(&mut self, place: u32) {
+        self.able.remove(place);
+        transfer(&mut self.classes, place, None);
+        transfer(&mut self.ways, place, None);
+        self.marks.put(place, &[]);
+        self.set_grace(place, None);
+    }
+
+    fn set_grace(&mut self, place: u32, at: Option<Timestamp>) {
+        if at.is_none() && self.graces.is_none() {
+            return;
+        }
+        let graces = self.graces.get_or_insert_default();
+        graces.set(&place, at);
+        if graces.next().is_none() {
+            self.graces = None;
+        }
+    }
+
+    /// The places of those whose grace time has ended by `now`.
+    pub(crate) fn out_of_grace(&self, now: Timestamp) -> impl Iterator<Item = usize> {
+        let graces = self.graces.iter();
+        graces
+            .flat_map(move |due| due.by(now))
+            .map(|place| *place as usize)
+    }
+
+    /// When the next grace time ends.
+    pub(crate) fn next_grace(&self, now: Timestamp) -> Option<Timestamp> {
+        self.graces.as_ref()?.next_after(now)
     }
 
     /// How many are of this class.

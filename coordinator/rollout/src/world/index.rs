@@ -4,7 +4,7 @@ use std::time::Duration;
 use pinion_model::{AgentId, AgentPhase, RolloutId, WorkloadName};
 
 use super::due::Due;
-use super::{CatchUp, Class, Mark, Placement, Presence, Tally, Way, World};
+use super::{CatchUp, Class, Placement, Presence, Seat, Tally, Way, World};
 use crate::{Map, Purpose, Set};
 
 /// How long an agent that has not come since the coordinator began is unknown, not offline.
@@ -28,10 +28,12 @@ pub(crate) struct Index {
     pub(crate) rolled_back: Set<(AgentId, WorkloadName)>,
     /// Agents that know a higher generation than we do.
     pub(crate) ahead: Set<AgentId>,
-    /// When holds expire.
-    pub(crate) holds: Due,
+    /// When holds of machines expire.
+    pub(crate) holds: Due<AgentId>,
+    /// When holds of selectors and workloads expire.
+    pub(crate) fleet_holds: Due<String>,
     /// When agents stop being unknown.
-    pub(crate) unknown: Due,
+    pub(crate) unknown: Due<AgentId>,
     /// Agents that are not revoked.
     pub(crate) present: Set<AgentId>,
     /// How many those are.
@@ -64,6 +66,7 @@ impl World {
     pub(crate) fn refresh_index(&mut self, mut touched: Touched) {
         if touched.all_agents {
             touched.agents.extend(self.agents.keys().cloned());
+            self.refresh_fleet_holds();
         }
         for rollout in &touched.rollouts {
             self.refresh_rollout(rollout);
@@ -117,23 +120,20 @@ impl World {
         let Some(member) = rollout.members.get(agent) else {
             return;
         };
-        let present = self.agents.get(agent);
-        let class = Class::of(self, rollout, agent, member);
-        let way = Way::of(rollout, member, present);
-        let marks = Mark::of(self, rollout, agent, member, class);
-        let (stage, place, able) = (member.stage as usize, member.place, member.has_containers);
+        let seat = Seat::of(self, rollout, agent, member);
+        let (stage, place) = (member.stage as usize, member.place);
         let known = self
             .index
             .tallies
             .get(id)
             .and_then(|known| known.get(stage));
-        if known.is_some_and(|known| known.has(place, class, way, &marks)) {
+        if known.is_some_and(|known| known.has(place, &seat)) {
             return;
         }
         let tallies = self.index.tallies.or_default(id);
         tallies.resize_with(rollout.stages.len(), Tally::default);
         if let Some(tally) = tallies.get_mut(stage) {
-            tally.put(place, class, way, &marks, able);
+            tally.put(place, &seat);
         }
     }
 
@@ -157,6 +157,13 @@ impl World {
             self.index.draining.insert(id.clone());
         } else {
             self.index.draining.remove(id);
+        }
+    }
+
+    fn refresh_fleet_holds(&mut self) {
+        self.index.fleet_holds = Due::default();
+        for (id, hold) in &self.holds {
+            self.index.fleet_holds.set(id, hold.expires_at);
         }
     }
 

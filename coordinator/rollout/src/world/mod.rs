@@ -6,6 +6,7 @@ mod catch_up;
 mod check_run;
 mod class;
 mod due;
+mod hold;
 mod index;
 mod mark;
 mod placement;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 pub use access::{Access, Operator, Token, TokenKind, Use};
 pub use agent::{Agent, Certificate, Hold, Presence, Processes, Versions};
 pub use check_run::{CheckRun, CheckVerdict};
+pub use hold::FleetHold;
 pub use placement::{ObservedContainer, Placement, Tried};
 pub use rollout::{
     Approved, Attribution, Gate, Member, Prefetch, Prefetched, Restore, Rollout, Stage, Standing,
@@ -25,7 +27,7 @@ pub use rollout::{
 pub use workload::{Pin, Stable, Workload};
 
 pub(crate) use catch_up::CatchUp;
-pub(crate) use class::{Class, EMPTY, Tally, Way};
+pub(crate) use class::{Class, EMPTY, Seat, Tally, Way};
 pub(crate) use index::{Index, Touched};
 pub(crate) use mark::{Mark, Marks};
 
@@ -46,6 +48,10 @@ pub struct World {
     pub agents: Map<AgentId, Agent>,
     /// Tokens, operators and what is denied.
     pub access: Access,
+    /// By id: selectors and workloads that rollouts go round.
+    pub holds: Map<String, FleetHold>,
+    /// How many of those there ever were; the next id follows from it.
+    pub holds_placed: u64,
     #[serde(skip)]
     pub(crate) index: Index,
 }
@@ -56,6 +62,8 @@ struct Facts {
     rollouts: Map<RolloutId, Rollout>,
     agents: Map<AgentId, Agent>,
     access: Access,
+    holds: Map<String, FleetHold>,
+    holds_placed: u64,
 }
 
 impl From<Facts> for World {
@@ -65,6 +73,8 @@ impl From<Facts> for World {
             rollouts: facts.rollouts,
             agents: facts.agents,
             access: facts.access,
+            holds: facts.holds,
+            holds_placed: facts.holds_placed,
             index: Index::default(),
         };
         world.rebuild_index();
