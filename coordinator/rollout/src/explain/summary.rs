@@ -1,6 +1,8 @@
 use pinion_model::{AgentPhase, RolloutId, RolloutPhase, Timestamp};
 
-use crate::gates::{self, Verdict, View, approval, bake, in_flight, metric, presence, progress};
+use crate::gates::{
+    self, Verdict, View, approval, bake, budget, in_flight, metric, presence, progress,
+};
 use crate::world::{Class, Way};
 use crate::{Presence, Rollout, World};
 
@@ -56,7 +58,7 @@ fn waits(view: View<'_>) -> Vec<String> {
         Verdict::Wait(wait) => Some(wait.detail),
         _ => None,
     });
-    waits.collect()
+    waits.chain(budget::unjudged(view)).collect()
 }
 
 /// The machines that an abort waits for: in flight or soaking.

@@ -95,6 +95,18 @@ pub(crate) fn check(view: View<'_>) -> Verdict {
     })
 }
 
+/// A budget that is used up, and is not judged before more have an outcome.
+pub(crate) fn unjudged(view: View<'_>) -> Option<String> {
+    let mut limits = Limit::all(view);
+    let limit =
+        limits.find(|limit| limit.failed(view) > limit.allowed && !limit.is_exceeded(view))?;
+    Some(format!(
+        "{}, judged once {} have an outcome",
+        limit.reason(view),
+        limit.budget.min_sample
+    ))
+}
+
 /// Machines of the stage that have an outcome.
 fn outcomes(view: View<'_>) -> u32 {
     let counts = view.tally.counts(view.rollout.spec.offline);
