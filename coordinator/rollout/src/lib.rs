@@ -29,6 +29,7 @@ pub mod commands;
 mod explain;
 mod gates;
 mod plan;
+mod plan_hash;
 mod refusal;
 mod shared;
 mod spec;
@@ -41,6 +42,7 @@ pub use assignment::{Assignment, Desired, Purpose, Run};
 pub use change::{Act, Change, Decision, Observation, Report};
 pub use explain::{Reason, explain, explain_all, summary, waiting_for};
 pub use plan::{DueProbe, DueProbes, Plan, due_probes, plan};
+pub use plan_hash::plan_hash;
 pub use refusal::{Outcome, Refusal};
 pub use shared::{Map, Set};
 pub use spec::{

@@ -245,10 +245,12 @@ impl RolloutService for RolloutApi {
             rollout,
             stage,
             reason,
+            plan,
         } = request.into_inner();
         let approve = commands::Approve {
             rollout: text("rollout", &rollout)?,
             stage: optional_text("stage", &stage)?,
+            plan,
             reason,
         };
         self.0

@@ -86,14 +86,20 @@ Examples:
     /// Let the stage that waits for an approval begin
     #[command(after_help = "\
 Examples:
-  pinion rollout approve codex-7-1
-  pinion rollout approve codex-7-1 --stage rest --reason 'canary looks good'")]
+  pinion rollout approve codex-7-1 --plan 1f0c2a4b5d6e7f809a1b
+  pinion rollout approve codex-7-1 --plan 1f0c2a4b5d6e7f809a1b --stage rest --reason 'canary looks good'
+
+The plan is what `pinion rollout show` has beside the stage: it is approved,
+and nothing that becomes of it later.")]
     Approve {
         #[command(flatten)]
         change: Change,
         /// Name of the stage [default: the one that waits]
         #[arg(long)]
         stage: Option<StageName>,
+        /// The plan that was shown
+        #[arg(long, value_name = "HASH")]
+        plan: String,
     },
     /// Assign nothing more, and withdraw what has not cut over
     #[command(after_help = "\

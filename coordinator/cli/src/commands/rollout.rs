@@ -30,8 +30,12 @@ pub(super) async fn run(app: &App, command: RolloutCommand) -> Result<Exit, Erro
         RolloutCommand::List { workload, limit } => list(app, link, workload, limit).await?,
         RolloutCommand::Show { rollout, agents } => show(app, link, rollout, agents).await?,
         RolloutCommand::Explain { rollout, agent } => explain(app, link, rollout, agent).await?,
-        RolloutCommand::Approve { change, stage } => {
-            steer::approve(app, link, change, stage).await?;
+        RolloutCommand::Approve {
+            change,
+            stage,
+            plan,
+        } => {
+            steer::approve(app, link, change, stage, plan).await?;
         }
         RolloutCommand::Pause(change) => steer::pause(app, link, change).await?,
         RolloutCommand::Resume(change) => steer::resume(app, link, change).await?,

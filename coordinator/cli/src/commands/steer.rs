@@ -15,11 +15,13 @@ pub(super) async fn approve(
     link: &Link,
     change: Change,
     stage: Option<StageName>,
+    plan: String,
 ) -> Result<(), Error> {
     let request = v1::ApproveStageRequest {
         rollout: change.rollout.to_string(),
         stage: stage.map(|stage| stage.to_string()).unwrap_or_default(),
         reason: change.reason,
+        plan,
     };
     let answer = link
         .ask(

@@ -111,7 +111,11 @@ pub(crate) fn next_command(rollout: &v1::Rollout) -> Option<String> {
     let id = &rollout.id;
     match rollout.phase() {
         v1::RolloutPhase::AwaitingApproval => {
-            Some(format!("To go on: pinion rollout approve {id}"))
+            let waits = rollout.stages.get(rollout.open_stage as usize);
+            let plan = waits.map_or("HASH", |stage| &stage.plan_hash);
+            Some(format!(
+                "To go on: pinion rollout approve {id} --plan {plan}"
+            ))
         }
         v1::RolloutPhase::Paused => Some(format!("To go on: pinion rollout resume {id}")),
         v1::RolloutPhase::Halted => Some(format!(

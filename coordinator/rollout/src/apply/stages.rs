@@ -23,14 +23,13 @@ pub(super) fn apply(world: &mut World, decision: &Decision, _touched: &mut Touch
                 rollout.open_stage = stage + 1;
             }
         }),
-        Act::ApprovalAwaited { rollout, stage } => edit(world, rollout, |rollout| {
-            let name = rollout
-                .stages
-                .get(*stage)
-                .map(|stage| stage.rules.name.to_string());
-            let reason = format!("stage {} waits for approval", name.unwrap_or_default());
-            enter(rollout, RolloutPhase::AwaitingApproval, &reason, at);
-        }),
+        Act::ApprovalAwaited {
+            rollout,
+            stage,
+            note,
+        } => {
+            edit(world, rollout, |rollout| wait(rollout, *stage, note, at));
+        }
         Act::StageApproved {
             rollout,
             stage,
@@ -57,6 +56,19 @@ fn edit(world: &mut World, id: &RolloutId, edit: impl FnOnce(&mut Rollout)) {
     if let Some(rollout) = world.rollouts.get_mut(id) {
         edit(rollout);
     }
+}
+
+/// What was approved is not what would happen now: that approval is worth nothing.
+fn wait(rollout: &mut Rollout, stage: usize, note: &str, at: Timestamp) {
+    let Some(stage) = rollout.stages.get_mut(stage) else {
+        return;
+    };
+    stage.approved = None;
+    let mut reason = format!("stage {} waits for approval", stage.rules.name);
+    if !note.is_empty() {
+        reason = format!("{reason}: {note}");
+    }
+    enter(rollout, RolloutPhase::AwaitingApproval, &reason, at);
 }
 
 fn open(rollout: &mut Rollout, stage: usize, at: Timestamp) {

@@ -39,8 +39,12 @@ pub enum Act {
         stage: usize,
         note: String,
     },
-    /// A stage needs a person's approval.
-    ApprovalAwaited { rollout: RolloutId, stage: usize },
+    /// A stage needs a person's approval; one of another plan has lapsed.
+    ApprovalAwaited {
+        rollout: RolloutId,
+        stage: usize,
+        note: String,
+    },
     /// A person approved a stage.
     StageApproved {
         rollout: RolloutId,

@@ -32,11 +32,17 @@ fn of_rollout(act: &Act) -> Option<String> {
             rollout.stages.len(),
             because(&rollout.started.reason)
         ),
-        Act::StageOpened { stage, .. } | Act::ApprovalAwaited { stage, .. } => {
-            format!("stage {}", stage + 1)
+        Act::StageOpened { stage, .. } => format!("stage {}", stage + 1),
+        Act::ApprovalAwaited { stage, note, .. } => {
+            format!("stage {}{}", stage + 1, because(note))
         }
         Act::StagePassed { stage, note, .. } => format!("stage {}{}", stage + 1, because(note)),
-        Act::StageApproved { stage, reason, .. } => format!("stage {stage}{}", because(reason)),
+        Act::StageApproved {
+            stage,
+            plan,
+            reason,
+            ..
+        } => format!("stage {stage}, plan {plan}{}", because(reason)),
         Act::RolloutHalted { gate, reason, .. } => format!("{}{}", gate.word(), because(reason)),
         Act::RolloutEnded { phase, reason, .. } => format!("{phase}{}", because(reason)),
         _ => return None,

@@ -5,6 +5,7 @@
 //! in between; it decides anew each time.
 
 mod access;
+mod approve;
 mod enrollment;
 mod fleet;
 mod holds;
@@ -21,6 +22,7 @@ pub use access::{
     CreateToken, IssueOperator, NewToken, create_token, issue_operator, revoke_operator,
     revoke_token,
 };
+pub use approve::{Approve, approve};
 pub use enrollment::{
     Answer, Claim, Redeem, Renew, Standing, check_redeem, redeem, renew, standing,
 };
@@ -31,7 +33,7 @@ pub use preview::{PlannedAgent, PlannedRollout, PlannedStage, plan_rollout};
 pub use refresh::{Refresh, Refreshed, refresh};
 pub use retry::{RetryAgents, retry};
 pub use start::{StartRollout, start_rollout};
-pub use steer::{Approve, Steer, abort, approve, pause, resume, roll_back};
+pub use steer::{Steer, abort, pause, resume, roll_back};
 
 pub(crate) use steer::taken_back;
 

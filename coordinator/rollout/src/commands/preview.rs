@@ -3,6 +3,7 @@ use pinion_model::{AgentId, Digest, PinNumber, RolloutId, Timestamp, WorkloadNam
 use super::StartRollout;
 use super::start::{begin, pin_of};
 use crate::explain::held;
+use crate::plan_hash::of_stage;
 use crate::{Agent, Approval, Presence, Refusal, Rollout, Spec, World};
 
 /// What `StartRollout` would do now.
@@ -33,6 +34,8 @@ pub struct PlannedStage {
     pub agents: Vec<PlannedAgent>,
     /// Whether a person opens it.
     pub approval: Approval,
+    /// What its approval would be for; empty if it needs none.
+    pub plan: String,
     /// In machines, after rounding.
     pub max_in_flight: u32,
     /// In machines, after rounding.
@@ -97,6 +100,10 @@ fn planned(world: &World, rollout: &Rollout, stage: &crate::Stage) -> PlannedSta
         name: stage.rules.name.clone(),
         agents: agents.collect(),
         approval: stage.rules.approval,
+        plan: match stage.rules.approval {
+            Approval::Manual => of_stage(world, rollout, stage),
+            Approval::Automatic => String::new(),
+        },
         max_in_flight: stage.max_in_flight,
         failure_budget: stage.failure_budget,
     }

@@ -1,7 +1,7 @@
-use pinion_model::{Actor, PinNumber, RolloutId, RolloutPhase, StageName, Timestamp};
+use pinion_model::{Actor, PinNumber, RolloutId, RolloutPhase, Timestamp};
 
 use super::{check_text, decided, rollout_of};
-use crate::{Act, Approval, Change, Outcome, Pin, Refusal, Rollout, World};
+use crate::{Act, Change, Outcome, Pin, Refusal, Rollout, World};
 
 /// A rollout and why something is done to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,62 +10,6 @@ pub struct Steer {
     pub rollout: RolloutId,
     /// Why; may be empty.
     pub reason: String,
-}
-
-/// A stage to open.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Approve {
-    /// Of which rollout.
-    pub rollout: RolloutId,
-    /// None: the one that waits.
-    pub stage: Option<StageName>,
-    /// Why; may be empty.
-    pub reason: String,
-}
-
-/// Lets a stage open that waits, or will wait, for a person.
-///
-/// # Errors
-///
-/// `NotFound` for an unknown rollout or stage, `Precondition` if none waits,
-/// the stage needs no approval, or the rollout is over.
-pub fn approve(
-    world: &World,
-    request: Approve,
-    by: &Actor,
-    now: Timestamp,
-) -> Result<Outcome<RolloutId>, Refusal> {
-    check_text("reason", &request.reason)?;
-    let rollout = live(world, &request.rollout, "approve")?;
-    let stage = match &request.stage {
-        Some(name) => rollout
-            .stage(name)
-            .map(|(_, stage)| stage)
-            .ok_or_else(|| Refusal::not_found("stage", name))?,
-        None => rollout
-            .open()
-            .filter(|stage| stage.opened_at.is_none())
-            .ok_or_else(|| {
-                Refusal::precondition(format!("no stage of {} waits for approval", rollout.id))
-            })?,
-    };
-    let name = stage.rules.name.clone();
-    if stage.rules.approval == Approval::Automatic {
-        return Err(Refusal::precondition(format!(
-            "stage {name} of {} needs no approval",
-            rollout.id
-        )));
-    }
-    if stage.approved.is_some() {
-        return Ok(Outcome::unchanged(request.rollout));
-    }
-    let act = Act::StageApproved {
-        rollout: rollout.id.clone(),
-        stage: name,
-        plan: String::new(),
-        reason: request.reason,
-    };
-    Ok(steered(request.rollout, act, by, now))
 }
 
 /// Assigns nothing more and withdraws what has not cut over. Pausing what is
@@ -242,7 +186,11 @@ pub(crate) fn taken_back(world: &World, rollout: &Rollout, now: Timestamp) -> Op
     ))
 }
 
-fn live<'a>(world: &'a World, id: &RolloutId, what: &str) -> Result<&'a Rollout, Refusal> {
+pub(super) fn live<'a>(
+    world: &'a World,
+    id: &RolloutId,
+    what: &str,
+) -> Result<&'a Rollout, Refusal> {
     let rollout = rollout_of(world, id)?;
     if rollout.phase.is_terminal() {
         let message = format!("{id} is {}: there is nothing left to {what}", rollout.phase);
@@ -252,7 +200,12 @@ fn live<'a>(world: &'a World, id: &RolloutId, what: &str) -> Result<&'a Rollout,
 }
 
 /// One act on the rollout that was named.
-fn steered(rollout: RolloutId, act: Act, by: &Actor, now: Timestamp) -> Outcome<RolloutId> {
+pub(super) fn steered(
+    rollout: RolloutId,
+    act: Act,
+    by: &Actor,
+    now: Timestamp,
+) -> Outcome<RolloutId> {
     Outcome {
         changes: vec![decided(by, now, act)],
         value: rollout,

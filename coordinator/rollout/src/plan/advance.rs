@@ -151,10 +151,15 @@ fn judge(view: View<'_>) -> Vec<Change> {
 
 fn open(view: View<'_>) -> Vec<Change> {
     let (rollout, stage) = (view.rollout.id.clone(), view.number);
+    let awaited = view.rollout.phase == RolloutPhase::AwaitingApproval;
     let act = match approval::check(view) {
         Verdict::Pass => Act::StageOpened { rollout, stage },
-        _ if view.rollout.phase == RolloutPhase::AwaitingApproval => return Vec::new(),
-        _ => Act::ApprovalAwaited { rollout, stage },
+        _ if awaited && view.stage.approved.is_none() => return Vec::new(),
+        _ => Act::ApprovalAwaited {
+            rollout,
+            stage,
+            note: approval::lapsed(view.stage),
+        },
     };
     vec![Decision::system(view.now, act).into()]
 }

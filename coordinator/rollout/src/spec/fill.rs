@@ -196,6 +196,12 @@ fn check_limits(strategy: &Strategy, faults: &mut Faults) {
         faults,
     );
     for (place, stage) in strategy.stages.iter().enumerate() {
+        let approver = stage.approver.unwrap_or(Role::Operator);
+        faults.demand(
+            approver >= Role::Operator,
+            &format!("strategy.stages[{place}].approver"),
+            || format!("must be operator or admin, who alone may approve; got {approver}"),
+        );
         check_rules(
             &format!("strategy.stages[{place}]"),
             stage.max_in_flight,

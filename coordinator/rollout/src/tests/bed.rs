@@ -5,14 +5,16 @@ use std::time::Duration;
 
 use pinion_model::{
     Actor, AgentId, AgentPhase, Digest, FailureKind, Labels, Role, RolloutId, RolloutPhase,
-    SessionEpoch, Timestamp, WorkloadName,
+    SessionEpoch, StageName, Timestamp, WorkloadName,
 };
 
 use super::machine::Machine;
-use crate::commands::{self, Claim, CreateToken, NewToken, Promote, Redeem, StartRollout, Steer};
+use crate::commands::{
+    self, Approve, Claim, CreateToken, NewToken, Promote, Redeem, StartRollout, Steer,
+};
 use crate::{
     Amount, Certificate, Change, Cohort, Counts, Observation, Outcome, Plan, Reason, Refusal,
-    Report, Rollout, StageSpec, Strategy, Versions, World, apply, explain, plan,
+    Report, Rollout, StageSpec, Strategy, Versions, World, apply, explain, plan, plan_hash,
 };
 
 pub(super) struct Bed {
@@ -22,6 +24,10 @@ pub(super) struct Bed {
     pub(super) machines: BTreeMap<AgentId, Machine>,
     pub(super) workload: WorkloadName,
 }
+
+/// What an operator does to a rollout as a whole.
+pub(super) type Command =
+    fn(&World, Steer, &Actor, Timestamp) -> Result<Outcome<RolloutId>, Refusal>;
 
 pub(super) fn agent(name: &str) -> AgentId {
     name.parse().expect("an agent's name")
@@ -306,8 +312,37 @@ impl Bed {
         self.start(strategy)
     }
 
+    /// An approval of a stage as it is shown now: of the named one, else of
+    /// the one that waits.
+    pub(super) fn approval(&self, id: &RolloutId, stage: Option<&str>) -> Approve {
+        let rollout = self.rollout(id);
+        let stage: Option<StageName> = stage.map(|name| name.parse().expect("a stage's name"));
+        let named = stage.as_ref().and_then(|name| rollout.stage(name));
+        let place = named.map_or(rollout.open_stage, |(place, _)| place);
+        Approve {
+            rollout: id.clone(),
+            stage,
+            plan: plan_hash(&self.world, id, place),
+            reason: "looks good".to_owned(),
+        }
+    }
+
+    pub(super) fn approve(&mut self, approve: &Approve) -> Result<RolloutId, Refusal> {
+        self.decide(|world, now| commands::approve(world, approve.clone(), &alice(), now))
+    }
+
     pub(super) fn rollout(&self, id: &RolloutId) -> &Rollout {
         &self.world.rollouts[id]
+    }
+
+    /// What no command can change, to see who notices.
+    pub(super) fn alter(&mut self, id: &RolloutId, alter: impl FnOnce(&mut Rollout)) {
+        alter(self.world.rollouts.get_mut(id).expect("a rollout"));
+    }
+
+    pub(super) fn steer_with(&mut self, command: Command, id: &RolloutId) {
+        self.decide(|world, now| command(world, steer(id), &alice(), now))
+            .expect("it is done");
     }
 
     pub(super) fn phase(&self, id: &RolloutId) -> RolloutPhase {

@@ -50,13 +50,8 @@ fn a_machine_that_joins_during_a_rollout_gets_the_stable_digest_first_and_the_ne
     assert_eq!(bed.phase(&id), RolloutPhase::AwaitingApproval);
     assert_eq!(bed.word(&id, "m3"), Some("not_a_member"));
     assert_eq!(*bed.running("m3"), digest(1));
-    let approve = commands::Approve {
-        rollout: id.clone(),
-        stage: None,
-        reason: String::new(),
-    };
-    bed.decide(|world, now| commands::approve(world, approve.clone(), &alice(), now))
-        .expect("approved");
+    let approval = bed.approval(&id, None);
+    bed.approve(&approval).expect("approved");
     bed.drive();
     assert_eq!(bed.phase(&id), RolloutPhase::Completed);
     assert_eq!(*bed.running("m3"), digest(2));

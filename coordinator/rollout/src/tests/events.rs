@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use pinion_model::{Actor, AgentId, RolloutId, Timestamp};
+use pinion_model::{AgentId, RolloutId};
 use proptest::prelude::*;
 
-use super::bed::{Bed, agent, alice, digest, steer, strategy};
+use super::bed::{Bed, Command, agent, alice, digest, steer, strategy};
 use super::metric::http;
-use crate::commands::{self, HoldAgent, Refresh, RetryAgents, Steer};
+use crate::commands::{self, HoldAgent, Refresh, RetryAgents};
 use crate::{
     Amount, Approval, Change, Check, Cohort, FailureAction, Judgement, Observation, OfflinePolicy,
-    Outcome, Refusal, StageSpec, Strategy as Rules, World,
+    Refusal, StageSpec, Strategy as Rules,
 };
 
 pub(super) const MACHINES: usize = 8;
@@ -142,8 +142,6 @@ pub(super) fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-type Command = fn(&World, Steer, &Actor, Timestamp) -> Result<Outcome<RolloutId>, Refusal>;
-
 fn name(n: usize) -> String {
     format!("m{n}")
 }
@@ -201,7 +199,7 @@ impl Bed {
             Event::Resume => self.steered(commands::resume),
             Event::Abort => self.steered(commands::abort),
             Event::RollBack => self.steered(commands::roll_back),
-            Event::Approve => self.approve(),
+            Event::Approve => self.approve_newest(),
             Event::Retry => self.retry(),
             Event::Hold(n) => self.hold(&id(*n)),
             Event::Release(n) => self.release(*n),
@@ -307,16 +305,10 @@ impl Bed {
         }
     }
 
-    pub(super) fn approve(&mut self) {
+    pub(super) fn approve_newest(&mut self) {
         if let Some(rollout) = self.newest() {
-            let approve = commands::Approve {
-                rollout,
-                stage: None,
-                reason: String::new(),
-            };
-            tried(
-                self.decide(|world, now| commands::approve(world, approve.clone(), &alice(), now)),
-            );
+            let approval = self.approval(&rollout, None);
+            tried(self.approve(&approval));
         }
     }
 }

@@ -337,13 +337,8 @@ fn approval_is_asked_of_a_person_only_where_the_stage_says_so() {
             }),
         );
         if approved {
-            let approve = commands::Approve {
-                rollout: id.clone(),
-                stage: None,
-                reason: String::new(),
-            };
-            bed.decide(|world, now| commands::approve(world, approve.clone(), &alice(), now))
-                .expect("approved");
+            let approval = bed.approval(&id, None);
+            bed.approve(&approval).expect("approved");
         }
         assert_eq!(word(&ask(&bed, &id, 0, approval::check)), answer);
     }

@@ -1,5 +1,6 @@
 //! The engine against a fake fleet: scenarios, properties, commands.
 
+mod approval;
 mod bed;
 mod budgets;
 mod catch_up;

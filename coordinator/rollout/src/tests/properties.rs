@@ -11,7 +11,7 @@ use super::events::{MACHINES, event};
 use crate::gates::{View, in_flight};
 use crate::{
     Act, Approval, Change, Decision, Judgement, OfflinePolicy, Plan, Purpose, Rollout, World,
-    apply, commands, explain_all, summary,
+    apply, commands, explain_all, plan_hash, summary,
 };
 
 /// Applies a plan change by change, and checks each at its own moment.
@@ -77,10 +77,14 @@ fn check_act(world: &World, act: &Act, now: Timestamp) {
                     .all(|stage| stage.passed_at.is_some()),
                 "no stage is skipped"
             );
+            let plan = plan_hash(world, &rollout.id, *stage);
             let stage = &rollout.stages[*stage];
+            let approved = stage.approved.as_ref();
             assert!(
-                stage.rules.approval == Approval::Automatic || stage.approved.is_some(),
-                "approved by a person"
+                stage.rules.approval == Approval::Automatic
+                    || stage.opened_at.is_some()
+                    || approved.is_some_and(|approved| approved.plan == plan),
+                "a person approved exactly this plan"
             );
         }
         _ => {}
@@ -179,7 +183,7 @@ fn finish(bed: &mut Bed) {
             return;
         };
         match active.phase {
-            RolloutPhase::AwaitingApproval => bed.approve(),
+            RolloutPhase::AwaitingApproval => bed.approve_newest(),
             RolloutPhase::Paused | RolloutPhase::Halted => bed.steered(commands::resume),
             _ => {}
         }

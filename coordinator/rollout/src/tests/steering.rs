@@ -3,7 +3,7 @@
 use pinion_model::{AgentPhase, RolloutPhase};
 
 use super::bed::{Bed, agent, alice, count, digest, percent, rest, steer, strategy};
-use crate::commands::{self, Approve, RetryAgents};
+use crate::commands::{self, RetryAgents};
 use crate::{Act, Amount, Approval, Change, Purpose, Refusal, StageSpec, Standing, Strategy};
 
 fn two_stages() -> Strategy {
@@ -74,64 +74,6 @@ fn a_machine_that_cut_over_before_the_withdrawal_reached_it_counts_as_what_it_be
         Standing::Settled
     );
     assert_eq!(*bed.running("m1"), digest(2));
-}
-
-#[test]
-fn a_stage_with_approval_waits_for_a_person() {
-    let mut bed = Bed::new(2);
-    let approved = StageSpec {
-        approval: Some(Approval::Manual),
-        ..rest()
-    };
-    let id = bed.roll_out(2, strategy(vec![count(1), approved]));
-    bed.drive();
-    assert_eq!(bed.phase(&id), RolloutPhase::AwaitingApproval);
-    let last = bed.nth(&id, 1, 0);
-    assert_eq!(bed.word(&id, &last), Some("awaiting_approval"));
-    let approve = Approve {
-        rollout: id.clone(),
-        stage: None,
-        reason: "looks good".into(),
-    };
-    bed.decide(|world, now| commands::approve(world, approve.clone(), &alice(), now))
-        .expect("approved");
-    let again = bed.decide(|world, now| commands::approve(world, approve.clone(), &alice(), now));
-    assert!(again.is_ok(), "approving twice is no fault");
-    bed.drive();
-    assert_eq!(bed.phase(&id), RolloutPhase::Completed);
-    let by = bed.rollout(&id).stages[1]
-        .approved
-        .as_ref()
-        .expect("by a person");
-    assert_eq!(
-        (&by.by.actor, by.by.reason.as_str()),
-        (&alice(), "looks good")
-    );
-}
-
-#[test]
-fn a_stage_can_be_approved_ahead_of_its_turn_but_only_where_it_is_asked_for() {
-    let mut bed = Bed::new(2);
-    let approved = StageSpec {
-        name: "wide".parse().ok(),
-        approval: Some(Approval::Manual),
-        ..rest()
-    };
-    let id = bed.roll_out(2, strategy(vec![count(1), approved]));
-    let approve = |stage: &str| Approve {
-        rollout: id.clone(),
-        stage: stage.parse().ok(),
-        reason: String::new(),
-    };
-    let first = bed.decide(|world, now| commands::approve(world, approve("1"), &alice(), now));
-    assert!(matches!(first, Err(Refusal::Precondition { .. })));
-    let unknown =
-        bed.decide(|world, now| commands::approve(world, approve("nowhere"), &alice(), now));
-    assert!(matches!(unknown, Err(Refusal::NotFound { .. })));
-    bed.decide(|world, now| commands::approve(world, approve("wide"), &alice(), now))
-        .expect("ahead");
-    bed.drive();
-    assert_eq!(bed.phase(&id), RolloutPhase::Completed);
 }
 
 #[test]

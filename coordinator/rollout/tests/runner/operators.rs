@@ -4,7 +4,7 @@ use pinion_model::{Actor, AgentId, LabelSelector, Labels, Role, RolloutId, Workl
 use pinion_rollout::commands::{
     self, Approve, HoldAgent, Promote, Refresh, RetryAgents, SetLabels, StartRollout, Steer,
 };
-use pinion_rollout::{Observation, Strategy, World};
+use pinion_rollout::{Observation, Strategy, World, plan_hash};
 
 use super::bench::{Bench, digest};
 use super::fleet;
@@ -223,14 +223,20 @@ fn steer(bench: &mut Bench, verb: &str, words: &mut Words) -> Result<(), String>
     Ok(())
 }
 
-/// `approve [ROLLOUT] [stage NAME] ["reason"]`.
+/// `approve [ROLLOUT] [stage NAME] ["reason"]`: the plan as it is now.
 fn approve(bench: &mut Bench, words: &mut Words) -> Result<(), String> {
     let rollout = rollout(bench, words)?;
     let stage = match words.take("stage") {
         true => Some(words.parse("a stage")?),
         false => None,
     };
+    let known = bench.world.rollouts.get(&rollout);
+    let place = known.map(|known| {
+        let named = stage.as_ref().and_then(|name| known.stage(name));
+        named.map_or(known.open_stage, |(place, _)| place)
+    });
     let request = Approve {
+        plan: plan_hash(&bench.world, &rollout, place.unwrap_or_default()),
         rollout,
         stage,
         reason: words.quoted(),

@@ -2,7 +2,7 @@ use pinion_model::{AgentId, Timestamp};
 use pinion_proto::convert::{or_empty, timestamp};
 use pinion_proto::v1;
 use pinion_rollout::commands::{self, PlannedRollout};
-use pinion_rollout::{Member, Reason, Rollout, Stage, World};
+use pinion_rollout::{Approval, Member, Reason, Rollout, Stage, World};
 
 use super::{attribution, strategy};
 
@@ -69,7 +69,18 @@ fn stage(
         failure_budget: stage.failure_budget,
         waiting_for: pinion_rollout::waiting_for(world, &rollout.id, index, now),
         members: Vec::new(),
+        plan_hash: plan(world, rollout, index, stage),
     }
+}
+
+/// What an approval would be for. It is worked out machine by machine, so it
+/// stands only where there is something to approve.
+fn plan(world: &World, rollout: &Rollout, index: usize, stage: &Stage) -> String {
+    let waits = stage.rules.approval == Approval::Manual && stage.opened_at.is_none();
+    if waits && !rollout.phase.is_terminal() {
+        return pinion_rollout::plan_hash(world, &rollout.id, index);
+    }
+    String::new()
 }
 
 fn member(agent: &AgentId, member: &Member) -> v1::Member {
@@ -111,6 +122,7 @@ pub(crate) fn planned(planned: PlannedRollout) -> v1::PlanRolloutResponse {
         approval: strategy::approval_message(stage.approval).into(),
         max_in_flight: stage.max_in_flight,
         failure_budget: stage.failure_budget,
+        plan_hash: stage.plan,
     };
     v1::PlanRolloutResponse {
         workload: planned.workload.to_string(),

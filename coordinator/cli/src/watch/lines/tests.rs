@@ -177,7 +177,10 @@ fn an_approval_says_which_stage_and_how() {
             passed: true,
             ..canary(AgentPhase::Settled)
         },
-        rest(),
+        Stage {
+            plan_hash: "1f0c2a4b5d6e7f809a1b".into(),
+            ..rest()
+        },
     ]);
     waiting.phase = RolloutPhase::AwaitingApproval.into();
     waiting.open_stage = 1;
@@ -187,7 +190,9 @@ fn an_approval_says_which_stage_and_how() {
         "{said:?}"
     );
     assert!(
-        said.contains(&"To go on: pinion rollout approve codex-7-1".to_owned()),
+        said.contains(
+            &"To go on: pinion rollout approve codex-7-1 --plan 1f0c2a4b5d6e7f809a1b".to_owned()
+        ),
         "{said:?}"
     );
 }
