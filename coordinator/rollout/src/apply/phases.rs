@@ -124,7 +124,7 @@ fn superseded(old: &Rollout, by: &RolloutId) -> String {
 }
 
 fn resume(rollout: &mut Rollout, at: Timestamp) {
-    if rollout.halted_by == Some(Gate::MinProven)
+    if matches!(rollout.halted_by, Some(Gate::MinProven | Gate::Nobody))
         && let Some(stage) = rollout.stages.get_mut(rollout.open_stage)
     {
         stage.accepted_unproven = true;

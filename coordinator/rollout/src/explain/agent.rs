@@ -94,7 +94,7 @@ fn found(
         Class::Soaking => Some(("soaking", "the new container is healthy; the old one is kept until the soak ends".to_owned(), member.since)),
         Class::Held => held(world, agent?, &rollout.workload),
         Class::Sick => Some(("sick_before", "its containers were sick before the rollout, which goes round such machines; heal it and start another rollout, or use a strategy with sick = \"include\"".to_owned(), rollout.started.at)),
-        Class::Ready | Class::Offline | Class::Unknown | Class::Shut | Class::After | Class::Busy => Some(pending(rollout, stage, member, class, agent)),
+        Class::Ready | Class::Offline | Class::Unknown | Class::Shut | Class::After | Class::Busy => Some(pending(world, rollout, stage, member, class, agent)),
         _ => Some(in_flight(class, member, agent)),
     }
 }

@@ -19,7 +19,8 @@ pub struct Reason {
     /// Its stage; none if it is not a member.
     pub stage: Option<StageName>,
     /// A stable word for scripts: `stage_not_open`, `stage_passed`, `awaiting_approval`,
-    /// `limit_in_flight`, `offline`, `unknown`, `held`, `identity_conflict`,
+    /// `limit_in_flight`, `limit_unavailable`, `limit_strict`, `sick_before`,
+    /// `offline`, `unknown`, `held`, `identity_conflict`,
     /// `revoked`, `removed`, `in_flight`, `withdrawing`, `soaking`, `staged`,
     /// `failed`, `drifted`, `paused`, `halted`, `aborting`, `rolling_back`,
     /// `over` or `not_a_member`.

@@ -1,12 +1,14 @@
 use pinion_model::RolloutPhase;
 
 use super::agent::{Found, offline};
+use crate::gates::{View, room};
 use crate::world::Class;
-use crate::{Agent, Member, OfflinePolicy, Rollout, Stage};
+use crate::{Agent, Member, OfflinePolicy, Rollout, Stage, World};
 
 /// What holds a member that was not assigned: the rollout as a whole, its
 /// stage, or its place in the stage.
 pub(super) fn pending(
+    world: &World,
     rollout: &Rollout,
     stage: &Stage,
     member: &Member,
@@ -15,7 +17,7 @@ pub(super) fn pending(
 ) -> Found {
     by_rollout(rollout, stage, member)
         .or_else(|| by_stage(rollout, stage, member))
-        .unwrap_or_else(|| in_open_stage(rollout, stage, member, class, agent))
+        .unwrap_or_else(|| in_open_stage(world, rollout, member, class, agent))
 }
 
 fn by_rollout(rollout: &Rollout, stage: &Stage, member: &Member) -> Option<Found> {
@@ -73,8 +75,8 @@ fn by_stage(rollout: &Rollout, stage: &Stage, member: &Member) -> Option<Found> 
 }
 
 fn in_open_stage(
+    world: &World,
     rollout: &Rollout,
-    stage: &Stage,
     member: &Member,
     class: Class,
     agent: Option<&Agent>,
@@ -87,11 +89,15 @@ fn in_open_stage(
             agent.map(|agent| agent.presence_since).unwrap_or_default(),
         ),
         _ => {
-            let (name, limit) = (&stage.rules.name, stage.max_in_flight);
-            let detail = format!(
-                "stage {name} takes {limit} machine(s) at once; it is next when one is proven"
+            let mut stages = View::all(world, rollout, member.since);
+            let bound = stages
+                .nth(member.stage as usize)
+                .map(|view| (room::bound(view), view));
+            let (word, detail) = bound.map_or(
+                ("limit_in_flight", "its turn comes".to_owned()),
+                |(bound, view)| (bound.word(), bound.detail(view)),
             );
-            ("limit_in_flight", detail, member.since)
+            (word, detail, member.since)
         }
     }
 }

@@ -1,7 +1,7 @@
 use pinion_model::{AgentPhase, RolloutId, RolloutPhase, Timestamp};
 
 use crate::gates::{
-    self, Verdict, View, approval, bake, budget, in_flight, metric, presence, progress,
+    self, Verdict, View, approval, bake, budget, in_flight, metric, presence, progress, room,
 };
 use crate::world::{Class, Way};
 use crate::{Presence, Rollout, World};
@@ -49,6 +49,7 @@ fn waits(view: View<'_>) -> Vec<String> {
     } else {
         vec![
             in_flight::check(view),
+            room::check(view),
             presence::check(view),
             bake::check(view),
             progress::check(view),

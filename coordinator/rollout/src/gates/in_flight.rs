@@ -17,9 +17,14 @@ fn in_flight(view: View<'_>) -> (usize, usize) {
     }
 }
 
+/// How many machines of the stage count as in flight.
+pub(crate) fn counted(view: View<'_>) -> usize {
+    in_flight(view).0
+}
+
 /// How many more machines of the stage may be assigned now.
 pub(crate) fn room(view: View<'_>) -> usize {
-    (view.stage.max_in_flight as usize).saturating_sub(in_flight(view).0)
+    (view.stage.max_in_flight as usize).saturating_sub(counted(view))
 }
 
 /// The stage waits while machines of it are to be assigned, in flight or soaking.

@@ -11,17 +11,13 @@ pub(crate) fn check(view: View<'_>) -> Verdict {
     if stage.accepted_unproven || stage.rules.min_proven == 0 {
         return Verdict::Pass;
     }
-    if view.rollout.members.is_empty() {
-        let reason = "no machine is in this rollout, so none can prove the digest; enrol machines and start another, or resume to take it as it is";
-        return Verdict::stop(Gate::MinProven, reason);
-    }
     if stage.order.is_empty() {
         return Verdict::Pass;
     }
     let proven = view.tally.count(Class::Settled);
     let staged = view.tally.count(Class::Staged);
     let failed = view.tally.count_of(&[Class::Failed, Class::Acknowledged]);
-    if proven + staged + failed == 0 && proven_before(view) {
+    if proven + staged + failed == 0 && settled_before(view) {
         return Verdict::Pass;
     }
     let needed = needed(view);
@@ -54,10 +50,11 @@ fn needed(view: View<'_>) -> usize {
     (view.stage.rules.min_proven as usize).min(able).max(1)
 }
 
-fn proven_before(view: View<'_>) -> bool {
+/// A stage before this one has proved the digest, or was accepted without.
+fn settled_before(view: View<'_>) -> bool {
     View::all(view.world, view.rollout, view.now)
         .take(view.number)
-        .any(|before| before.tally.count(Class::Settled) > 0)
+        .any(|before| before.stage.accepted_unproven || before.tally.count(Class::Settled) > 0)
 }
 
 fn why(view: View<'_>) -> &'static str {

@@ -10,8 +10,13 @@ pub(crate) mod budget;
 pub(crate) mod in_flight;
 pub(crate) mod metric;
 pub(crate) mod min_proven;
+pub(crate) mod nobody;
 pub(crate) mod presence;
 pub(crate) mod progress;
+pub(crate) mod regression;
+pub(crate) mod room;
+pub(crate) mod strict;
+pub(crate) mod unavailable;
 
 use pinion_model::{AgentId, Failure, Timestamp};
 
@@ -88,11 +93,12 @@ impl Verdict {
 }
 
 /// What holds an open stage before it is measured: machines that are not done,
-/// too little proof, the bake.
+/// nobody to prove anything, too little proof, the bake.
 pub(crate) fn settled(view: View<'_>) -> Verdict {
     let gates = [
         in_flight::check,
         presence::check,
+        nobody::check,
         min_proven::check,
         bake::check,
     ];

@@ -3,7 +3,7 @@ use pinion_model::{RolloutPhase, Timestamp};
 use super::{assign, take_back, withdraw};
 use crate::commands::taken_back;
 use crate::gates::{
-    self, Stop, Verdict, View, approval, budget, in_flight, metric, presence, progress,
+    self, Stop, Verdict, View, approval, budget, metric, presence, progress, regression, room,
 };
 use crate::world::Class;
 use crate::{Act, Change, Decision, FailureAction, Gate, Rollout, World};
@@ -115,6 +115,7 @@ fn judge(view: View<'_>) -> Vec<Change> {
     let open = view.number == view.rollout.open_stage;
     let mut changes = Vec::new();
     for verdict in [
+        regression::check(view),
         progress::check(view),
         if open {
             presence::check(view)
@@ -166,7 +167,7 @@ fn open(view: View<'_>) -> Vec<Change> {
 
 /// Assigns what the limit allows, and passes the stage once nothing holds it.
 fn work(view: View<'_>) -> Vec<Change> {
-    let ready = view.members(Class::Ready).take(in_flight::room(view));
+    let ready = view.members(Class::Ready).take(room::room(view));
     let turns: Vec<_> = ready
         .filter_map(|(agent, member)| {
             assign::turn(view.world, view.rollout, agent, member, view.now)

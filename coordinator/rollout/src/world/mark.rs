@@ -66,10 +66,11 @@ fn is_sick(world: &World, rollout: &Rollout, id: &AgentId, member: &Member) -> b
         || member.phase == Some(AgentPhase::RollbackFailed) && !has_come_back(placement)
 }
 
-/// Its containers were seen again after an old one did not come back.
+/// Its containers were seen again after an old one did not come back, or
+/// something has settled there since.
 fn has_come_back(placement: &Placement) -> bool {
     let seen = placement.reported_at > Some(placement.since);
-    seen && !placement.containers.is_empty()
+    placement.phase == Some(AgentPhase::Settled) || seen && !placement.containers.is_empty()
 }
 
 /// The places of one stage's members, by what they bear; none of them is empty.

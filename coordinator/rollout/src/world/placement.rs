@@ -89,8 +89,7 @@ impl Placement {
     /// A container of it is known not to run, or to be unhealthy.
     #[must_use]
     pub fn is_sick(&self) -> bool {
-        let mut containers = self.containers.iter();
-        containers.any(|container| !container.running || container.health == "unhealthy")
+        self.containers.iter().any(ObservedContainer::is_sick)
     }
 
     /// The digest that all of its running containers run; none if there are
@@ -131,4 +130,13 @@ pub struct ObservedContainer {
     pub running: bool,
     /// `healthy`, `unhealthy`, `starting` or `none`.
     pub health: String,
+}
+
+impl ObservedContainer {
+    /// It is known not to run, or to be unhealthy. One that has just started,
+    /// or that has no check, is not.
+    #[must_use]
+    pub fn is_sick(&self) -> bool {
+        !self.running || self.health == "unhealthy"
+    }
 }
