@@ -89,7 +89,7 @@ fn found(
         Class::Settled => drifted(rollout, member, agent),
         Class::Staged => Some(("staged", "the image is pulled and tagged, but no container of it runs there, so nothing is proven; the machine's next container starts from it".to_owned(), member.since)),
         Class::Failed | Class::Acknowledged | Class::Excused => Some(("failed", failed(rollout, member, id), member.since)),
-        Class::Passed => Some(("over", over(rollout, member), rollout.since)),
+        Class::Passed => Some(("over", over(world, rollout, id, member), rollout.since)),
         Class::Gone => Some(gone(member, agent)),
         Class::Soaking => Some(("soaking", "the new container is healthy; the old one is kept until the soak ends".to_owned(), member.since)),
         Class::Held => held(world, agent?, &rollout.workload),

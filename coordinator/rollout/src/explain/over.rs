@@ -1,6 +1,7 @@
-use pinion_model::{AgentPhase, Generation, RolloutPhase};
+use pinion_model::{AgentId, AgentPhase, Generation, RolloutPhase};
 
-use crate::{Agent, Member, Rollout};
+use super::held::held;
+use crate::{Agent, Member, Presence, Rollout, World};
 
 /// Whether a machine that a rollout has ended without runs its digest since,
 /// proven: it has caught up.
@@ -15,7 +16,7 @@ pub(super) fn caught_up(rollout: &Rollout, agent: Option<&Agent>) -> bool {
 }
 
 /// What became of a machine that a rollout has ended without.
-pub(super) fn over(rollout: &Rollout, member: &Member) -> String {
+pub(super) fn over(world: &World, rollout: &Rollout, id: &AgentId, member: &Member) -> String {
     let reached = match (member.generation, member.taken_over) {
         (Generation(0), _) => "before its turn",
         (_, true) => "while it was in flight",
@@ -23,9 +24,23 @@ pub(super) fn over(rollout: &Rollout, member: &Member) -> String {
     };
     match (&rollout.superseded_by, rollout.phase) {
         (Some(newer), _) => format!("the rollout was superseded by {newer} {reached}"),
-        (None, RolloutPhase::Completed) => {
-            "the rollout is completed and went without it; it gets the stable digest when it can be reached".to_owned()
-        }
+        (None, RolloutPhase::Completed) => format!(
+            "the rollout is completed and went without it; {}",
+            catches_up(world, rollout, world.agents.get(id))
+        ),
         (None, phase) => format!("the rollout is {phase}; it ended {reached}"),
+    }
+}
+
+/// When a machine that was gone round gets the digest.
+fn catches_up(world: &World, rollout: &Rollout, agent: Option<&Agent>) -> String {
+    let held = agent.and_then(|agent| held(world, agent, &rollout.workload));
+    match (held, agent.map(|agent| agent.presence)) {
+        (Some((_, why, _)), _) => format!("it gets the stable digest after its hold: {why}"),
+        (None, Some(Presence::Online)) => {
+            "it gets the stable digest when its turn comes, a tenth of the fleet at a time"
+                .to_owned()
+        }
+        (None, _) => "it gets the stable digest when it is online again".to_owned(),
     }
 }

@@ -82,7 +82,7 @@ fn in_open_stage(
     agent: Option<&Agent>,
 ) -> Found {
     match class {
-        Class::Offline => offline(agent, turn(rollout.spec.offline)),
+        Class::Offline => offline(agent, &turn(rollout, agent)),
         Class::Unknown => (
             "unknown",
             "not seen since the coordinator started; known within 90 s".to_owned(),
@@ -103,10 +103,17 @@ fn in_open_stage(
 }
 
 /// What an offline machine's stage does.
-fn turn(policy: OfflinePolicy) -> &'static str {
+fn turn(rollout: &Rollout, agent: Option<&Agent>) -> String {
+    let (policy, grace) = (rollout.spec.offline, rollout.spec.offline_grace);
+    let from = match agent.filter(|_| !grace.is_zero()) {
+        Some(agent) => format!(" from {} on", agent.presence_since + grace),
+        None => String::new(),
+    };
     match policy {
-        OfflinePolicy::Wait => "its stage waits until it is back",
-        OfflinePolicy::Skip => "its stage goes on without it unless it comes back before",
-        OfflinePolicy::Fail => "its stage counts it as failed",
+        OfflinePolicy::Wait => "its stage waits until it is back".to_owned(),
+        OfflinePolicy::Skip => {
+            format!("its stage goes on without it{from} unless it comes back before")
+        }
+        OfflinePolicy::Fail => format!("its stage counts it as failed{from}"),
     }
 }

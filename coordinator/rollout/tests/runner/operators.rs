@@ -2,7 +2,8 @@
 
 use pinion_model::{Actor, AgentId, LabelSelector, Labels, Role, RolloutId, WorkloadName};
 use pinion_rollout::commands::{
-    self, Approve, HoldAgent, Promote, Refresh, RetryAgents, SetLabels, StartRollout, Steer,
+    self, Approve, HoldAgent, PlaceHold, Promote, Refresh, RetryAgents, SetLabels, StartRollout,
+    Steer,
 };
 use pinion_rollout::{Observation, Strategy, World, plan_hash};
 
@@ -11,7 +12,7 @@ use super::fleet;
 use super::words::Words;
 
 /// The words that commands begin with.
-pub(super) const ALL: [&str; 18] = [
+pub(super) const ALL: [&str; 19] = [
     "established",
     "promote",
     "start",
@@ -22,6 +23,7 @@ pub(super) const ALL: [&str; 18] = [
     "roll",
     "retry",
     "hold",
+    "lift",
     "release",
     "refresh",
     "label",
@@ -54,6 +56,10 @@ pub(super) fn command(bench: &mut Bench, mut words: Words) -> Result<(), String>
         "approve" => approve(bench, &mut words),
         "pause" | "resume" | "abort" | "roll" => steer(bench, &verb, &mut words),
         "retry" => retry(bench, &mut words),
+        "hold" if !words.peek().is_some_and(|word| is_machine(bench, word)) => {
+            place_hold(bench, &mut words)
+        }
+        "lift" => lift_hold(bench, &mut words),
         "coordinator" => restart(bench, &mut words),
         verb => fleet_command(bench, verb, &mut words),
     }
@@ -276,6 +282,41 @@ fn restart(bench: &mut Bench, words: &mut Words) -> Result<(), String> {
     bench.world = read;
     bench.observe(Observation::Started { at: bench.now });
     bench.plan();
+    Ok(())
+}
+
+fn is_machine(bench: &Bench, word: &str) -> bool {
+    fleet::names(word).is_ok_and(|names| names.iter().all(|id| bench.machines.contains_key(id)))
+}
+
+/// `hold everything "reason"`, `hold site=eu "reason" for 2h`, `hold workload web "reason"`.
+fn place_hold(bench: &mut Bench, words: &mut Words) -> Result<(), String> {
+    let mut request = PlaceHold {
+        agents: LabelSelector::default(),
+        workload: None,
+        reason: String::new(),
+        expires_at: None,
+    };
+    if words.take("workload") {
+        request.workload = Some(words.parse("a workload")?);
+    } else if !words.take("everything") {
+        request.agents = LabelSelector(labels(words)?);
+    }
+    request.reason = words.quoted();
+    if words.take("for") {
+        request.expires_at = Some(bench.now + time(words)?);
+    }
+    words.end()?;
+    bench.decide(|world, now| commands::place_hold(world, request, &alice(), now));
+    Ok(())
+}
+
+/// `lift hold-1 "reason"`.
+fn lift_hold(bench: &mut Bench, words: &mut Words) -> Result<(), String> {
+    let id = words.next("a hold")?;
+    let reason = words.quoted();
+    words.end()?;
+    bench.decide(|world, now| commands::lift_hold(world, &id, &reason, &alice(), now));
     Ok(())
 }
 
