@@ -53,7 +53,7 @@ pub use spec::{
 };
 pub use world::{
     Access, Agent, Approved, Attribution, Certificate, CheckRun, CheckVerdict, Counts, FleetHold,
-    Gate, Hold, Member, ObservedContainer, Operator, Pin, Placement, Prefetch, Prefetched,
+    Gate, Health, Hold, Member, ObservedContainer, Operator, Pin, Placement, Prefetch, Prefetched,
     Presence, Processes, Restore, Rollout, Stable, Stage, Standing, Token, TokenKind, Tried, Use,
     Versions, Workload, World,
 };

@@ -10,8 +10,8 @@ use pinion_model::{
 use pinion_proto::v1::{self, session_response};
 use pinion_rollout::commands::{Promote, StartRollout, promote, start_rollout};
 use pinion_rollout::{
-    Amount, Assignment, Change, Cohort, Observation, ObservedContainer, Purpose, Report, StageSpec,
-    Strategy, Versions,
+    Amount, Assignment, Change, Cohort, Health, Observation, ObservedContainer, Purpose, Report,
+    StageSpec, Strategy, Versions,
 };
 use tokio::sync::watch;
 
@@ -90,11 +90,11 @@ fn rollout_of(ledger: &Ledger, digest: &Digest) -> Option<(RolloutId, RolloutPha
 
 fn container(digest: &Digest) -> ObservedContainer {
     ObservedContainer {
-        name: "codex-1".to_owned(),
-        id: "c1".to_owned(),
+        name: "codex-1".into(),
+        id: "c1".into(),
         digest: Some(digest.clone()),
         running: true,
-        health: "healthy".to_owned(),
+        health: Health::Healthy,
     }
 }
 
@@ -140,7 +140,7 @@ fn outcome(assignment: &Assignment, bad: Option<&Digest>) -> Report {
         generation: assignment.generation,
         attempt: assignment.attempt,
         phase,
-        waiting_for: String::new(),
+        waiting_for: "".into(),
         failure,
         containers: vec![container(&runs)],
         running: Some(runs),
@@ -337,7 +337,7 @@ async fn a_rollout_goes_from_its_start_to_every_agent_and_to_its_end() {
         let inventory = v1::WorkloadInventory {
             workload: workload().to_string(),
             containers: vec![v1::ObservedContainer {
-                name: "codex-1".to_owned(),
+                name: "codex-1".into(),
                 digest: digest(0).to_string(),
                 running: true,
                 ..Default::default()

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use pinion_model::{AgentId, Attempt, Failure, Generation, SessionEpoch, Timestamp, WorkloadName};
 use pinion_proto::{convert, v1};
-use pinion_rollout::{Assignment, Desired, Observation, ObservedContainer, Report, Versions};
+use pinion_rollout::{
+    Assignment, Desired, Health, Observation, ObservedContainer, Report, Versions,
+};
 
 use super::limits::{self, cut};
 
@@ -107,7 +109,7 @@ pub(super) fn report(agent: &AgentId, report: v1::Report, at: Timestamp) -> Opti
         generation: Generation(report.generation),
         attempt: Attempt(report.attempt),
         phase: v1::AgentPhase::known(report.phase)?,
-        waiting_for: cut(report.waiting_for, limits::SENTENCE),
+        waiting_for: cut(report.waiting_for, limits::SENTENCE).into(),
         failure: report.failure.as_ref().map(Failure::from),
         containers: containers(report.containers),
         running: convert::lenient_digest(&report.running),
@@ -121,11 +123,11 @@ pub(super) fn report(agent: &AgentId, report: v1::Report, at: Timestamp) -> Opti
 
 fn containers(containers: Vec<v1::ObservedContainer>) -> Vec<ObservedContainer> {
     let container = |container: v1::ObservedContainer| ObservedContainer {
-        name: cut(container.name, limits::NAME),
-        id: cut(container.id, limits::NAME),
+        name: cut(container.name, limits::NAME).into(),
+        id: cut(container.id, limits::NAME).into(),
         digest: convert::lenient_digest(&container.digest),
         running: container.running,
-        health: cut(container.health, limits::NAME),
+        health: Health::of(&container.health),
     };
     containers
         .into_iter()

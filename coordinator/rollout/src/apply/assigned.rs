@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use pinion_model::{AgentId, AgentPhase, Digest, RolloutId, Timestamp};
 
 use crate::world::{Restore, Standing, Touched};
@@ -48,7 +50,7 @@ fn place(placement: &mut Placement, assignment: &Assignment, at: Timestamp) -> O
             placement.phase = None;
             placement.failure = None;
             placement.since = at;
-            placement.waiting_for.clear();
+            placement.waiting_for = Arc::default();
             placement.running = None;
             placement.drifted = false;
         }
@@ -108,12 +110,12 @@ fn enlist(
             ask(member, assignment, at);
         }
         Purpose::Restore { .. } => {
-            member.restore = Some(Restore {
+            member.restore = Some(Box::new(Restore {
                 generation: assignment.generation,
                 digest: assignment.digest().cloned(),
                 phase: None,
                 failure: None,
-            });
+            }));
             member.since = at;
         }
         Purpose::Withdraw { .. } => {
@@ -135,6 +137,6 @@ fn ask(member: &mut Member, assignment: &Assignment, at: Timestamp) {
     member.withdrawing = false;
     member.taken_over = false;
     member.failure = None;
-    member.waiting_for.clear();
+    member.waiting_for = Arc::default();
     member.since = at;
 }

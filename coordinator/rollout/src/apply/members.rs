@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use pinion_model::{AgentId, Failure, Generation, RolloutId, Timestamp};
 
@@ -52,7 +53,7 @@ fn retry(
         member.taken_over = false;
         member.generation = Generation::default();
         member.attempt = member.attempt.next();
-        member.waiting_for.clear();
+        member.waiting_for = Arc::default();
         member.since = at;
         let stage = member.stage as usize;
         rollout.open_stage = rollout.open_stage.min(stage);
@@ -78,6 +79,7 @@ fn fail(
     let Some(member) = rollout.members.get_mut(agent) else {
         return;
     };
+    let failure = Arc::new(failure.clone());
     member.failure = Some(failure.clone());
     member.since = at;
     // One that was offline when its turn came has tried nothing.
@@ -87,12 +89,12 @@ fn fail(
         .get_mut(agent)
         .and_then(|a| a.placements.get_mut(&rollout.workload));
     if let Some(placement) = placement.filter(|_| asked) {
-        placement.tried = Some(Tried {
+        placement.tried = Some(Arc::new(Tried {
             digest,
             attempt: member.attempt,
             generation: member.generation,
-            failure: failure.clone(),
-        });
+            failure,
+        }));
     }
     touched.agents.insert(agent.clone());
     touched.members.insert((id.clone(), agent.clone()));

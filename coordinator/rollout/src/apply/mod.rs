@@ -9,6 +9,7 @@ mod checks;
 mod decisions;
 mod fleet;
 mod holds;
+mod known;
 mod members;
 mod phases;
 mod reports;

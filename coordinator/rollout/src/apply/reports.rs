@@ -1,5 +1,8 @@
+use std::sync::Arc;
+
 use pinion_model::{AgentId, AgentPhase, Digest, Failure, FailureKind, Timestamp};
 
+use super::known::Known;
 use crate::world::{Standing, Touched, Tried};
 use crate::{Member, Placement, Purpose, Report, Rollout, World};
 
@@ -19,7 +22,12 @@ pub(super) fn apply(
     if !is_due(placement, report) {
         return;
     }
-    let failure = failure(placement, report);
+    let known = Known {
+        placement,
+        workload: world.workloads.get(&report.workload),
+    };
+    let report = &known.report(report);
+    let failure = failure(placement, report).map(Arc::new);
     let changed = record(placement, report, failure.clone(), at);
     let purpose = placement
         .assignment
@@ -37,8 +45,9 @@ pub(super) fn apply(
         }
         let workload = world.workloads.get(&rollout.workload);
         let newest = workload.and_then(|workload| workload.rollouts.last());
-        let member = rollout.members.get_mut(id);
-        if let Some(member) = member.filter(|_| newest != Some(&rollout.id)) {
+        if newest != Some(&rollout.id)
+            && let Some(member) = rollout.members.get_mut(id)
+        {
             member.forget_logs();
         }
     }
@@ -124,7 +133,7 @@ fn unlike(asked: &Digest, report: &Report) -> Option<Failure> {
 fn record(
     placement: &mut Placement,
     report: &Report,
-    failure: Option<Failure>,
+    failure: Option<Arc<Failure>>,
     at: Timestamp,
 ) -> bool {
     let changed = placement.phase != Some(report.phase);
@@ -134,8 +143,8 @@ fn record(
     placement.phase = Some(report.phase);
     placement.waiting_for.clone_from(&report.waiting_for);
     placement.reported_at = Some(at);
-    if !report.containers.is_empty() {
-        placement.containers.clone_from(&report.containers);
+    if !report.containers.is_empty() && *placement.containers != *report.containers {
+        placement.containers = report.containers.as_slice().into();
     }
     if report.running.is_some() {
         placement.running.clone_from(&report.running);
@@ -147,7 +156,7 @@ fn record(
     changed
 }
 
-fn conclude(placement: &mut Placement, report: &Report, failure: Option<Failure>) {
+fn conclude(placement: &mut Placement, report: &Report, failure: Option<Arc<Failure>>) {
     placement.withdrawn = None;
     let asked = placement.asked.clone();
     match (&failure, report.phase) {
@@ -159,12 +168,13 @@ fn conclude(placement: &mut Placement, report: &Report, failure: Option<Failure>
             placement.proven = asked;
         }
         (Some(failure), phase) => {
-            placement.tried = asked.map(|digest| Tried {
+            let tried = asked.map(|digest| Tried {
                 digest,
                 attempt: report.attempt,
                 generation: report.generation,
                 failure: failure.clone(),
             });
+            placement.tried = tried.map(Arc::new);
             if phase == AgentPhase::RolledBack && report.running.is_some() {
                 placement.proven.clone_from(&report.running);
             }
@@ -190,7 +200,7 @@ fn progressed(
     rollout: &mut Rollout,
     agent: &AgentId,
     report: &Report,
-    failure: Option<Failure>,
+    failure: Option<Arc<Failure>>,
     changed: bool,
     at: Timestamp,
 ) {
@@ -239,7 +249,7 @@ fn restored(
     rollout: &mut Rollout,
     agent: &AgentId,
     report: &Report,
-    failure: Option<Failure>,
+    failure: Option<Arc<Failure>>,
     changed: bool,
     at: Timestamp,
 ) {
@@ -262,7 +272,7 @@ fn restored(
 }
 
 /// What was asked of it before it was taken back has no outcome any more.
-fn outlived(member: &mut Member, failure: Option<Failure>, at: Timestamp) {
+fn outlived(member: &mut Member, failure: Option<Arc<Failure>>, at: Timestamp) {
     if !matches!(member.standing(), Standing::InFlight | Standing::Soaking) {
         return;
     }
@@ -273,7 +283,7 @@ fn outlived(member: &mut Member, failure: Option<Failure>, at: Timestamp) {
         None => {
             member.taken_over = true;
             member.phase = None;
-            member.waiting_for.clear();
+            member.waiting_for = Arc::default();
         }
     }
 }

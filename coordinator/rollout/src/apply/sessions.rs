@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use pinion_model::{AgentId, SessionEpoch, Timestamp, WorkloadName};
 
+use super::known::Known;
 use super::{checks, reports};
 use crate::world::Touched;
 use crate::{Agent, Member, Observation, ObservedContainer, Presence, Standing, World};
@@ -172,7 +173,15 @@ fn inventory(
         }
     }
     agent.placements.for_each_mut(|name, placement| {
-        placement.containers = workloads.get(name).cloned().unwrap_or_default();
+        let seen = workloads.get(name).map(Vec::as_slice).unwrap_or_default();
+        if *placement.containers != *seen {
+            let workload = known.get(name);
+            let known = Known {
+                placement,
+                workload,
+            };
+            placement.containers = known.containers(seen).into();
+        }
         placement.reported_at = Some(at);
         placement.drifted = reports::drifted(placement);
     });

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use pinion_model::{
     AgentId, AgentPhase, Attempt, CheckName, Digest, Failure, Generation, RolloutId, SessionEpoch,
@@ -99,7 +100,7 @@ pub struct Report {
     /// Where it is.
     pub phase: AgentPhase,
     /// Why it waits, in words.
-    pub waiting_for: String,
+    pub waiting_for: Arc<str>,
     /// Why it failed.
     pub failure: Option<Failure>,
     /// What the containers run now.

@@ -113,7 +113,7 @@ fn running(agent: &Agent, workload: &WorkloadName) -> Vec<Digest> {
     let containers = agent
         .placements
         .get(workload)
-        .map(|placement| placement.containers.as_slice());
+        .map(|placement| &*placement.containers);
     let running = containers
         .unwrap_or_default()
         .iter()

@@ -211,7 +211,7 @@ fn in_flight(class: Class, member: &Member, agent: Option<&Agent>) -> Found {
 
 /// How far it is, and what it waits for, as far as its agent was heard.
 fn doing(phase: &str, member: &Member, agent: Option<&Agent>) -> String {
-    let waiting = match member.waiting_for.as_str() {
+    let waiting = match &*member.waiting_for {
         "" => String::new(),
         what => format!(": {what}"),
     };

@@ -32,7 +32,7 @@ pub(crate) fn check(view: View<'_>) -> Verdict {
 
 /// What was seen of its sick containers.
 fn seen(placement: Option<&Placement>) -> String {
-    let containers = placement.map(|placement| placement.containers.as_slice());
+    let containers = placement.map(|placement| &*placement.containers);
     let sick = containers
         .unwrap_or_default()
         .iter()

@@ -400,7 +400,7 @@ impl Bed {
             generation: assignment.generation,
             attempt: assignment.attempt,
             phase,
-            waiting_for: String::new(),
+            waiting_for: "".into(),
             failure,
             containers: Vec::new(),
             running,

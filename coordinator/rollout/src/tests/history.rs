@@ -54,7 +54,7 @@ fn fail(bed: &mut Bed, asked: &crate::Assignment) {
         generation: asked.generation,
         attempt: asked.attempt,
         phase: AgentPhase::RolledBack,
-        waiting_for: String::new(),
+        waiting_for: "".into(),
         failure: Some(failure),
         containers: Vec::new(),
         running: Some(digest(1)),

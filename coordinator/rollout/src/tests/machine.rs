@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pinion_model::{AgentPhase, Attempt, Digest, Failure, FailureKind, Generation, WorkloadName};
 
-use crate::{Assignment, Desired, ObservedContainer, Report};
+use crate::{Assignment, Desired, Health, ObservedContainer, Report};
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Machine {
@@ -105,7 +105,7 @@ impl Machine {
             generation: work.doing.generation,
             attempt: work.doing.attempt,
             phase: work.phase,
-            waiting_for: String::new(),
+            waiting_for: "".into(),
             failure: failed
                 .then(|| Failure::new(FailureKind::Health, "the container exited with code 1")),
             containers: self.containers(name),
@@ -148,10 +148,10 @@ impl Machine {
 
 pub(super) fn container(name: &WorkloadName, digest: &Digest) -> ObservedContainer {
     ObservedContainer {
-        name: format!("{name}-1"),
-        id: "c0ffee".to_owned(),
+        name: format!("{name}-1").into(),
+        id: "c0ffee".into(),
         digest: Some(digest.clone()),
         running: true,
-        health: "healthy".to_owned(),
+        health: Health::Healthy,
     }
 }

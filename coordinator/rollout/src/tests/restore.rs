@@ -186,7 +186,7 @@ fn what_had_nothing_to_go_back_to_keeps_its_own_outcome() {
         generation: old.generation,
         attempt: old.attempt,
         phase: AgentPhase::Settled,
-        waiting_for: String::new(),
+        waiting_for: "".into(),
         failure: None,
         containers: Vec::new(),
         running: Some(digest(2)),

@@ -203,7 +203,7 @@ fn a_machine_that_settles_on_another_digest_has_failed() {
             generation: assignment.generation,
             attempt: assignment.attempt,
             phase: pinion_model::AgentPhase::Settled,
-            waiting_for: String::new(),
+            waiting_for: "".into(),
             failure: None,
             containers: Vec::new(),
             running: Some(digest(9)),

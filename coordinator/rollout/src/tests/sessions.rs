@@ -108,7 +108,7 @@ fn reports_about_the_past_change_nothing() {
         generation,
         attempt,
         phase,
-        waiting_for: String::new(),
+        waiting_for: "".into(),
         failure: None,
         containers: Vec::new(),
         running: assignment.digest().cloned(),

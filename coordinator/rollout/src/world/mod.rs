@@ -20,7 +20,7 @@ pub use access::{Access, Operator, Token, TokenKind, Use};
 pub use agent::{Agent, Certificate, Hold, Presence, Processes, Versions};
 pub use check_run::{CheckRun, CheckVerdict};
 pub use hold::FleetHold;
-pub use placement::{ObservedContainer, Placement, Tried};
+pub use placement::{Health, ObservedContainer, Placement, Tried};
 pub use rollout::{
     Approved, Attribution, Gate, Member, Prefetch, Prefetched, Restore, Rollout, Stage, Standing,
 };

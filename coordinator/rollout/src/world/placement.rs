@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use pinion_model::{AgentPhase, Attempt, Digest, Failure, Generation, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -17,17 +19,17 @@ pub struct Placement {
     /// Since when it is in that phase.
     pub since: Timestamp,
     /// Why it waits, in the agent's words.
-    pub waiting_for: String,
+    pub waiting_for: Arc<str>,
     /// Of the assignment.
-    pub failure: Option<Failure>,
+    pub failure: Option<Arc<Failure>>,
     /// The digest that is wanted after the agent's last outcome.
     pub running: Option<Digest>,
     /// The last digest that settled here, or that an agent restored.
     pub proven: Option<Digest>,
     /// What failed here last: not tried again until an operator asks.
-    pub tried: Option<Tried>,
+    pub tried: Option<Arc<Tried>>,
     /// What its containers were last seen to run.
-    pub containers: Vec<ObservedContainer>,
+    pub containers: Arc<[ObservedContainer]>,
     /// When the agent last said anything about it.
     pub reported_at: Option<Timestamp>,
     /// It settled, and a container no longer runs that digest.
@@ -56,7 +58,8 @@ impl Placement {
             .tried
             .as_ref()
             .filter(|tried| tried.generation == generation);
-        present.or(tried.map(|tried| &tried.failure))
+        let failure = present.or(tried.map(|tried| &tried.failure));
+        failure.map(Arc::as_ref)
     }
 
     /// Why the last thing that was asked for failed here; none once something
@@ -69,7 +72,8 @@ impl Placement {
             .map(|assignment| &assignment.purpose);
         let restored = matches!(purpose, Some(Purpose::Adopt { .. }));
         let tried = self.tried.as_ref().filter(|_| restored);
-        self.failure.as_ref().or(tried.map(|tried| &tried.failure))
+        let failure = self.failure.as_ref().or(tried.map(|tried| &tried.failure));
+        failure.map(Arc::as_ref)
     }
 
     /// Something was asked, and no outcome that ends it or proves it has come.
@@ -114,22 +118,61 @@ pub struct Tried {
     /// The generation of the assignment that asked for it.
     pub generation: Generation,
     /// Why it failed.
-    pub failure: Failure,
+    pub failure: Arc<Failure>,
 }
 
 /// One container as an agent saw it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObservedContainer {
     /// Its name.
-    pub name: String,
+    pub name: Arc<str>,
     /// Its id.
-    pub id: String,
+    pub id: Arc<str>,
     /// Digest of its image; none if the image was not pulled by digest.
     pub digest: Option<Digest>,
     /// Whether it runs.
     pub running: bool,
-    /// `healthy`, `unhealthy`, `starting` or `none`.
-    pub health: String,
+    /// What its health check says.
+    pub health: Health,
+}
+
+/// What a container's own health check says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Health {
+    /// It is well.
+    Healthy,
+    /// It is not.
+    Unhealthy,
+    /// It cannot tell yet.
+    Starting,
+    /// The image has none.
+    None,
+    /// In a word that only a newer agent knows.
+    #[default]
+    Unknown,
+}
+
+impl Health {
+    /// What a word of the protocol says.
+    #[must_use]
+    pub fn of(word: &str) -> Self {
+        let all = [Self::Healthy, Self::Unhealthy, Self::Starting, Self::None];
+        let mut all = all.into_iter();
+        all.find(|health| health.word() == word).unwrap_or_default()
+    }
+
+    /// The word of the protocol.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::Unhealthy => "unhealthy",
+            Self::Starting => "starting",
+            Self::None => "none",
+            Self::Unknown => "unknown",
+        }
+    }
 }
 
 impl ObservedContainer {
@@ -137,6 +180,6 @@ impl ObservedContainer {
     /// or that has no check, is not.
     #[must_use]
     pub fn is_sick(&self) -> bool {
-        !self.running || self.health == "unhealthy"
+        !self.running || self.health == Health::Unhealthy
     }
 }

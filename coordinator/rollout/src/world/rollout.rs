@@ -238,11 +238,11 @@ pub struct Member {
     #[serde(default)]
     pub changed: bool,
     /// Why it failed.
-    pub failure: Option<Failure>,
+    pub failure: Option<Arc<Failure>>,
     /// An operator resumed in knowledge of this failure.
     pub acknowledged: bool,
     /// Why it waits, in the agent's words.
-    pub waiting_for: String,
+    pub waiting_for: Arc<str>,
     /// Since when it is where it is.
     pub since: Timestamp,
     /// What it ran, proven, when it was assigned.
@@ -252,7 +252,7 @@ pub struct Member {
     /// Pulling ahead of its turn; none until it was asked to.
     pub prefetch: Option<Prefetched>,
     /// Going back, when the rollout is taken back.
-    pub restore: Option<Restore>,
+    pub restore: Option<Box<Restore>>,
 }
 
 /// One agent's pull ahead of its turn.
@@ -263,7 +263,7 @@ pub struct Prefetched {
     /// None until it was reported.
     pub phase: Option<AgentPhase>,
     /// Why it could not.
-    pub failure: Option<Failure>,
+    pub failure: Option<Arc<Failure>>,
     /// An operator resumed in knowledge of this failure.
     pub acknowledged: bool,
 }
@@ -278,7 +278,7 @@ pub struct Restore {
     /// None until it was reported.
     pub phase: Option<AgentPhase>,
     /// Why it did not get back.
-    pub failure: Option<Failure>,
+    pub failure: Option<Arc<Failure>>,
 }
 
 /// Where a member stands, in one word.
@@ -323,7 +323,7 @@ impl Member {
             changed: false,
             failure: None,
             acknowledged: false,
-            waiting_for: String::new(),
+            waiting_for: Arc::default(),
             since: at,
             baseline: None,
             running: None,
@@ -360,7 +360,9 @@ impl Member {
         let restore = self.restore.as_mut();
         let of_restore = restore.and_then(|restore| restore.failure.as_mut());
         for failure in self.failure.iter_mut().chain(of_restore) {
-            failure.log_tail = String::new();
+            if !failure.log_tail.is_empty() {
+                Arc::make_mut(failure).log_tail = String::new();
+            }
         }
     }
 

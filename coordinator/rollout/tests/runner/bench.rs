@@ -6,8 +6,8 @@ use pinion_model::{
     AgentId, AgentPhase, Digest, Generation, StrategyName, Timestamp, WorkloadName,
 };
 use pinion_rollout::{
-    Assignment, Change, Decision, Observation, ObservedContainer, Outcome, Presence, Purpose,
-    Refusal, Report, Strategy, World, apply, due_probes, plan,
+    Assignment, Change, Decision, Health, Observation, ObservedContainer, Outcome, Presence,
+    Purpose, Refusal, Report, Strategy, World, apply, due_probes, plan,
 };
 
 /// Monday, 2 March 2026, 08:00 UTC.
@@ -217,11 +217,11 @@ impl Bench {
             .flatten();
         let containers = running.map(|(workload, digest)| {
             let container = ObservedContainer {
-                name: format!("{workload}-1"),
-                id: "c0ffee".to_owned(),
+                name: format!("{workload}-1").into(),
+                id: "c0ffee".into(),
                 digest: Some(digest.clone()),
                 running: true,
-                health: "healthy".to_owned(),
+                health: Health::Healthy,
             };
             (workload.clone(), vec![container])
         });
@@ -246,7 +246,7 @@ fn settled(assignment: &Assignment) -> Report {
         generation: assignment.generation,
         attempt: assignment.attempt,
         phase: AgentPhase::Settled,
-        waiting_for: String::new(),
+        waiting_for: "".into(),
         failure: None,
         containers: Vec::new(),
         running: assignment.digest().cloned(),

@@ -201,7 +201,7 @@ fn asked(bench: &Bench, id: &AgentId, event: &Event, words: &Saying) -> Result<R
             .unwrap_or(assignment.generation),
         attempt: assignment.attempt,
         phase: words.phase,
-        waiting_for: words.waiting_for.clone(),
+        waiting_for: words.waiting_for.as_str().into(),
         failure: words.failure.clone(),
         containers: Vec::new(),
         running: None,

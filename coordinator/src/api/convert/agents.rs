@@ -63,10 +63,10 @@ fn workload(name: &WorkloadName, placement: &Placement) -> v1::AgentWorkload {
 
 fn container(container: &ObservedContainer) -> v1::ObservedContainer {
     v1::ObservedContainer {
-        name: container.name.clone(),
-        id: container.id.clone(),
+        name: container.name.to_string(),
+        id: container.id.to_string(),
         digest: or_empty(container.digest.as_ref()),
         running: container.running,
-        health: container.health.clone(),
+        health: container.health.word().to_owned(),
     }
 }

@@ -90,7 +90,7 @@ fn member(agent: &AgentId, member: &Member) -> v1::Member {
             .phase
             .map_or(v1::AgentPhase::Unspecified, Into::into)
             .into(),
-        failure: member.failure.as_ref().map(Into::into),
+        failure: member.failure.as_deref().map(Into::into),
         since: Some(timestamp(member.since)),
         baseline: or_empty(member.baseline.as_ref()),
         running: or_empty(member.running.as_ref()),
