@@ -1,6 +1,7 @@
 use pinion_model::RolloutPhase;
 
 use super::agent::{Found, offline};
+use crate::gates::approval::approver;
 use crate::gates::{View, room};
 use crate::world::Class;
 use crate::{Agent, Member, OfflinePolicy, Rollout, Stage, World};
@@ -40,10 +41,13 @@ fn by_rollout(rollout: &Rollout, stage: &Stage, member: &Member) -> Option<Found
             "the rollout is taken back; this machine was not reached".to_owned(),
         ),
         RolloutPhase::AwaitingApproval if waits => {
-            let (stage, rollout) = (&stage.rules.name, &rollout.id);
+            let (name, who) = (&stage.rules.name, approver(stage));
             (
                 "awaiting_approval",
-                format!("stage {stage} waits for `pinion rollout approve {rollout}`"),
+                format!(
+                    "stage {name} waits for {who}`pinion rollout approve {} --stage {name}`",
+                    rollout.id
+                ),
             )
         }
         _ => return None,

@@ -1,3 +1,5 @@
+use pinion_model::Role;
+
 use super::{Verdict, View};
 use crate::{Approval, Stage, plan_hash};
 
@@ -14,7 +16,8 @@ pub(crate) fn check(view: View<'_>) -> Verdict {
         return Verdict::Pass;
     }
     let (rollout, name) = (&view.rollout.id, &stage.rules.name);
-    let approve = format!("`pinion rollout approve {rollout} --stage {name}`");
+    let who = approver(stage);
+    let approve = format!("{who}`pinion rollout approve {rollout} --stage {name}`");
     let Some(approved) = &stage.approved else {
         return Verdict::wait(format!("approval of stage {name}: {approve}"), None);
     };
@@ -26,6 +29,14 @@ pub(crate) fn check(view: View<'_>) -> Verdict {
         format!("approval of stage {name} ({lapsed}): {approve}"),
         None,
     )
+}
+
+/// Who may approve it, if not every operator.
+pub(crate) fn approver(stage: &Stage) -> String {
+    match stage.rules.approver {
+        Role::Operator => String::new(),
+        role => format!("with role {role} or above, "),
+    }
 }
 
 /// What to say of an approval that is for another plan; empty if there is none.

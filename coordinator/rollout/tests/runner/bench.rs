@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::measure::{self, Found};
+use super::plans::Plans;
 use pinion_model::{
     AgentId, AgentPhase, Digest, Generation, StrategyName, Timestamp, WorkloadName,
 };
@@ -20,6 +21,7 @@ pub(super) struct Bench {
     pub(super) machines: BTreeMap<AgentId, Machine>,
     pub(super) strategies: BTreeMap<StrategyName, Strategy>,
     pub(super) found: Found,
+    pub(super) plans: Plans,
     said: Vec<String>,
     quiet: bool,
 }
@@ -40,6 +42,7 @@ impl Bench {
             machines: BTreeMap::new(),
             strategies: BTreeMap::new(),
             found: Found::default(),
+            plans: Plans::default(),
             said: Vec::new(),
             quiet: false,
         }
@@ -59,7 +62,13 @@ impl Bench {
     /// All that was said since it was asked for last.
     pub(super) fn answers(&mut self) -> Vec<String> {
         let said = std::mem::take(&mut self.said);
-        said.iter().map(|line| readable(line)).collect()
+        said.iter()
+            .map(|line| {
+                self.plans
+                    .name(&readable(line))
+                    .replace("plan plan-", "plan-")
+            })
+            .collect()
     }
 
     /// Does something of which only the outcome is worth telling.

@@ -18,6 +18,7 @@ mod fleet;
 mod machine;
 mod measure;
 mod operators;
+mod plans;
 mod questions;
 mod script;
 mod shapes;

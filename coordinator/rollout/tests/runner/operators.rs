@@ -1,6 +1,8 @@
 //! What people and pipelines ask for.
 
-use pinion_model::{Actor, AgentId, LabelSelector, Labels, Role, RolloutId, WorkloadName};
+use pinion_model::{
+    Actor, AgentId, LabelSelector, Labels, Role, RolloutId, StageName, WorkloadName,
+};
 use pinion_rollout::commands::{
     self, Approve, HoldAgent, PlaceHold, Promote, Refresh, RetryAgents, SetLabels, StartRollout,
     Steer,
@@ -229,27 +231,49 @@ fn steer(bench: &mut Bench, verb: &str, words: &mut Words) -> Result<(), String>
     Ok(())
 }
 
-/// `approve [ROLLOUT] [stage NAME] ["reason"]`: the plan as it is now.
+/// `approve [ROLLOUT] [stage NAME] [plan-1] ["reason"] [by carol the admin]`: that
+/// plan, or the one that it is now.
 fn approve(bench: &mut Bench, words: &mut Words) -> Result<(), String> {
     let rollout = rollout(bench, words)?;
     let stage = match words.take("stage") {
         true => Some(words.parse("a stage")?),
         false => None,
     };
-    let known = bench.world.rollouts.get(&rollout);
-    let place = known.map(|known| {
-        let named = stage.as_ref().and_then(|name| known.stage(name));
-        named.map_or(known.open_stage, |(place, _)| place)
-    });
+    let shown = words.maybe::<String>(|word| word.starts_with("plan-"));
+    let plan = match shown {
+        Some(name) => bench.plans.of(&name)?,
+        None => present_plan(bench, &rollout, stage.as_ref()),
+    };
     let request = Approve {
-        plan: plan_hash(&bench.world, &rollout, place.unwrap_or_default()),
         rollout,
         stage,
+        plan,
         reason: words.quoted(),
     };
+    let by = actor(words)?;
     words.end()?;
-    bench.decide(|world, now| commands::approve(world, request, &alice(), now));
+    bench.decide(|world, now| commands::approve(world, request, &by, now));
     Ok(())
+}
+
+fn present_plan(bench: &Bench, id: &RolloutId, stage: Option<&StageName>) -> String {
+    let rollout = &bench.world.rollouts[id];
+    let named = stage.and_then(|name| rollout.stage(name));
+    let place = named.map_or(rollout.open_stage, |(place, _)| place);
+    plan_hash(&bench.world, id, place)
+}
+
+/// `by carol the admin`; alice without it.
+fn actor(words: &mut Words) -> Result<Actor, String> {
+    if !words.take("by") {
+        return Ok(alice());
+    }
+    let name = words.parse("a name")?;
+    let role = match words.take("the") {
+        true => words.parse("a role")?,
+        false => Role::Operator,
+    };
+    Ok(Actor::Operator { name, role })
 }
 
 /// `retry [ROLLOUT] [MACHINE …] ["reason"]`.

@@ -2,7 +2,9 @@
 
 use pinion_model::{AgentId, Digest, RolloutId};
 use pinion_rollout::commands::plan_rollout;
-use pinion_rollout::{Counts, Reason, explain, explain_all, plan, summary, waiting_for};
+use pinion_rollout::{
+    Approval, Counts, Reason, explain, explain_all, plan, plan_hash, summary, waiting_for,
+};
 
 use super::bench::Bench;
 use super::operators;
@@ -82,7 +84,15 @@ fn stages(bench: &Bench, id: &RolloutId) -> Vec<String> {
             (None, None) => "not open",
         };
         let counts = counts(bench.world.counts(id, number));
-        lines.push(format!("stage {} is {place}: {counts}", stage.rules.name));
+        let asks = stage.rules.approval == Approval::Manual && stage.opened_at.is_none();
+        let plan = match asks {
+            true => format!(" ({})", plan_hash(&bench.world, id, number)),
+            false => String::new(),
+        };
+        lines.push(format!(
+            "stage {} is {place}{plan}: {counts}",
+            stage.rules.name
+        ));
         for wait in waiting_for(&bench.world, id, number, bench.now) {
             lines.push(format!("  waits for {wait}"));
         }
