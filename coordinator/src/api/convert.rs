@@ -3,6 +3,7 @@
 pub(crate) mod access;
 pub(crate) mod agents;
 pub(crate) mod audit;
+mod checks;
 pub(crate) mod pins;
 pub(crate) mod rollouts;
 pub(crate) mod strategy;

@@ -9,7 +9,9 @@
 //! ```
 
 mod catalog;
+mod check;
 mod error;
+mod probe;
 mod section;
 mod strategy;
 
@@ -23,17 +25,19 @@ use toml::Table;
 pub use error::ConfigError;
 
 use crate::identity::TrustDomain;
+use crate::probe::TokenFiles;
 use section::Section;
 
 /// The catalog that is used without a file.
 const DEFAULT: &str = include_str!("default.toml");
 const DEFAULT_NAME: &str = "the built-in configuration";
-const KEYS: [&str; 5] = [
+const KEYS: [&str; 6] = [
     "trust_domain",
     "default_registry",
     "registry",
     "workload",
     "strategy",
+    "probe",
 ];
 
 /// A checked configuration.
@@ -50,6 +54,8 @@ pub struct Config {
     pub workloads: BTreeMap<WorkloadName, Workload>,
     /// How rollouts go, by name; `default` is always there.
     pub strategies: BTreeMap<StrategyName, Strategy>,
+    /// Where checks find the tokens that Prometheus servers want.
+    pub probe_tokens: TokenFiles,
 }
 
 /// One workload of the catalog.
@@ -113,6 +119,7 @@ impl Config {
             registries,
             workloads,
             strategies,
+            probe_tokens: probe::tokens(file, &root)?,
         })
     }
 }

@@ -6,8 +6,8 @@ use pinion_rollout::{
 };
 use toml::Table;
 
-use super::ConfigError;
 use super::section::Section;
+use super::{ConfigError, check};
 
 const KEYS: [&str; 10] = [
     "stage",
@@ -22,7 +22,7 @@ const KEYS: [&str; 10] = [
     "offline",
 ];
 
-const STAGE_KEYS: [&str; 10] = [
+const STAGE_KEYS: [&str; 11] = [
     "name",
     "count",
     "percent",
@@ -33,6 +33,7 @@ const STAGE_KEYS: [&str; 10] = [
     "failure_budget",
     "bake",
     "min_proven",
+    "checks",
 ];
 
 const PROGRESS_DEADLINE: Duration = Duration::from_secs(600);
@@ -182,6 +183,7 @@ fn stage(file: &str, section: &Section<'_>) -> Result<StageSpec, ConfigError> {
         failure_budget: amount(section, "failure_budget")?.map(Into::into),
         bake: section.duration("bake")?,
         min_proven: section.integer("min_proven", 0..=100_000)?,
+        checks: check::read(file, section)?,
         ..StageSpec::of(cohort(file, section)?)
     })
 }

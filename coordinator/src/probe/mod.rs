@@ -5,17 +5,20 @@
 //! what is due nor what comes of it.
 //!
 //! ```text
-//!   World ─▶ due probes ─▶ Prober ─HTTP─▶ Prometheus, web pages
-//!                             └─▶ Sample ─▶ ledger (an observation)
+//!   World ─▶ due probes ─▶ round ─▶ Prober ─HTTP─▶ Prometheus, web pages
+//!     ▲                                └─▶ Sample ─▶ ledger ─┐
+//!     └───────────────────── an observation ─────────────────┘
 //! ```
 
 mod client;
 mod prometheus;
+mod round;
 #[cfg(test)]
 mod tests;
 mod tokens;
 mod trouble;
 
 pub use client::Prober;
+pub use round::run;
 pub use tokens::{TokenFileError, TokenFiles};
 use trouble::Trouble;

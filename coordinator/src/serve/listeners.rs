@@ -17,6 +17,7 @@ use crate::http::{Http, Readiness};
 use crate::identity::client_verifier;
 use crate::ledger::Ledger;
 use crate::listen::{Listener, Transport};
+use crate::probe::Prober;
 use crate::sessions::{SessionSettings, Sessions};
 
 /// Three sockets that accept nothing yet.
@@ -50,7 +51,7 @@ impl Bound {
     ///
     /// # Errors
     ///
-    /// If the server certificate cannot be used.
+    /// If the server certificate cannot be used, or no client can be made.
     pub fn start(
         self,
         settings: &Settings,
@@ -60,6 +61,8 @@ impl Bound {
         metrics: PrometheusHandle,
         stop: CancellationToken,
     ) -> anyhow::Result<Running> {
+        let prober =
+            Prober::new(settings.config.probe_tokens.clone()).context("prepare to ask checks")?;
         let authenticator =
             Authenticator::new(Arc::clone(&ledger), settings.admin_api_token.as_deref());
         let context = Arc::new(self.context(settings, &pki, &ledger, stop));
@@ -82,6 +85,7 @@ impl Bound {
         };
         running.web(self.http, web(settings, http_tls, &shown), http);
         running.reconcile();
+        running.measure(prober);
         running.renew(shown);
         Ok(running)
     }

@@ -59,6 +59,10 @@ fn describe() {
         Unit::Seconds,
         "How long planning took."
     );
+    describe_counter!(
+        "pinion_check_samples_total",
+        "Samples of checks between stages, by outcome."
+    );
     describe_counter!("pinion_reports_total", "Reports that agents sent.");
     describe_counter!(
         "pinion_reports_ignored_total",

@@ -13,6 +13,7 @@ use crate::authentication::Authenticator;
 use crate::http::{self, Http, Readiness};
 use crate::ledger::Ledger;
 use crate::listen::{HandshakeError, Limits, Listener, OnRefused, Transport};
+use crate::probe::{self, Prober};
 use crate::reconciler;
 use crate::sessions::Sessions;
 use crate::store::RefusedCall;
@@ -112,6 +113,14 @@ impl Running {
             readiness.set_planning(false);
             api::set_serving(&health, false).await;
             "the reconciler"
+        });
+    }
+
+    pub(super) fn measure(&mut self, prober: Prober) {
+        let work = probe::run(Arc::clone(&self.ledger), prober, self.stop.clone());
+        self.parts.spawn(async move {
+            work.await;
+            "the round of checks"
         });
     }
 

@@ -7,6 +7,7 @@ pub(crate) mod access;
 pub(crate) mod age;
 pub(crate) mod agents;
 pub(crate) mod audit;
+mod checks;
 pub(crate) mod explain;
 pub(crate) mod pins;
 pub(crate) mod plan;

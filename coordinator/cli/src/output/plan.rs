@@ -4,7 +4,7 @@ use pinion_proto::v1;
 
 use super::age;
 use super::table::{Table, fields};
-use super::{text, words};
+use super::{checks, text, words};
 
 /// A dry run: the stages, the machines of each, and what blocks them.
 pub(crate) fn plan(plan: &v1::PlanRolloutResponse) -> String {
@@ -21,6 +21,9 @@ pub(crate) fn plan(plan: &v1::PlanRolloutResponse) -> String {
         out.push_str(&format!("\n{}", self::strategy(strategy)));
     }
     out.push_str(&format!("\n{}", stages(plan)));
+    if let Some(strategy) = &plan.strategy {
+        out.push_str(&checks::asked(strategy));
+    }
     if machines > 0 {
         out.push_str(&format!("\n{}", agents(plan)));
     }

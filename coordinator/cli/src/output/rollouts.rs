@@ -4,7 +4,7 @@ use pinion_proto::v1;
 
 use super::age::{self, Now};
 use super::table::{Table, fields};
-use super::{text, words};
+use super::{checks, text, words};
 
 /// Characters of a reason in a list; `rollout show` has it whole.
 const REASON: usize = 80;
@@ -70,6 +70,7 @@ pub(crate) fn show(rollout: &v1::Rollout, all: bool, now: Now) -> String {
         ),
     ]);
     out.push_str(&format!("\n{}", stages(rollout)));
+    out.push_str(&checks::measured(rollout));
     for stage in rollout.stages.iter().filter(|_| goes_on_by_itself(rollout)) {
         for reason in &stage.waiting_for {
             out.push_str(&format!(

@@ -50,6 +50,10 @@ word!(
     failure_action, FailureAction, "FAILURE_ACTION_", "halt"
 );
 word!(
+    /// How a check ended.
+    check_verdict, CheckVerdict, "CHECK_VERDICT_", "goes on"
+);
+word!(
     /// What happens about machines that are offline.
     offline_policy, OfflinePolicy, "OFFLINE_POLICY_", "wait"
 );

@@ -4,7 +4,7 @@ use pinion_proto::v1;
 use pinion_rollout::commands::{self, PlannedRollout};
 use pinion_rollout::{Approval, Member, Reason, Rollout, Stage, World};
 
-use super::{attribution, strategy};
+use super::{attribution, checks, strategy};
 
 /// A rollout as it stands; `members` leaves every agent's line in or out.
 pub(crate) fn rollout(
@@ -70,6 +70,8 @@ fn stage(
         waiting_for: pinion_rollout::waiting_for(world, &rollout.id, index, now),
         members: Vec::new(),
         plan_hash: plan(world, rollout, index, stage),
+        note: stage.note.clone(),
+        checks: checks::measured(rollout, stage, now),
     }
 }
 

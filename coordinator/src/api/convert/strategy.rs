@@ -5,6 +5,8 @@ use pinion_rollout::{
     Amount, Approval, Cohort, FailureAction, OfflinePolicy, Spec, StageRules, StageSpec, Strategy,
 };
 
+use super::checks;
+
 /// What was asked for; the field's path stands in every error.
 pub(crate) fn from_message(message: &v1::Strategy) -> Result<Strategy, InvalidField> {
     let time = |field: &str, value: Option<&prost_types::Duration>| {
@@ -76,6 +78,7 @@ fn stage_from(index: usize, message: &v1::StageSpec) -> Result<StageSpec, Invali
             .map(Into::into),
         bake: from_duration(&field("bake"), message.bake.as_ref())?,
         min_proven: message.min_proven,
+        checks: checks::from_messages(&field("checks"), &message.checks)?,
         ..StageSpec::of(cohort(&field("cohort"), message.cohort.as_ref())?)
     })
 }
@@ -193,6 +196,7 @@ fn rules(rules: &StageRules) -> v1::StageSpec {
         failure_budget: Some(to_amount(rules.failure_budget.amount)),
         bake: Some(duration(rules.bake)),
         min_proven: Some(rules.min_proven),
+        checks: rules.checks.iter().map(checks::message).collect(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Against real servers that say what they are told to.
 
+mod round;
 mod server;
 mod tls;
 mod tokens;
