@@ -1,4 +1,4 @@
-use super::{access, fleet, holds, members, phases, stages};
+use super::{access, fleet, holds, members, phases, stages, windows};
 use crate::world::{Attribution, Touched};
 use crate::{Act, Decision, World};
 
@@ -11,6 +11,7 @@ pub(super) fn apply(world: &mut World, decision: &Decision, touched: &mut Touche
     for room in [
         phases::apply,
         stages::apply,
+        windows::apply,
         members::apply,
         fleet::apply,
         holds::apply,

@@ -15,6 +15,7 @@ mod phases;
 mod reports;
 mod sessions;
 mod stages;
+mod windows;
 
 use crate::world::Touched;
 use crate::{Change, World};

@@ -6,7 +6,9 @@ use pinion_model::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Assignment, Certificate, FleetHold, Gate, Operator, Pin, Rollout, Token, Use};
+use crate::{
+    Assignment, Certificate, FleetHold, Gate, Openings, Operator, Pin, Rollout, Token, Use,
+};
 
 /// Something decided: what, by whom and when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +66,13 @@ pub enum Act {
     },
     /// An operator ends it; machines in flight finish or are withdrawn.
     RolloutAborted { rollout: RolloutId, reason: String },
+    /// Windows of its calendar opened or shut, or freezes began or ended.
+    WindowsMoved {
+        rollout: RolloutId,
+        openings: Openings,
+    },
+    /// An operator said that its windows and freezes do not count.
+    WindowsOverridden { rollout: RolloutId, reason: String },
     /// Its machines go back to what they ran before.
     RollbackStarted { rollout: RolloutId, reason: String },
     /// It is completed, rolled back or aborted.

@@ -45,6 +45,7 @@ fn of_rollout(act: &Act) -> Option<String> {
         } => format!("stage {stage}, plan {plan}{}", because(reason)),
         Act::RolloutHalted { gate, reason, .. } => format!("{}{}", gate.word(), because(reason)),
         Act::RolloutEnded { phase, reason, .. } => format!("{phase}{}", because(reason)),
+        Act::WindowsMoved { openings, .. } => openings.to_string(),
         _ => return None,
     })
 }
@@ -115,6 +116,7 @@ fn reason(act: &Act) -> &str {
         Act::RolloutPaused { reason, .. }
         | Act::RolloutResumed { reason, .. }
         | Act::RolloutAborted { reason, .. }
+        | Act::WindowsOverridden { reason, .. }
         | Act::RollbackStarted { reason, .. }
         | Act::AgentReleased { reason, .. }
         | Act::HoldLifted { reason, .. }

@@ -16,6 +16,8 @@ impl Decision {
             Act::RolloutResumed { .. } => "rollout.resumed",
             Act::RolloutHalted { .. } => "rollout.halted",
             Act::RolloutAborted { .. } => "rollout.aborted",
+            Act::WindowsMoved { .. } => "rollout.windows_moved",
+            Act::WindowsOverridden { .. } => "rollout.windows_overridden",
             Act::RollbackStarted { .. } => "rollout.rollback_started",
             Act::RolloutEnded { .. } => "rollout.ended",
             Act::AgentsRetried { .. } => "agent.retried",
@@ -56,6 +58,8 @@ impl Decision {
             | Act::RolloutResumed { rollout, .. }
             | Act::RolloutHalted { rollout, .. }
             | Act::RolloutAborted { rollout, .. }
+            | Act::WindowsMoved { rollout, .. }
+            | Act::WindowsOverridden { rollout, .. }
             | Act::RollbackStarted { rollout, .. }
             | Act::RolloutEnded { rollout, .. }
             | Act::AgentsRetried { rollout, .. } => rollout.to_string(),

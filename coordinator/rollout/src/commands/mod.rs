@@ -15,6 +15,7 @@ mod refresh;
 mod retry;
 mod start;
 mod steer;
+mod windows;
 
 use pinion_model::{Actor, AgentId, RolloutId, Timestamp};
 
@@ -34,6 +35,7 @@ pub use refresh::{Refresh, Refreshed, refresh};
 pub use retry::{RetryAgents, retry};
 pub use start::{StartRollout, start_rollout};
 pub use steer::{Steer, abort, pause, resume, roll_back};
+pub use windows::override_windows;
 
 pub(crate) use steer::taken_back;
 

@@ -2,7 +2,7 @@ use pinion_model::{AgentId, Digest, PinNumber, RolloutId, Timestamp, WorkloadNam
 
 use super::StartRollout;
 use super::start::{begin, pin_of};
-use crate::explain::held;
+use crate::explain::{held, shut};
 use crate::plan_hash::of_stage;
 use crate::{Agent, Approval, Presence, Refusal, Rollout, Spec, World};
 
@@ -70,7 +70,7 @@ pub fn plan_rollout(
     let stages: Vec<_> = rollout
         .stages
         .iter()
-        .map(|stage| planned(world, &rollout, stage))
+        .map(|stage| planned(world, &rollout, stage, now))
         .collect();
     Ok(PlannedRollout {
         workload: rollout.workload.clone(),
@@ -83,7 +83,7 @@ pub fn plan_rollout(
     })
 }
 
-fn planned(world: &World, rollout: &Rollout, stage: &crate::Stage) -> PlannedStage {
+fn planned(world: &World, rollout: &Rollout, stage: &crate::Stage, now: Timestamp) -> PlannedStage {
     let agents = stage.order.iter().map(|id| {
         let agent = world.agents.get(id);
         PlannedAgent {
@@ -92,7 +92,7 @@ fn planned(world: &World, rollout: &Rollout, stage: &crate::Stage) -> PlannedSta
                 .map(|agent| running(agent, &rollout.workload))
                 .unwrap_or_default(),
             blocker: agent
-                .map(|agent| blocker(world, agent, &rollout.workload))
+                .map(|agent| blocker(world, rollout, agent, now))
                 .unwrap_or_default(),
         }
     });
@@ -126,9 +126,12 @@ fn running(agent: &Agent, workload: &WorkloadName) -> Vec<Digest> {
     digests
 }
 
-fn blocker(world: &World, agent: &Agent, workload: &WorkloadName) -> String {
-    if let Some((_, detail, _)) = held(world, agent, workload) {
+fn blocker(world: &World, rollout: &Rollout, agent: &Agent, now: Timestamp) -> String {
+    if let Some((_, detail, _)) = held(world, agent, &rollout.workload) {
         return detail;
+    }
+    if let Some(shut) = shut(rollout, &rollout.openings, &agent.labels, now) {
+        return shut.detail;
     }
     match agent.presence {
         Presence::Online => String::new(),

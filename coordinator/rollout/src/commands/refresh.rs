@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use pinion_model::{Actor, AgentId, Failure, FailureKind, Generation, Timestamp, WorkloadName};
 
 use super::{agent_of, check_text, decided};
-use crate::explain::held;
+use crate::explain::{held, shut};
 use crate::plan::stable_assignment;
 use crate::{Act, Agent, Assignment, Change, Outcome, Presence, Refusal, World};
 
@@ -85,7 +85,7 @@ fn refresh_agent(
     };
     let mut generation = world.next_generation(id);
     for workload in workloads(world, id, request) {
-        match assignment(world, id, agent, workload, generation) {
+        match assignment(world, id, agent, workload, generation, now) {
             Ok(assignment) => {
                 refreshed.asked.insert(workload.clone(), generation);
                 generation = generation.next();
@@ -126,8 +126,9 @@ fn assignment(
     agent: &Agent,
     workload: &WorkloadName,
     generation: Generation,
+    now: Timestamp,
 ) -> Result<Assignment, String> {
-    if let Some(obstacle) = obstacle(world, id, agent, workload) {
+    if let Some(obstacle) = obstacle(world, id, agent, workload, now) {
         return Err(obstacle);
     }
     stable_assignment(world, id, workload, generation, true).ok_or_else(|| {
@@ -144,7 +145,13 @@ fn reason(said: &str) -> String {
 }
 
 /// Why a machine cannot be asked now.
-fn obstacle(world: &World, id: &AgentId, agent: &Agent, workload: &WorkloadName) -> Option<String> {
+fn obstacle(
+    world: &World,
+    id: &AgentId,
+    agent: &Agent,
+    workload: &WorkloadName,
+    now: Timestamp,
+) -> Option<String> {
     if agent.revoked.is_some() {
         return Some(format!("{id} is revoked; enrol it anew"));
     }
@@ -155,6 +162,14 @@ fn obstacle(world: &World, id: &AgentId, agent: &Agent, workload: &WorkloadName)
         return Some(format!(
             "{id} is not online; it catches up by itself when it is back"
         ));
+    }
+    let proven = world.proven_for(workload, id);
+    let waits = proven.and_then(|(_, proven)| {
+        let openings = proven.spec.calendar.state(now);
+        shut(proven, &openings, &agent.labels, now)
+    });
+    if let Some(waits) = waits {
+        return Some(format!("{id}: {}", waits.detail));
     }
     let rollout = world.active_rollout(workload)?;
     let owned = world

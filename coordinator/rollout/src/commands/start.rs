@@ -126,6 +126,8 @@ pub(super) fn begin(
         quarantine_after: spec
             .quarantine_after
             .unwrap_or_else(|| Amount::Percent(1).of(frozen.selected as usize).max(3)),
+        openings: spec.calendar.state(now),
+        windows_overridden: None,
         rolled_back: false,
         started: Attribution {
             actor: by.clone(),

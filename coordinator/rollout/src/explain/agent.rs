@@ -4,7 +4,8 @@ use super::Reason;
 use super::held::held;
 use super::over::{caught_up, over};
 use super::pending::pending;
-use crate::world::{Class, Way};
+use super::shut::shut;
+use crate::world::{CatchUp, Class, Way};
 use crate::{Agent, Member, Presence, Rollout, Stage, World};
 
 /// What holds a member: a word, what about it, and since when.
@@ -17,7 +18,7 @@ pub fn explain(
     world: &World,
     rollout: &RolloutId,
     agent: &AgentId,
-    _now: Timestamp,
+    now: Timestamp,
 ) -> Option<Reason> {
     let rollout = world.rollouts.get(rollout)?;
     let known = world.agents.get(agent);
@@ -27,7 +28,7 @@ pub fn explain(
             .map(|known| outside(rollout, agent, known));
     };
     let stage = rollout.stages.get(member.stage as usize)?;
-    let (word, detail, since) = found(world, rollout, stage, member, agent)?;
+    let (word, detail, since) = found(world, rollout, stage, member, agent, now)?;
     Some(Reason {
         stage: Some(stage.rules.name.clone()),
         word,
@@ -76,6 +77,7 @@ fn found(
     stage: &Stage,
     member: &Member,
     id: &AgentId,
+    now: Timestamp,
 ) -> Option<Found> {
     let agent = world.agents.get(id);
     if rollout.rolled_back
@@ -89,12 +91,12 @@ fn found(
         Class::Settled => drifted(rollout, member, agent),
         Class::Staged => Some(("staged", "the image is pulled and tagged, but no container of it runs there, so nothing is proven; the machine's next container starts from it".to_owned(), member.since)),
         Class::Failed | Class::Acknowledged | Class::Excused => Some(("failed", failed(rollout, member, id), member.since)),
-        Class::Passed => Some(("over", over(world, rollout, id, member), rollout.since)),
+        Class::Passed => Some(passed(world, rollout, member, id, now)),
         Class::Gone => Some(gone(member, agent)),
         Class::Soaking => Some(("soaking", "the new container is healthy; the old one is kept until the soak ends".to_owned(), member.since)),
         Class::Held => held(world, agent?, &rollout.workload),
         Class::Sick => Some(("sick_before", "its containers were sick before the rollout, which goes round such machines; heal it and start another rollout, or use a strategy with sick = \"include\"".to_owned(), rollout.started.at)),
-        Class::Ready | Class::Offline | Class::Unknown | Class::Shut | Class::After | Class::Busy => Some(pending(world, rollout, stage, member, class, agent)),
+        Class::Ready | Class::Offline | Class::Unknown | Class::Shut | Class::After | Class::Busy => Some(pending(world, rollout, stage, member, class, agent, now)),
         _ => Some(in_flight(class, member, agent)),
     }
 }
@@ -167,6 +169,24 @@ fn failed(rollout: &Rollout, member: &Member, id: &AgentId) -> String {
     format!("{failure}{now}{before}; {next}")
 }
 
+/// One that the rollout went without; it may wait for a window to catch up.
+fn passed(
+    world: &World,
+    rollout: &Rollout,
+    member: &Member,
+    id: &AgentId,
+    now: Timestamp,
+) -> Found {
+    let waits = CatchUp::of(world, &rollout.workload, id) == Some(CatchUp::Shut);
+    let proven = world.proven_for(&rollout.workload, id);
+    let mine = proven.is_some_and(|(_, proven)| proven.id == rollout.id);
+    let agent = world.agents.get(id).filter(|_| waits && mine);
+    match agent.and_then(|agent| shut(rollout, &rollout.openings, &agent.labels, now)) {
+        Some(shut) => (shut.word, shut.detail, rollout.since),
+        None => ("over", over(world, rollout, id, member), rollout.since),
+    }
+}
+
 fn gone(member: &Member, agent: Option<&Agent>) -> Found {
     match agent.and_then(|agent| agent.revoked.as_ref()) {
         Some(by) => (
@@ -196,6 +216,13 @@ fn in_flight(class: Class, member: &Member, agent: Option<&Agent>) -> Found {
         .phase
         .map_or("assigned, not reported yet", AgentPhase::word);
     match class {
+        Class::AskedShut => (
+            "withdrawing",
+            format!(
+                "its maintenance window is over, and it has not cut over ({phase}): it is taken back"
+            ),
+            member.since,
+        ),
         Class::Withdrawing => (
             "withdrawing",
             format!("taken back before its cut-over ({phase}); the agent has not confirmed it yet"),

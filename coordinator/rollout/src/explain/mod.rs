@@ -5,12 +5,14 @@ mod agent;
 mod held;
 mod over;
 mod pending;
+mod shut;
 mod summary;
 
 use pinion_model::{StageName, Timestamp};
 
 pub use agent::{explain, explain_all};
 pub(crate) use held::held;
+pub(crate) use shut::shut;
 pub use summary::{summary, waiting_for};
 
 /// Why one agent is not done.
@@ -20,7 +22,7 @@ pub struct Reason {
     pub stage: Option<StageName>,
     /// A stable word for scripts: `stage_not_open`, `stage_passed`, `awaiting_approval`,
     /// `limit_in_flight`, `limit_unavailable`, `limit_strict`, `sick_before`,
-    /// `offline`, `unknown`, `held`, `identity_conflict`,
+    /// `offline`, `unknown`, `outside_window`, `freeze`, `held`, `identity_conflict`,
     /// `revoked`, `removed`, `in_flight`, `withdrawing`, `soaking`, `staged`,
     /// `failed`, `drifted`, `paused`, `halted`, `aborting`, `rolling_back`,
     /// `over` or `not_a_member`.

@@ -1,6 +1,7 @@
-use pinion_model::RolloutPhase;
+use pinion_model::{RolloutPhase, Timestamp};
 
 use super::agent::{Found, offline};
+use super::shut::shut;
 use crate::gates::approval::approver;
 use crate::gates::{View, room};
 use crate::world::Class;
@@ -15,9 +16,11 @@ pub(super) fn pending(
     member: &Member,
     class: Class,
     agent: Option<&Agent>,
+    now: Timestamp,
 ) -> Found {
     by_rollout(rollout, stage, member)
         .or_else(|| by_stage(rollout, stage, member))
+        .or_else(|| by_calendar(rollout, stage, member, class, agent, now))
         .unwrap_or_else(|| in_open_stage(world, rollout, member, class, agent))
 }
 
@@ -76,6 +79,21 @@ fn by_stage(rollout: &Rollout, stage: &Stage, member: &Member) -> Option<Found> 
         return Some(("stage_not_open", detail, rollout.started.at));
     }
     None
+}
+
+/// Its windows are shut, or it is frozen.
+fn by_calendar(
+    rollout: &Rollout,
+    stage: &Stage,
+    member: &Member,
+    class: Class,
+    agent: Option<&Agent>,
+    now: Timestamp,
+) -> Option<Found> {
+    let agent = agent.filter(|_| class == Class::Shut)?;
+    let shut = shut(rollout, &rollout.openings, &agent.labels, now)?;
+    let since = member.since.max(stage.opened_at.unwrap_or_default());
+    Some((shut.word, shut.detail, since))
 }
 
 fn in_open_stage(

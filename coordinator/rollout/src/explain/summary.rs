@@ -2,6 +2,7 @@ use pinion_model::{AgentPhase, RolloutId, RolloutPhase, Timestamp};
 
 use crate::gates::{
     self, Verdict, View, approval, bake, budget, in_flight, metric, presence, progress, room,
+    window,
 };
 use crate::world::{Class, Way};
 use crate::{Presence, Rollout, World};
@@ -51,6 +52,7 @@ fn waits(view: View<'_>) -> Vec<String> {
             in_flight::check(view),
             room::check(view),
             presence::check(view),
+            window::check(view),
             bake::check(view),
             progress::check(view),
         ]

@@ -17,6 +17,7 @@ pub(crate) mod regression;
 pub(crate) mod room;
 pub(crate) mod strict;
 pub(crate) mod unavailable;
+pub(crate) mod window;
 
 use pinion_model::{AgentId, Failure, Timestamp};
 
@@ -99,6 +100,7 @@ pub(crate) fn settled(view: View<'_>) -> Verdict {
         in_flight::check,
         presence::check,
         nobody::check,
+        window::check,
         min_proven::check,
         bake::check,
     ];

@@ -88,7 +88,12 @@ fn run(world: &World, rollout: &Rollout, now: Timestamp) -> Vec<Change> {
         }
     }
     let stranded: Vec<_> = opened()
-        .flat_map(|view| withdraw::plan(view, &[Class::AskedOffline], "the machine went offline"))
+        .flat_map(|view| {
+            let mut stranded =
+                withdraw::plan(view, &[Class::AskedOffline], "the machine went offline");
+            stranded.extend(withdraw::plan(view, &[Class::AskedShut], withdraw::SHUT));
+            stranded
+        })
         .collect();
     if !stranded.is_empty() {
         return stranded;

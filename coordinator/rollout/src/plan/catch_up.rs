@@ -1,13 +1,22 @@
 use pinion_model::Timestamp;
 
-use super::assign;
+use super::{assign, withdraw};
 use crate::{Amount, Change, World};
 
 /// Share of the fleet that catches up at once, outside any rollout; at least one machine.
 const AT_ONCE: Amount = Amount::Percent(10);
 
-/// Asks newcomers and stragglers for their stable digest, some at a time.
+/// Asks newcomers and stragglers for their stable digest, some at a time, and
+/// takes back what was asked in a window that is over.
 pub(super) fn plan(world: &World, now: Timestamp) -> Vec<Change> {
+    let overstaying = world.index.overstaying.iter();
+    let withdrawn = overstaying.filter_map(|(workload, agent)| {
+        assign::withdraw(world, agent, workload, withdraw::SHUT, now)
+    });
+    let withdrawn: Vec<_> = withdrawn.collect();
+    if !withdrawn.is_empty() {
+        return withdrawn;
+    }
     let limit = AT_ONCE.of(world.fleet_size()) as usize;
     let room = limit.saturating_sub(world.index.catching_up.len());
     let behind = world.index.behind.iter().take(room);

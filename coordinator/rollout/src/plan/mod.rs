@@ -1,6 +1,7 @@
 //! What to do next.
 //!
 //! ```text
+//!   windows   maintenance windows that open and shut
 //!   sessions  holds that expire, agents that stay away, restored backups
 //!   adopt     what agents have rolled back by themselves
 //!   drain     what superseded rollouts have left to withdraw or take back
@@ -14,6 +15,7 @@ mod catch_up;
 mod probes;
 mod sessions;
 mod take_back;
+mod windows;
 mod withdraw;
 
 use pinion_model::{RolloutPhase, Timestamp};
@@ -36,7 +38,8 @@ pub struct Plan {
 
 /// Each depends on what those before it have changed, so only the first that
 /// has something to do is asked in one round.
-const STEPS: [fn(&World, Timestamp) -> Vec<Change>; 5] = [
+const STEPS: [fn(&World, Timestamp) -> Vec<Change>; 6] = [
+    windows::plan,
     sessions::plan,
     take_back::adopt,
     advance::drain,
@@ -86,6 +89,7 @@ fn wake_at(world: &World, now: Timestamp) -> Option<Timestamp> {
         world.index.holds.next(),
         world.index.fleet_holds.next(),
         world.index.unknown.next(),
+        world.index.calendars.due.next(),
     ];
     let running = world
         .active_rollouts()

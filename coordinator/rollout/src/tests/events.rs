@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use pinion_model::{AgentId, RolloutId};
+use pinion_model::{AgentId, RolloutId, Timestamp};
 use proptest::prelude::*;
 
 use super::bed::{Bed, Command, agent, alice, digest, steer, strategy};
 use super::metric::http;
-use crate::commands::{self, HoldAgent, Refresh, RetryAgents};
+use crate::commands::{self, HoldAgent, Refresh, RetryAgents, SetLabels};
 use crate::{
-    Amount, Approval, Change, Check, Cohort, FailureAction, Judgement, Observation, OfflinePolicy,
-    Refusal, StageSpec, Strategy as Rules,
+    Amount, Approval, Calendar, Change, Check, Cohort, FailureAction, Freeze, Judgement,
+    Observation, OfflinePolicy, Refusal, StageSpec, Strategy as Rules, Window,
 };
 
 pub(super) const MACHINES: usize = 8;
@@ -29,6 +29,8 @@ pub(super) enum Event {
     Abort,
     RollBack,
     Approve,
+    Override,
+    Relabel(usize, bool),
     Retry,
     Hold(usize),
     Release(usize),
@@ -97,6 +99,30 @@ fn checks() -> impl Strategy<Value = Vec<Check>> {
     prop_oneof![3 => Just(Vec::new()), 1 => check.prop_map(|check| vec![check])]
 }
 
+/// Freezes of seconds for everybody, and minutes of the first hour of a day for
+/// machines that are labelled so.
+fn calendar() -> impl Strategy<Value = Calendar> {
+    let freeze = (1_000..1_060_u64, 1..40_u64).prop_map(|(from, seconds)| Freeze {
+        from: Timestamp(from * 1_000),
+        until: Timestamp((from + seconds) * 1_000),
+        reason: "holidays".into(),
+        agents: pinion_model::LabelSelector::default(),
+    });
+    let window = (16..30_u8, 1..10_u64).prop_map(|(minute, minutes)| Window {
+        agents: pinion_model::LabelSelector([("at".to_owned(), "night".to_owned())].into()),
+        days: std::collections::BTreeSet::new(),
+        start: format!("00:{minute}").parse().expect("a time"),
+        duration: Duration::from_secs(minutes * 60),
+        time_zone: "UTC".parse().expect("a zone"),
+    });
+    let calendar = (
+        proptest::collection::vec(window, 0..3),
+        proptest::collection::vec(freeze, 0..3),
+    );
+    let calendar = calendar.prop_map(|(windows, freezes)| Calendar { windows, freezes });
+    prop_oneof![Just(Calendar::default()), calendar]
+}
+
 fn rules() -> impl Strategy<Value = Rules> {
     let action = prop_oneof![Just(FailureAction::Halt), Just(FailureAction::Rollback)];
     let offline = prop_oneof![
@@ -104,13 +130,13 @@ fn rules() -> impl Strategy<Value = Rules> {
         Just(OfflinePolicy::Skip),
         Just(OfflinePolicy::Fail)
     ];
-    (proptest::collection::vec(stage(), 1..4), action, offline).prop_map(
-        |(stages, action, offline)| Rules {
-            on_failure: Some(action),
-            offline: Some(offline),
-            ..strategy(stages)
-        },
-    )
+    let stages = proptest::collection::vec(stage(), 1..4);
+    (stages, action, offline, calendar()).prop_map(|(stages, action, offline, calendar)| Rules {
+        calendar,
+        on_failure: Some(action),
+        offline: Some(offline),
+        ..strategy(stages)
+    })
 }
 
 pub(super) fn event() -> impl Strategy<Value = Event> {
@@ -128,6 +154,8 @@ pub(super) fn event() -> impl Strategy<Value = Event> {
         1 => Just(Event::Abort),
         1 => Just(Event::RollBack),
         3 => Just(Event::Approve),
+        1 => Just(Event::Override),
+        1 => (machine(), any::<bool>()).prop_map(|(machine, night)| Event::Relabel(machine, night)),
         1 => Just(Event::Retry),
         1 => machine().prop_map(Event::Hold),
         1 => machine().prop_map(Event::Release),
@@ -200,6 +228,8 @@ impl Bed {
             Event::Abort => self.steered(commands::abort),
             Event::RollBack => self.steered(commands::roll_back),
             Event::Approve => self.approve_newest(),
+            Event::Override => self.steered(commands::override_windows),
+            Event::Relabel(n, night) => self.name_night(&id(*n), *night),
             Event::Retry => self.retry(),
             Event::Hold(n) => self.hold(&id(*n)),
             Event::Release(n) => self.release(*n),
@@ -261,6 +291,16 @@ impl Bed {
 
     pub(super) fn release(&mut self, n: usize) {
         tried(self.decide(|world, now| commands::release(world, id(n), "", &alice(), now)));
+    }
+
+    /// Some follow the window of the random strategies, and some do not.
+    fn name_night(&mut self, agent: &AgentId, night: bool) {
+        let at = if night { "night" } else { "" };
+        let labels = SetLabels {
+            agent: agent.clone(),
+            labels: [("at".to_owned(), at.to_owned())].into(),
+        };
+        tried(self.decide(|world, now| commands::set_labels(world, labels.clone(), &alice(), now)));
     }
 
     fn refresh(&mut self, agent: &AgentId) {

@@ -19,3 +19,4 @@ mod rollback;
 mod scenarios;
 mod sessions;
 mod steering;
+mod windows;

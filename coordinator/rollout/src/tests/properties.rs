@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use super::bed::Bed;
 use super::events::{MACHINES, event};
 use crate::gates::{View, in_flight};
+use crate::world::Class;
 use crate::{
     Act, Approval, Change, Decision, Judgement, OfflinePolicy, Plan, Purpose, Rollout, World,
     apply, commands, explain_all, plan_hash, summary,
@@ -35,6 +36,11 @@ fn check_turn(world: &World, rollout: &Rollout, agent: &AgentId, now: Timestamp)
     assert!(
         world.is_assignable(&world.agents[agent], &rollout.workload),
         "only machines that are online and not held are assigned"
+    );
+    let group = rollout.group(&world.agents[agent].labels);
+    assert!(
+        rollout.spec.calendar.state(now).is_open(group),
+        "only machines whose windows are open are assigned"
     );
     assert_eq!(
         rollout.members[agent].stage as usize, rollout.open_stage,
@@ -64,6 +70,12 @@ fn check_act(world: &World, act: &Act, now: Timestamp) {
             );
             if let Purpose::Rollout { rollout, .. } = &assignment.purpose {
                 check_turn(world, &world.rollouts[rollout], agent, now);
+            }
+            if matches!(assignment.purpose, Purpose::Stable) && assignment.attempt.0 == 1 {
+                let proven = world.proven_for(&assignment.workload, agent);
+                let (_, proven) = proven.expect("a stable digest");
+                let now_open = proven.spec.calendar.state(now);
+                assert!(now_open.is_open(proven.group(&known.labels)));
             }
             if matches!(assignment.purpose, Purpose::Stable) {
                 assert!(world.is_assignable(known, &assignment.workload));
@@ -114,6 +126,13 @@ fn check_stages(bed: &Bed, rollout: &Rollout) {
                 "failures ≤ the budget while it runs"
             );
         }
+        let view = View::all(&bed.world, rollout, bed.now).nth(number);
+        let overstay = view.map(|view| view.tally.count(Class::AskedShut));
+        assert_eq!(
+            overstay,
+            Some(0),
+            "nothing that was asked outlasts its window"
+        );
         if rollout.phase == RolloutPhase::RolledBack {
             assert_eq!(counts.in_flight, 0, "everybody's outcome is known");
         }
@@ -133,6 +152,10 @@ fn check(bed: &Bed, wake_at: Option<Timestamp>) {
     assert_eq!(
         rebuilt.index, bed.world.index,
         "the index follows from the facts"
+    );
+    assert!(
+        bed.world.index.overstaying.is_empty(),
+        "nothing that was asked outlasts its window"
     );
     for rollout in bed.world.rollouts.values() {
         check_stages(bed, rollout);
@@ -187,6 +210,7 @@ fn finish(bed: &mut Bed) {
             RolloutPhase::Paused | RolloutPhase::Halted => bed.steered(commands::resume),
             _ => {}
         }
+        bed.steered(commands::override_windows);
         bed.pass(Duration::from_secs(31));
     }
     let active = bed

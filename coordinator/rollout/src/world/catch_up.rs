@@ -8,8 +8,12 @@ use crate::Purpose;
 pub(crate) enum CatchUp {
     /// It should run another digest than it was asked to.
     Behind,
+    /// The same, but it may not be touched at this time.
+    Shut,
     /// It was asked to, and there is no outcome yet.
     InFlight,
+    /// The same, but it may not be touched any more, and has not cut over.
+    Overstaying,
 }
 
 impl CatchUp {
@@ -27,7 +31,14 @@ impl CatchUp {
                 && agent.revoked.is_none()
                 && agent.presence != Presence::Offline
                 && placement.phase != Some(AgentPhase::Soaking);
-            return counts.then_some(Self::InFlight);
+            let cut = placement.phase.is_some_and(AgentPhase::has_cut_over);
+            let overstays = counts && !cut && is_shut(world, workload, id);
+            let in_flight = if overstays {
+                Self::Overstaying
+            } else {
+                Self::InFlight
+            };
+            return counts.then_some(in_flight);
         }
         if !world.is_assignable(agent, workload)
             || needs_a_person(placement)
@@ -40,8 +51,18 @@ impl CatchUp {
             .tried
             .as_ref()
             .is_some_and(|tried| tried.digest == *stable);
-        (placement.asked.as_ref() != Some(stable) && !failed).then_some(Self::Behind)
+        let behind = placement.asked.as_ref() != Some(stable) && !failed;
+        let waits = behind && is_shut(world, workload, id);
+        behind.then_some(if waits { Self::Shut } else { Self::Behind })
     }
+}
+
+/// The windows of the rollout that proved the digest count for it, too.
+fn is_shut(world: &World, workload: &WorkloadName, id: &AgentId) -> bool {
+    let agent = world.agents.get(id);
+    let proven = world.proven_for(workload, id);
+    let shut = agent.zip(proven);
+    shut.is_some_and(|(agent, (_, rollout))| rollout.is_shut(&agent.labels))
 }
 
 /// Its old container did not come back, or what it restored is not adopted yet.

@@ -30,6 +30,8 @@ pub(crate) enum Class {
     Gone,
     /// In flight, not cut over, not withdrawn.
     Asked,
+    /// The same, and may not be touched any more.
+    AskedShut,
     /// The same, and offline.
     AskedOffline,
     /// In flight, withdrawn, and the agent has not said what became of it.
@@ -57,8 +59,12 @@ pub(crate) enum Class {
 }
 
 impl Class {
-    pub(crate) const IN_FLIGHT: [Self; 6] = [
+    /// Asked, and a withdrawal still reaches it.
+    pub(crate) const WITHDRAWABLE: [Self; 3] = [Self::Asked, Self::AskedShut, Self::AskedOffline];
+
+    pub(crate) const IN_FLIGHT: [Self; 7] = [
         Self::Asked,
+        Self::AskedShut,
         Self::AskedOffline,
         Self::Withdrawing,
         Self::WithdrawingOffline,
@@ -79,11 +85,13 @@ impl Class {
             Standing::Pending if rollout.phase.is_terminal() => Self::Passed,
             Standing::Pending => Self::pending(world, rollout, member, agent),
             // What has ended does not follow the fleet any more.
-            Standing::InFlight if rollout.phase.is_terminal() => Self::in_flight(member, None),
+            Standing::InFlight if rollout.phase.is_terminal() => {
+                Self::in_flight(rollout, member, None)
+            }
             Standing::Soaking if rollout.phase.is_terminal() => Self::Soaking,
             _ if agent.is_none() => Self::Gone,
             Standing::Soaking => Self::Soaking,
-            Standing::InFlight => Self::in_flight(member, agent),
+            Standing::InFlight => Self::in_flight(rollout, member, agent),
         }
     }
 
@@ -93,6 +101,7 @@ impl Class {
             None => Self::Gone,
             Some(agent) if world.is_held(agent, &rollout.workload) => Self::Held,
             Some(_) if member.sick && skips_sick => Self::Sick,
+            Some(agent) if rollout.is_shut(&agent.labels) => Self::Shut,
             Some(agent) => match agent.presence {
                 Presence::Online => Self::Ready,
                 Presence::Offline => Self::Offline,
@@ -101,13 +110,17 @@ impl Class {
         }
     }
 
-    fn in_flight(member: &Member, agent: Option<&Agent>) -> Self {
+    fn in_flight(rollout: &Rollout, member: &Member, agent: Option<&Agent>) -> Self {
         let offline = agent.is_some_and(|agent| agent.presence == Presence::Offline);
+        // A way back waits for no window.
+        let goes_on = member.restore.is_none();
+        let overstays = agent.is_some_and(|agent| goes_on && rollout.is_shut(&agent.labels));
         match (member.has_cut_over(), member.withdrawing, offline) {
             (true, _, false) => Self::CutOver,
             (true, _, true) => Self::CutOverOffline,
             (false, true, false) => Self::Withdrawing,
             (false, true, true) => Self::WithdrawingOffline,
+            (false, false, false) if overstays => Self::AskedShut,
             (false, false, false) => Self::Asked,
             (false, false, true) => Self::AskedOffline,
         }

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use pinion_model::{AgentId, AgentPhase, RolloutId, WorkloadName};
 
+use super::calendars::Calendars;
 use super::due::Due;
 use super::{CatchUp, Class, Placement, Presence, Seat, Tally, Way, World};
 use crate::{Map, Purpose, Set};
@@ -22,6 +23,10 @@ pub(crate) struct Index {
     pub(crate) tallies: Map<RolloutId, Vec<Tally>>,
     /// Machines that should be asked for the stable digest.
     pub(crate) behind: Set<(WorkloadName, AgentId)>,
+    /// Machines that were asked outside a rollout, and may not be touched any more.
+    pub(crate) overstaying: Set<(WorkloadName, AgentId)>,
+    /// Who follows which rollout's windows.
+    pub(crate) calendars: Calendars,
     /// Machines that were asked outside a rollout, without an outcome yet.
     pub(crate) catching_up: Set<(WorkloadName, AgentId)>,
     /// Placements that the agent itself rolled back, to be adopted.
@@ -47,6 +52,8 @@ pub(crate) struct Touched {
     pub(crate) members: BTreeSet<(RolloutId, AgentId)>,
     pub(crate) rollouts: BTreeSet<RolloutId>,
     pub(crate) workloads: BTreeSet<WorkloadName>,
+    pub(crate) placements: BTreeSet<(WorkloadName, AgentId)>,
+    pub(crate) calendars: BTreeSet<RolloutId>,
     pub(crate) all_agents: bool,
 }
 
@@ -84,6 +91,12 @@ impl World {
                 self.refresh_placement(&agent, workload);
             }
         }
+        for (workload, agent) in &touched.placements {
+            self.refresh_placement(agent, workload);
+        }
+        for rollout in &touched.calendars {
+            self.refresh_calendar(rollout);
+        }
     }
 
     fn memberships(&self, agent: &AgentId) -> Vec<(RolloutId, AgentId)> {
@@ -114,6 +127,7 @@ impl World {
     }
 
     fn refresh_member(&mut self, id: &RolloutId, agent: &AgentId) {
+        self.refresh_group(id, agent);
         let Some(rollout) = self.rollouts.get(id) else {
             return;
         };
@@ -147,11 +161,11 @@ impl World {
             .get(id)
             .map(Vec::as_slice)
             .unwrap_or_default();
-        let asked = [Class::Asked, Class::AskedOffline];
         let drains = rollout.phase.is_terminal()
             && tallies.iter().any(|tally| {
                 let ways = [Way::Todo, Way::Away, Way::Going];
-                tally.count_of(&asked) > 0 || ways.iter().any(|way| tally.ways(*way) > 0)
+                tally.count_of(&Class::WITHDRAWABLE) > 0
+                    || ways.iter().any(|way| tally.ways(*way) > 0)
             });
         if drains {
             self.index.draining.insert(id.clone());
@@ -201,6 +215,10 @@ impl World {
         self.index
             .catching_up
             .keep(&key, catch_up == Some(CatchUp::InFlight));
+        self.index
+            .overstaying
+            .keep(&key, catch_up == Some(CatchUp::Overstaying));
+        self.refresh_straggler(&key, catch_up.is_some());
         let placement = self
             .agents
             .get(id)

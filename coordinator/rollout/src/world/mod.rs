@@ -2,6 +2,7 @@
 
 mod access;
 mod agent;
+mod calendars;
 mod catch_up;
 mod check_run;
 mod class;

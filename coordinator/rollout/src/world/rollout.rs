@@ -7,7 +7,7 @@ use pinion_model::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{CheckRun, FailureGroup, Map, Run, Spec, StageRules, Timing};
+use crate::{CheckRun, FailureGroup, Map, Openings, Run, Spec, StageRules, Timing};
 
 /// Who, when and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +60,11 @@ pub struct Rollout {
     pub max_unavailable: Option<u32>,
     /// On how many machines the image may fail before it is quarantined, after rounding.
     pub quarantine_after: u32,
+    /// Which of its windows are open and which of its freezes are on, as it was
+    /// last committed.
+    pub openings: Openings,
+    /// Who said that they do not count.
+    pub windows_overridden: Option<Attribution>,
     /// Its machines are (or were) taken back to their baselines.
     pub rolled_back: bool,
     /// Who started it, and why.

@@ -5,6 +5,7 @@ use pinion_model::{LabelSelector, Timestamp, check_labels};
 use super::group::mask;
 use super::{Calendar, Freeze, Group, Window};
 use crate::spec::Fault;
+use crate::spec::timing::written;
 
 const SHORTEST: Duration = Duration::from_secs(60);
 const LONGEST: Duration = Duration::from_secs(7 * 86_400);
@@ -64,7 +65,7 @@ impl Window {
     fn check(&self, path: &str, faults: &mut Vec<Fault>) {
         check_selector(path, &self.agents, faults);
         if !(SHORTEST..=LONGEST).contains(&self.duration) {
-            let message = format!("must be 1 minute to 7 days; got {:?}", self.duration);
+            let message = format!("must be 1 minute to 7 days; got {}", written(self.duration));
             faults.push(Fault::new(format!("{path}.duration"), message));
         }
         if self.time_zone.rules().is_none() {

@@ -48,6 +48,17 @@ impl Openings {
     }
 }
 
+impl std::fmt::Display for Openings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (windows, freezes) = (self.windows_open.count_ones(), self.freezes_on.count_ones());
+        write!(f, "{windows} window(s) open, {freezes} freeze(s) on")?;
+        match self.next {
+            Some(next) => write!(f, "; the next change is at {next}"),
+            None => f.write_str(" from now on"),
+        }
+    }
+}
+
 impl Calendar {
     /// What of it is for a machine with these labels.
     #[must_use]

@@ -73,7 +73,7 @@ impl Calendar {
 
 impl Window {
     fn wall_clock(&self, at: Timestamp) -> Option<String> {
-        let there = instant(at).to_zoned(self.time_zone.rules()?);
+        let there = instant(at).to_zoned(self.time_zone.rules()?.clone());
         Some(format!("{} {}", there.strftime("%a %H:%M"), self.time_zone))
     }
 }

@@ -8,9 +8,7 @@ use super::{Day, Window};
 /// How far ahead is looked for the end of windows that follow one another
 /// without a break.
 const AHEAD: i64 = 370;
-/// The longest window, in days, and a day for each end: no opening that began
-/// earlier can be open now.
-const BEHIND: i64 = 9;
+const DAY: u64 = 86_400;
 
 /// From the first instant of an opening to the first after it.
 pub(super) type Span = (Timestamp, Timestamp);
@@ -32,11 +30,13 @@ impl Window {
     }
 
     /// Its openings from before `now` on, by their beginnings.
-    fn spans(&self, now: Timestamp) -> impl Iterator<Item = Span> {
+    fn spans(&self, now: Timestamp) -> impl Iterator<Item = Span> + '_ {
         let zone = self.time_zone.rules();
+        // No opening that began earlier can be open now, whatever the clocks do.
+        let behind = i64::try_from(self.duration.as_secs() / DAY).unwrap_or(AHEAD) + 2;
         let days = zone.into_iter().flat_map(move |zone| {
             let today = zone.to_datetime(instant(now)).date();
-            let days = -BEHIND..AHEAD;
+            let days = -behind..AHEAD;
             days.filter_map(move |day| Some((zone.clone(), today.checked_add(day.days()).ok()?)))
         });
         days.filter_map(|(zone, date)| self.span(&zone, date))

@@ -10,27 +10,38 @@ use serde::{Deserialize, Serialize};
 /// Checked against the compiled-in database when it is parsed. One that was
 /// committed by a coordinator with a newer database is kept as it is: a window
 /// of a zone that is not known here stays shut.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct TimeZoneName(String);
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub struct TimeZoneName {
+    name: String,
+    /// Looked up once, with the name.
+    rules: Option<TimeZone>,
+}
 
 impl TimeZoneName {
     /// The name.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.name
     }
 
-    /// Its rules; none if the database does not have it.
-    pub(super) fn rules(&self) -> Option<TimeZone> {
-        let zone = TimeZoneDatabase::bundled().get(&self.0).ok()?;
-        (!zone.is_unknown()).then_some(zone)
+    /// None if the database does not have it.
+    pub(super) fn rules(&self) -> Option<&TimeZone> {
+        self.rules.as_ref()
     }
 }
 
-impl fmt::Display for TimeZoneName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+impl From<String> for TimeZoneName {
+    fn from(name: String) -> Self {
+        let found = TimeZoneDatabase::bundled().get(&name).ok();
+        let rules = found.filter(|zone| !zone.is_unknown());
+        Self { name, rules }
+    }
+}
+
+impl From<TimeZoneName> for String {
+    fn from(zone: TimeZoneName) -> Self {
+        zone.name
     }
 }
 
@@ -38,14 +49,36 @@ impl FromStr for TimeZoneName {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        let error = || {
+        let zone = Self::from(text.to_owned());
+        let spelled = zone
+            .rules()
+            .and_then(TimeZone::iana_name)
+            .map(str::to_owned);
+        let name = spelled.ok_or_else(|| {
             let allowed = "the IANA name of a place, such as \"Europe/Berlin\", or \"UTC\"";
             ParseError::new("a time zone", allowed, text)
-        };
-        let zone = Self(text.to_owned()).rules().ok_or_else(error)?;
-        zone.iana_name()
-            .map(|name| Self(name.to_owned()))
-            .ok_or_else(error)
+        })?;
+        Ok(Self { name, ..zone })
+    }
+}
+
+impl PartialEq for TimeZoneName {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for TimeZoneName {}
+
+impl fmt::Debug for TimeZoneName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.name.fmt(f)
+    }
+}
+
+impl fmt::Display for TimeZoneName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
     }
 }
 

@@ -45,7 +45,7 @@ fn a_duration_is_a_minute_to_seven_days() {
     }
     assert_eq!(
         faults(vec![good(), of(0)], vec![]),
-        ["strategy.windows[1].duration: must be 1 minute to 7 days; got 0ns"]
+        ["strategy.windows[1].duration: must be 1 minute to 7 days; got 0s"]
     );
 }
 

@@ -249,6 +249,12 @@ fn openings_that_touch_or_overlap_are_one() {
 
 #[test]
 fn the_longest_window_leaves_an_hour_of_the_week_that_has_one_more() {
+    // On its last day it is the day of the week on which it begins.
+    assert!(
+        window("mon 12:00 168h UTC")
+            .state(at("2026-07-06T11:59Z"))
+            .0
+    );
     let week = window("mon 00:00 168h Europe/Berlin");
     let monday = at("2026-10-26T00:00+01:00");
     assert_eq!(

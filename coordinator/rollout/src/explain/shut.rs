@@ -1,0 +1,44 @@
+use pinion_model::{Labels, Timestamp};
+
+use crate::{Openings, Rollout};
+
+/// Why a machine may not be touched at this time.
+pub(crate) struct Shut {
+    /// `freeze` or `outside_window`.
+    pub(crate) word: &'static str,
+    /// Until when, and what does not wait for it.
+    pub(crate) detail: String,
+}
+
+/// None: a machine with these labels may be touched, as far as this is what is
+/// open: what was last committed, or what is so now.
+pub(crate) fn shut(
+    rollout: &Rollout,
+    openings: &Openings,
+    labels: &Labels,
+    now: Timestamp,
+) -> Option<Shut> {
+    let (calendar, group) = (&rollout.spec.calendar, rollout.group(labels));
+    if openings.is_open(group) {
+        return None;
+    }
+    let opens = match calendar.opening_in_words(group, now) {
+        Some(opening) => format!("opens at {opening}"),
+        None => "this coordinator does not know when it opens".to_owned(),
+    };
+    let (word, what) = match calendar.freeze_on(group, now) {
+        Some(freeze) => {
+            let (until, reason) = (freeze.until, &freeze.reason);
+            ("freeze", format!("frozen until {until}: {reason}"))
+        }
+        None => (
+            "outside_window",
+            "outside its maintenance window".to_owned(),
+        ),
+    };
+    let detail = format!(
+        "{what}; {opens}; `pinion rollout override-windows {}` does not wait for it",
+        rollout.id
+    );
+    Some(Shut { word, detail })
+}
