@@ -4,7 +4,10 @@ use super::StartRollout;
 use super::start::{begin, pin_of};
 use crate::explain::{held, shut};
 use crate::plan_hash::of_stage;
-use crate::{Agent, Approval, Presence, Refusal, Rollout, Spec, World};
+use crate::{Agent, Approval, Presence, Refusal, Rollout, SickPolicy, Spec, World};
+
+/// How many machines are named at once.
+const NAMED: usize = 5;
 
 /// What `StartRollout` would do now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +18,8 @@ pub struct PlannedRollout {
     pub pin: PinNumber,
     /// Its digest.
     pub digest: Digest,
+    /// How many machines are selected: the whole of every share of the fleet.
+    pub selected: u32,
     /// In order.
     pub stages: Vec<PlannedStage>,
     /// What would keep it from starting or finishing, in words.
@@ -49,6 +54,8 @@ pub struct PlannedAgent {
     pub agent: AgentId,
     /// What its containers run now; empty if unknown or none.
     pub running: Vec<Digest>,
+    /// One of its containers is not running or not healthy now.
+    pub sick: bool,
     /// What would block it now, or empty.
     pub blocker: String,
 }
@@ -77,6 +84,7 @@ pub fn plan_rollout(
         pin: rollout.pin,
         digest: rollout.digest().clone(),
         blockers: blockers(&rollout, &stages),
+        selected: rollout.selected,
         stages,
         supersedes: rollout.replaces,
         spec: Spec::clone(&rollout.spec),
@@ -91,8 +99,9 @@ fn planned(world: &World, rollout: &Rollout, stage: &crate::Stage, now: Timestam
             running: agent
                 .map(|agent| running(agent, &rollout.workload))
                 .unwrap_or_default(),
+            sick: is_sick(rollout, id),
             blocker: agent
-                .map(|agent| blocker(world, rollout, agent, now))
+                .map(|agent| blocker(world, rollout, id, agent, now))
                 .unwrap_or_default(),
         }
     });
@@ -126,9 +135,23 @@ fn running(agent: &Agent, workload: &WorkloadName) -> Vec<Digest> {
     digests
 }
 
-fn blocker(world: &World, rollout: &Rollout, agent: &Agent, now: Timestamp) -> String {
+fn is_sick(rollout: &Rollout, id: &AgentId) -> bool {
+    let member = rollout.members.get(id);
+    member.is_some_and(|member| member.sick)
+}
+
+fn blocker(
+    world: &World,
+    rollout: &Rollout,
+    id: &AgentId,
+    agent: &Agent,
+    now: Timestamp,
+) -> String {
     if let Some((_, detail, _)) = held(world, agent, &rollout.workload) {
         return detail;
+    }
+    if is_sick(rollout, id) && rollout.spec.sick == SickPolicy::Skip {
+        return "its containers are sick, and the rollout goes round such machines".to_owned();
     }
     if let Some(shut) = shut(rollout, &rollout.openings, &agent.labels, now) {
         return shut.detail;
@@ -167,6 +190,7 @@ fn blockers(rollout: &Rollout, stages: &[PlannedStage]) -> Vec<String> {
                 planned.agents.len()
             ));
         }
+        blockers.extend(sick(rollout, planned));
         let mut members = stage
             .order
             .iter()
@@ -177,4 +201,29 @@ fn blockers(rollout: &Rollout, stages: &[PlannedStage]) -> Vec<String> {
         }
     }
     blockers
+}
+
+/// The machines of a stage that are sick before anything has begun.
+fn sick(rollout: &Rollout, planned: &PlannedStage) -> Option<String> {
+    let sick = planned.agents.iter().filter(|agent| agent.sick);
+    let names: Vec<_> = sick.map(|agent| agent.agent.as_str()).collect();
+    let more = match names.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let then = match rollout.spec.sick {
+        SickPolicy::Include => {
+            "they are updated like the others, and what fails there is blamed on nobody"
+        }
+        SickPolicy::Skip => "the rollout goes round them",
+    };
+    (!names.is_empty()).then(|| {
+        format!(
+            "stage {}: {} of {} machine(s) are sick ({}{more}): {then}",
+            planned.name,
+            names.len(),
+            planned.agents.len(),
+            names[..names.len().min(NAMED)].join(", ")
+        )
+    })
 }

@@ -148,10 +148,12 @@ fn place(rollout: &Rollout) -> String {
     match rollout.open() {
         Some(stage) => {
             format!(
-                "stage {} ({} of {})",
+                "stage {} ({} of {}, with {} of {} selected machine(s))",
                 stage.rules.name,
                 rollout.open_stage + 1,
-                rollout.stages.len()
+                rollout.stages.len(),
+                stage.order.len(),
+                rollout.members.len() + rollout.left_out.len()
             )
         }
         None => "all stages passed".to_owned(),

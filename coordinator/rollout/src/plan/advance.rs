@@ -1,6 +1,6 @@
 use pinion_model::{RolloutPhase, Timestamp};
 
-use super::{assign, take_back, withdraw};
+use super::{assign, notes, take_back, withdraw};
 use crate::commands::taken_back;
 use crate::gates::{
     self, Stop, Verdict, View, approval, budget, metric, presence, progress, regression, room,
@@ -109,7 +109,7 @@ fn run(world: &World, rollout: &Rollout, now: Timestamp) -> Vec<Change> {
         None => vec![end(
             rollout,
             RolloutPhase::Completed,
-            done(world, rollout, now),
+            notes::of_rollout(world, rollout, now),
             now,
         )],
     }
@@ -191,45 +191,9 @@ fn work(view: View<'_>) -> Vec<Change> {
     let act = Act::StagePassed {
         rollout: view.rollout.id.clone(),
         stage: view.number,
-        note: note(view),
+        note: notes::of_stage(view),
     };
     vec![Decision::system(view.now, act).into()]
-}
-
-/// What is remarkable about how a stage passed.
-fn note(view: View<'_>) -> String {
-    let counts = view.tally.counts(view.rollout.spec.offline);
-    if counts.agents == 0 {
-        return "no machine is in it".to_owned();
-    }
-    let parts = [
-        (counts.failed, "failed"),
-        (counts.skipped, "skipped"),
-        (counts.staged, "staged only"),
-    ];
-    let parts = parts.iter().filter(|(count, _)| *count > 0);
-    let mut parts: Vec<_> = parts
-        .map(|(count, what)| format!("{count} {what}"))
-        .collect();
-    if view.stage.accepted_unproven {
-        parts.push("resumed although too few machines proved it".to_owned());
-    }
-    parts.extend(metric::notes(view));
-    parts.join(", ")
-}
-
-fn done(world: &World, rollout: &Rollout, now: Timestamp) -> String {
-    let count = |class| {
-        View::all(world, rollout, now)
-            .map(|view| view.tally.count(class))
-            .sum::<usize>()
-    };
-    let (proven, staged) = (count(Class::Settled), count(Class::Staged));
-    let rest = rollout.members.len() - proven - staged;
-    format!(
-        "{proven} of {} machine(s) proven, {staged} staged only, {rest} failed or skipped",
-        rollout.members.len()
-    )
 }
 
 /// What a tripped gate does. Inconclusive stages and machines that did not

@@ -12,6 +12,7 @@
 mod advance;
 mod assign;
 mod catch_up;
+mod notes;
 mod probes;
 mod sessions;
 mod take_back;

@@ -8,7 +8,7 @@ use pinion_model::{
     SessionEpoch, StageName, Timestamp, WorkloadName,
 };
 
-use super::machine::Machine;
+use super::machine::{Machine, container, with_health};
 use crate::commands::{
     self, Approve, Claim, CreateToken, NewToken, Promote, Redeem, StartRollout, Steer,
 };
@@ -210,6 +210,21 @@ impl Bed {
         }
     }
 
+    /// A machine's container, and as many more as there are words, are seen in
+    /// these states of health.
+    pub(super) fn seen(&mut self, name: &str, health: &[&str]) {
+        let id = agent(name);
+        let running = self.machines[&id].running.get(&self.workload);
+        let one = container(&self.workload, running.unwrap_or(&digest(0)));
+        let containers = health.iter().map(|word| with_health(one.clone(), word));
+        let workloads = BTreeMap::from([(self.workload.clone(), containers.collect())]);
+        self.observe(Observation::Inventory {
+            agent: id,
+            workloads,
+            at: self.now,
+        });
+    }
+
     pub(super) fn offline(&mut self, name: &str) {
         let id = agent(name);
         let epoch = self
@@ -291,6 +306,23 @@ impl Bed {
         };
         self.decide(|world, now| commands::promote(world, request.clone(), &alice(), now))
             .expect("a pin");
+    }
+
+    /// Promotes a digest whose rollout follows by itself.
+    pub(super) fn promote_auto(&mut self, n: u8, strategy: Strategy) -> RolloutId {
+        let request = Promote {
+            workload: self.workload.clone(),
+            digest: digest(n),
+            source_sha: None,
+            notes: String::new(),
+            images: vec![image()],
+            local_tag: "current".to_owned(),
+            auto: Some(strategy),
+        };
+        self.decide(|world, now| commands::promote(world, request.clone(), &alice(), now))
+            .expect("a pin")
+            .rollout
+            .expect("its rollout")
     }
 
     pub(super) fn start(&mut self, strategy: Strategy) -> RolloutId {

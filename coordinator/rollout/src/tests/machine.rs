@@ -15,6 +15,8 @@ pub(super) struct Machine {
     pub(super) running: BTreeMap<WorkloadName, Digest>,
     /// Digests that crash here.
     pub(super) bad: BTreeSet<Digest>,
+    /// Its containers are unhealthy, whatever they run.
+    pub(super) sick: bool,
     work: BTreeMap<WorkloadName, Work>,
 }
 
@@ -74,7 +76,7 @@ impl Machine {
             .filter(|work| !work.phase.is_terminal())?;
         let digest = work.doing.digest()?.clone();
         let has_containers = self.running.contains_key(name);
-        let there = self.running.get(name) == Some(&digest);
+        let there = self.running.get(name) == Some(&digest) && !self.sick;
         work.phase = match work.phase {
             AgentPhase::Pending if there => AgentPhase::Settled,
             AgentPhase::Pending => AgentPhase::Pulling,
@@ -84,7 +86,7 @@ impl Machine {
                 self.running.insert(name.clone(), digest.clone());
                 AgentPhase::Verifying
             }
-            AgentPhase::Verifying if self.bad.contains(&digest) => {
+            AgentPhase::Verifying if self.sick || self.bad.contains(&digest) => {
                 if let Some(before) = &work.before {
                     self.running.insert(name.clone(), before.clone());
                 }
@@ -137,8 +139,12 @@ impl Machine {
     pub(super) fn containers(&self, name: &WorkloadName) -> Vec<ObservedContainer> {
         self.running
             .get(name)
-            .map(|digest| vec![container(name, digest)])
+            .map(|digest| vec![with_health(container(name, digest), self.health())])
             .unwrap_or_default()
+    }
+
+    fn health(&self) -> &'static str {
+        if self.sick { "unhealthy" } else { "healthy" }
     }
 
     pub(super) fn attempt(&self, name: &WorkloadName) -> Option<Attempt> {
@@ -153,5 +159,14 @@ pub(super) fn container(name: &WorkloadName, digest: &Digest) -> ObservedContain
         digest: Some(digest.clone()),
         running: true,
         health: Health::Healthy,
+    }
+}
+
+/// The same container in another state of health; `stopped` is one, too.
+pub(super) fn with_health(container: ObservedContainer, health: &str) -> ObservedContainer {
+    ObservedContainer {
+        running: health != "stopped",
+        health: Health::of(health),
+        ..container
     }
 }

@@ -1,6 +1,7 @@
 //! The engine against a fake fleet: scenarios, properties, commands.
 
 mod approval;
+mod baseline;
 mod bed;
 mod budgets;
 mod catch_up;
@@ -10,10 +11,13 @@ mod events;
 mod gates;
 mod history;
 mod holds;
+mod limits;
 mod machine;
 mod metric;
+mod nobody;
 mod offline;
 mod properties;
+mod regression;
 mod restore;
 mod rollback;
 mod scenarios;

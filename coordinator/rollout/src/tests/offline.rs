@@ -41,7 +41,7 @@ fn a_stage_goes_on_without_it_where_the_strategy_says_so_and_it_catches_up() {
     let id = bed.roll_out(2, all(OfflinePolicy::Skip));
     bed.drive();
     assert_eq!(bed.phase(&id), RolloutPhase::Completed);
-    assert_eq!(bed.rollout(&id).stages[0].note, "1 skipped");
+    assert_eq!(bed.rollout(&id).stages[0].note, "1 skipped of 2 machine(s)");
     assert_eq!(bed.word(&id, "m2"), Some("over"));
     bed.hello("m2");
     bed.drive();

@@ -1,0 +1,62 @@
+use pinion_model::Timestamp;
+
+use crate::gates::{View, metric};
+use crate::world::Class;
+use crate::{Rollout, World};
+
+/// What is remarkable about how a stage passed.
+pub(super) fn of_stage(view: View<'_>) -> String {
+    let counts = view.tally.counts(view.rollout.spec.offline);
+    if counts.agents == 0 {
+        return "no machine is in it".to_owned();
+    }
+    let sick = u32::try_from(view.tally.count(Class::Sick)).unwrap_or(u32::MAX);
+    let parts = [
+        (counts.failed, "failed", counts.excused),
+        (counts.skipped, "skipped", sick),
+        (counts.staged, "staged only", 0),
+    ];
+    let parts = parts.iter().filter(|(count, _, _)| *count > 0);
+    let parts: Vec<_> = parts
+        .map(|(count, what, sick)| format!("{count} {what}{}", before(*sick)))
+        .collect();
+    let mut notes = Vec::new();
+    if !parts.is_empty() {
+        notes.push(format!(
+            "{} of {} machine(s)",
+            parts.join(", "),
+            counts.agents
+        ));
+    }
+    if view.stage.accepted_unproven {
+        notes.push("resumed although too few machines proved it".to_owned());
+    }
+    notes.extend(metric::notes(view));
+    notes.join(", ")
+}
+
+fn before(sick: u32) -> String {
+    match sick {
+        0 => String::new(),
+        _ => format!(" ({sick} of them sick before)"),
+    }
+}
+
+/// What came of a rollout whose stages have all passed, of all machines that
+/// were selected.
+pub(super) fn of_rollout(world: &World, rollout: &Rollout, now: Timestamp) -> String {
+    let stages = || View::all(world, rollout, now);
+    let counts = || stages().map(|view| view.tally.counts(rollout.spec.offline));
+    let left_out = match rollout.left_out.len() {
+        0 => String::new(),
+        count => format!(", {count} in no stage"),
+    };
+    format!(
+        "{} of {} selected machine(s) proven, {} staged only, {} failed, {} skipped{left_out}",
+        counts().map(|stage| stage.settled).sum::<u32>(),
+        rollout.members.len() + rollout.left_out.len(),
+        counts().map(|stage| stage.staged).sum::<u32>(),
+        counts().map(|stage| stage.failed).sum::<u32>(),
+        counts().map(|stage| stage.skipped).sum::<u32>(),
+    )
+}
