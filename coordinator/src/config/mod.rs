@@ -18,8 +18,10 @@ mod strategy;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::clock::{Clock, SystemClock};
 use pinion_model::{Image, RegistryName, StrategyName, WorkloadName};
 use pinion_rollout::Strategy;
+
 use toml::Table;
 
 pub use error::ConfigError;
@@ -136,9 +138,10 @@ fn strategies(
     let mut strategies = BTreeMap::from([(default, built_in)]);
     if let Some(table) = root.table("strategy")? {
         let section = Section::open(file, "strategy", table);
+        let now = SystemClock.now();
         for (key, table) in section.children()? {
             let name: StrategyName = section.parse(key, key)?;
-            let strategy = strategy::read(file, section.below(key), name.clone(), table)?;
+            let strategy = strategy::read(file, section.below(key), name.clone(), table, now)?;
             strategies.insert(name, strategy);
         }
     }

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
-use pinion_model::{ParseError, parse_duration};
+use pinion_model::{ParseError, Timestamp, parse_duration};
 use toml::{Table, Value};
 
 use super::ConfigError;
@@ -63,6 +63,14 @@ impl<'a> Section<'a> {
 
     fn wrong_kind(&self, key: &str, wanted: &str, value: &Value) -> ConfigError {
         self.error(key, format!("must be {wanted}; got {}", shown(value)))
+    }
+
+    pub(super) fn is_table(&self, key: &str) -> bool {
+        self.table.get(key).is_some_and(Value::is_table)
+    }
+
+    pub(super) fn is_flag(&self, key: &str) -> bool {
+        self.table.get(key).is_some_and(Value::is_bool)
     }
 
     pub(super) fn has(&self, key: &str) -> bool {
@@ -123,6 +131,38 @@ impl<'a> Section<'a> {
             key,
             format!("must be one of {}; got {text:?}", allowed.join(", ")),
         ))
+    }
+
+    /// A list of strings that are words of the model; empty if it is absent.
+    pub(super) fn words<T: FromStr<Err = ParseError>>(
+        &self,
+        key: &str,
+    ) -> Result<Vec<T>, ConfigError> {
+        let Some(value) = self.table.get(key) else {
+            return Ok(Vec::new());
+        };
+        let wrong = || self.wrong_kind(key, "a list of strings", value);
+        let list = value.as_array().ok_or_else(wrong)?;
+        let texts = list.iter().map(|item| item.as_str().ok_or_else(wrong));
+        texts.map(|text| self.parse(key, text?)).collect()
+    }
+
+    /// An instant of RFC 3339, as a string or as TOML's own.
+    pub(super) fn instant(&self, key: &str) -> Result<Option<Timestamp>, ConfigError> {
+        let Some(value) = self.table.get(key) else {
+            return Ok(None);
+        };
+        let text = match value {
+            Value::String(text) => text.clone(),
+            Value::Datetime(instant) => instant.to_string(),
+            other => return Err(self.wrong_kind(key, "an instant", other)),
+        };
+        let instant: Option<jiff::Timestamp> = text.parse().ok();
+        let millis = instant.and_then(|at| u64::try_from(at.as_millisecond()).ok());
+        millis.map(|millis| Some(Timestamp(millis))).ok_or_else(|| {
+            let wanted = "an instant after 1970 with its offset, such as \"2026-12-20T00:00:00Z\"";
+            self.wrong_kind(key, wanted, value)
+        })
     }
 
     pub(super) fn duration(&self, key: &str) -> Result<Option<Duration>, ConfigError> {

@@ -239,12 +239,12 @@ const BAD: &[(&str, &str, &[&str])] = &[
     (
         "count = 1,",
         "percent = 60,",
-        &["strategy.careful.stage[1].percent", "more than the 60"],
+        &["strategy.careful.stage[1].percent", "more than 60"],
     ),
     (
         "count = 1,",
         "rest = true,",
-        &["strategy.careful.stage[1]", "would be empty"],
+        &["strategy.careful.stage[1]", "overlaps stage 1"],
     ),
     (
         "name = \"canary\"",

@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use pinion_model::{StrategyName, parse_duration};
 use pinion_proto::v1;
 
-use super::values::{amount, stage};
+use super::values::{amount, budget, stage};
 
 /// Overrides of the workload's strategy.
 #[derive(Debug, Args)]
@@ -21,9 +21,27 @@ pub(crate) struct StrategyArgs {
     /// Machines at once: 3, or a share of the stage such as 10%
     #[arg(long, value_name = "N|P%", value_parser = amount)]
     max_in_flight: Option<v1::Amount>,
-    /// Failures that are borne: 1, or a share of the stage such as 2%
+    /// Machines of all stages in flight or newly sick at once: 3, or a share of all selected
     #[arg(long, value_name = "N|P%", value_parser = amount)]
-    failure_budget: Option<v1::Amount>,
+    max_unavailable: Option<v1::Amount>,
+    /// Failures that are borne: 1, or a share of the stage such as 2%
+    #[arg(long, value_name = "N|P%", value_parser = budget)]
+    failure_budget: Option<v1::Budget>,
+    /// Have no more in flight than may still fail, and one
+    #[arg(long)]
+    strict: bool,
+    /// First let every machine log in, check and pull, without touching a container
+    #[arg(long)]
+    prefetch: bool,
+    /// Label whose values share a fate: no stage is made of one value alone
+    #[arg(long, value_name = "LABEL")]
+    spread_by: Option<String>,
+    /// On how many machines the image may fail before its digest is quarantined
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    quarantine_after: Option<u32>,
+    /// What to do about a rollout of the workload that is not over
+    #[arg(long, value_enum)]
+    supersede: Option<Supersede>,
     /// What to do when more fail
     #[arg(long, value_enum)]
     on_failure: Option<OnFailure>,
@@ -45,6 +63,12 @@ pub(crate) struct StrategyArgs {
     /// What to do about machines that are offline
     #[arg(long, value_enum)]
     offline: Option<Offline>,
+    /// How long a machine may be offline before that counts
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    offline_grace: Option<Duration>,
+    /// What to do about machines that were sick before
+    #[arg(long, value_enum)]
+    sick: Option<Sick>,
     /// Every stage after the first waits for `pinion rollout approve`
     #[arg(long)]
     pub(crate) manual: bool,
@@ -70,6 +94,26 @@ pub(crate) enum Offline {
     Fail,
 }
 
+/// What becomes of machines that were sick before the rollout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Sick {
+    /// Update them like any other
+    Include,
+    /// Go round them
+    Skip,
+}
+
+/// What becomes of a rollout of the workload that is not over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Supersede {
+    /// Take its place
+    Replace,
+    /// Begin when it is over
+    Queue,
+    /// Do not begin
+    Reject,
+}
+
 impl StrategyArgs {
     /// The overrides; `None` if nothing was given but `--manual`.
     pub(crate) fn overrides(&self) -> Option<v1::Strategy> {
@@ -82,13 +126,22 @@ impl StrategyArgs {
             stages: self.stages.clone(),
             on_failure: self.on_failure().into(),
             max_in_flight: self.max_in_flight,
+            max_unavailable: self.max_unavailable,
             failure_budget: self.failure_budget,
+            strict: self.strict.then_some(true),
+            prefetch: self.prefetch.then(v1::PrefetchSpec::default),
+            spread_by: self.spread_by.clone().unwrap_or_default(),
+            quarantine_after: self.quarantine_after.unwrap_or_default(),
+            supersede: self.supersede().into(),
+            offline_grace: self.offline_grace.map(wire),
+            sick: self.sick().into(),
             min_healthy: self.min_healthy.map(wire),
             healthy_deadline: self.healthy_deadline.map(wire),
             progress_deadline: self.progress_deadline.map(wire),
             start_within: self.start_within.map(wire),
             soak: self.soak.map(wire),
             offline: self.offline().into(),
+            ..v1::Strategy::default()
         };
         (strategy != v1::Strategy::default()).then_some(strategy)
     }
@@ -98,6 +151,23 @@ impl StrategyArgs {
             None => v1::FailureAction::Unspecified,
             Some(OnFailure::Halt) => v1::FailureAction::Halt,
             Some(OnFailure::Rollback) => v1::FailureAction::Rollback,
+        }
+    }
+
+    fn supersede(&self) -> v1::Supersede {
+        match self.supersede {
+            None => v1::Supersede::Unspecified,
+            Some(Supersede::Replace) => v1::Supersede::Replace,
+            Some(Supersede::Queue) => v1::Supersede::Queue,
+            Some(Supersede::Reject) => v1::Supersede::Reject,
+        }
+    }
+
+    fn sick(&self) -> v1::SickPolicy {
+        match self.sick {
+            None => v1::SickPolicy::Unspecified,
+            Some(Sick::Include) => v1::SickPolicy::Include,
+            Some(Sick::Skip) => v1::SickPolicy::Skip,
         }
     }
 

@@ -103,6 +103,19 @@ pub(crate) fn amount(text: &str) -> Result<v1::Amount, ValueError> {
     })
 }
 
+/// Reads a failure budget: an amount.
+pub(crate) fn budget(text: &str) -> Result<v1::Budget, ValueError> {
+    use v1::budget::Amount as Budget;
+    let amount = amount(text)?.amount.map(|amount| match amount {
+        v1::amount::Amount::Count(count) => Budget::Count(count),
+        v1::amount::Amount::Percent(percent) => Budget::Percent(percent),
+    });
+    Ok(v1::Budget {
+        amount,
+        min_sample: 0,
+    })
+}
+
 /// Reads a cohort, `1`, `10%`, `label=value[,label=value]` or `rest`, with an
 /// optional `name:` before it.
 pub(crate) fn stage(text: &str) -> Result<v1::StageSpec, ValueError> {

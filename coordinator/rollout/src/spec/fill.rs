@@ -4,13 +4,25 @@ use std::time::Duration;
 use pinion_model::{LabelSelector, Role, StageName, Timestamp, check_labels};
 
 use super::{
-    Amount, Approval, Budget, Cohort, FailureGroup, Faults, PrefetchRules, Spec, StageRules,
+    Amount, Approval, Budget, Cohort, FailureGroup, Fault, Faults, PrefetchRules, Spec, StageRules,
     StageSpec, Strategy, Timing, check_all, cohorts, written,
 };
 use crate::Refusal;
 
 /// Longest duration: 366 days.
 const MAX_DURATION: Duration = Duration::from_secs(366 * 86_400);
+
+impl Strategy {
+    /// Everything that contradicts itself, with its path from `strategy` on;
+    /// `now` is when its windows must still open.
+    #[must_use]
+    pub fn faults(&self, now: Timestamp) -> Vec<Fault> {
+        match fill(self, LabelSelector::default(), now) {
+            Err(Refusal::Invalid { faults }) => faults,
+            _ => Vec::new(),
+        }
+    }
+}
 
 /// Fills in every default of a strategy, and checks that it makes sense.
 ///

@@ -1,0 +1,73 @@
+use pinion_proto::convert::{duration, or_empty};
+use pinion_proto::v1;
+use pinion_rollout::{Cohort, Spec, StageRules};
+
+use super::super::checks;
+use super::calendar::{freeze_message, window_message};
+use super::limits::{to_amount, to_budget, to_budgets};
+use super::words::{
+    approval_message, offline_message, on_failure_message, sick_message, supersede_message,
+};
+
+/// What a rollout was started with, every default filled in.
+pub(crate) fn spec(spec: &Spec) -> v1::Strategy {
+    v1::Strategy {
+        name: or_empty(spec.strategy.as_ref()),
+        version: spec.version.unwrap_or_default(),
+        stages: spec.stages.iter().map(rules).collect(),
+        spread_by: spec.spread_by.clone().unwrap_or_default(),
+        prefetch: spec.prefetch.map(|prefetch| v1::PrefetchSpec {
+            max_in_flight: Some(to_amount(prefetch.max_in_flight)),
+            failure_budget: Some(to_budget(prefetch.failure_budget)),
+        }),
+        on_failure: on_failure_message(spec.on_failure).into(),
+        rollback_in_flight: Some(to_amount(spec.rollback_in_flight)),
+        max_in_flight: Some(to_amount(spec.max_in_flight)),
+        max_unavailable: spec.max_unavailable.map(to_amount),
+        count_baseline: Some(spec.count_baseline),
+        strict: Some(spec.strict),
+        failure_budget: Some(to_budget(spec.failure_budget)),
+        budgets: to_budgets(&spec.budgets),
+        min_healthy: Some(duration(spec.timing.min_healthy)),
+        healthy_deadline: Some(duration(spec.timing.healthy_deadline)),
+        progress_deadline: Some(duration(spec.progress_deadline)),
+        start_within: Some(duration(spec.timing.start_within)),
+        soak: Some(duration(spec.timing.soak)),
+        offline: offline_message(spec.offline).into(),
+        offline_grace: Some(duration(spec.offline_grace)),
+        sick: sick_message(spec.sick).into(),
+        quarantine_after: spec.quarantine_after.unwrap_or_default(),
+        supersede: supersede_message(spec.supersede).into(),
+        after: spec.after.iter().map(ToString::to_string).collect(),
+        windows: spec.calendar.windows.iter().map(window_message).collect(),
+        freezes: spec.calendar.freezes.iter().map(freeze_message).collect(),
+    }
+}
+
+fn rules(rules: &StageRules) -> v1::StageSpec {
+    v1::StageSpec {
+        name: rules.name.to_string(),
+        cohort: Some(cohort(&rules.cohort)),
+        approval: approval_message(rules.approval).into(),
+        approver: v1::Role::from(rules.approver).into(),
+        max_in_flight: Some(to_amount(rules.max_in_flight)),
+        failure_budget: Some(to_budget(rules.failure_budget)),
+        budgets: to_budgets(&rules.budgets),
+        soak: Some(duration(rules.soak)),
+        bake: Some(duration(rules.bake)),
+        min_proven: Some(rules.min_proven),
+        checks: rules.checks.iter().map(checks::message).collect(),
+    }
+}
+
+fn cohort(cohort: &Cohort) -> v1::stage_spec::Cohort {
+    use v1::stage_spec::Cohort as Message;
+    match cohort {
+        Cohort::Count(count) => Message::Count(*count),
+        Cohort::Percent(percent) => Message::Percent(*percent),
+        Cohort::Selector(labels) => Message::Selector(v1::LabelSelector {
+            match_labels: labels.0.clone(),
+        }),
+        Cohort::Rest => Message::Rest(true),
+    }
+}
