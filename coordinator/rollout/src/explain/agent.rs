@@ -95,7 +95,7 @@ fn found(
         Class::Gone => Some(gone(member, agent)),
         Class::Soaking => Some(("soaking", "the new container is healthy; the old one is kept until the soak ends".to_owned(), member.since)),
         Class::Held => held(world, agent?, &rollout.workload),
-        Class::Sick => Some(("sick_before", "its containers were sick before the rollout, which goes round such machines; heal it and start another rollout, or use a strategy with sick = \"include\"".to_owned(), rollout.started.at)),
+        Class::Sick => Some(("sick_before", "its containers were sick before the rollout, which goes round such machines; heal it, and it gets the digest when the rollout has completed".to_owned(), rollout.started.at)),
         Class::Ready | Class::Offline | Class::Unknown | Class::Shut | Class::After | Class::Busy => Some(pending(world, rollout, stage, member, class, agent, now)),
         _ => Some(in_flight(class, member, agent)),
     }
@@ -146,6 +146,10 @@ fn failed(rollout: &Rollout, member: &Member, id: &AgentId) -> String {
         .as_ref()
         .map_or_else(|| "no reason was given".to_owned(), ToString::to_string);
     let now = match member.phase {
+        Some(AgentPhase::RolledBack) if member.sick => {
+            "; its old container is back; it was sick before the rollout, so this is not blamed on it"
+        }
+        _ if member.sick => "; it was sick before the rollout, so this is not blamed on it",
         Some(AgentPhase::RolledBack) => "; its old container is back and healthy",
         Some(AgentPhase::RollbackFailed) => "; its old container did not come back",
         Some(AgentPhase::Refused) => "; nothing was touched",
@@ -162,11 +166,7 @@ fn failed(rollout: &Rollout, member: &Member, id: &AgentId) -> String {
             rollout.id
         ),
     };
-    let before = match member.sick {
-        true => "; it was sick before the rollout, so this is not blamed on it",
-        false => "",
-    };
-    format!("{failure}{now}{before}; {next}")
+    format!("{failure}{now}; {next}")
 }
 
 /// One that the rollout went without; it may wait for a window to catch up.

@@ -1,7 +1,7 @@
 use pinion_model::{AgentId, AgentPhase, Generation, RolloutPhase};
 
 use super::held::held;
-use crate::{Agent, Member, Presence, Rollout, World};
+use crate::{Agent, Member, Placement, Presence, Rollout, SickPolicy, World};
 
 /// Whether a machine that a rollout has ended without runs its digest since,
 /// proven: it has caught up.
@@ -35,6 +35,12 @@ pub(super) fn over(world: &World, rollout: &Rollout, id: &AgentId, member: &Memb
 /// When a machine that was gone round gets the digest.
 fn catches_up(world: &World, rollout: &Rollout, agent: Option<&Agent>) -> String {
     let held = agent.and_then(|agent| held(world, agent, &rollout.workload));
+    let placement = agent.and_then(|agent| agent.placements.get(&rollout.workload));
+    let sick = placement.is_some_and(Placement::is_sick);
+    if held.is_none() && sick && rollout.spec.sick == SickPolicy::Skip {
+        return "its containers are sick; it gets the stable digest once they are healthy"
+            .to_owned();
+    }
     match (held, agent.map(|agent| agent.presence)) {
         (Some((_, why, _)), _) => format!("it gets the stable digest after its hold: {why}"),
         (None, Some(Presence::Online)) => {

@@ -1,7 +1,7 @@
 use pinion_model::{AgentId, AgentPhase, RolloutId, WorkloadName};
 
 use super::{Placement, Presence, Workload, World};
-use crate::Purpose;
+use crate::{Purpose, SickPolicy};
 
 /// Where a machine is on its way to a workload's stable digest, outside any rollout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +46,11 @@ impl CatchUp {
         {
             return None;
         }
-        let stable = &world.stable_for(workload, id)?.digest;
+        let (pin, rollout) = world.proven_for(workload, id)?;
+        if rollout.spec.sick == SickPolicy::Skip && placement.is_sick() {
+            return None;
+        }
+        let stable = &pin.digest;
         let failed = placement
             .tried
             .as_ref()

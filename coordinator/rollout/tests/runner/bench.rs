@@ -30,6 +30,8 @@ pub(super) struct Bench {
 #[derive(Default)]
 pub(super) struct Machine {
     pub(super) running: BTreeMap<WorkloadName, Digest>,
+    /// Its containers run, and are not healthy.
+    pub(super) sick: bool,
     /// The highest that it has accepted.
     pub(super) generation: Generation,
 }
@@ -220,6 +222,7 @@ impl Bench {
         id: &AgentId,
     ) -> BTreeMap<WorkloadName, Vec<ObservedContainer>> {
         let machine = self.machines.get(id);
+        let sick = machine.is_some_and(|machine| machine.sick);
         let running = machine
             .map(|machine| &machine.running)
             .into_iter()
@@ -230,7 +233,10 @@ impl Bench {
                 id: "c0ffee".into(),
                 digest: Some(digest.clone()),
                 running: true,
-                health: Health::Healthy,
+                health: match sick {
+                    true => Health::Unhealthy,
+                    false => Health::Healthy,
+                },
             };
             (workload.clone(), vec![container])
         });

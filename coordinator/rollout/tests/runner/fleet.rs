@@ -25,16 +25,21 @@ pub(super) fn one(bench: &mut Bench, line: &str) -> Result<(), String> {
     let names = names(&words.next("the name of a machine")?)?;
     let mut running = BTreeMap::new();
     let mut labels = Labels::new();
-    let mut online = true;
+    let (mut online, mut sick) = (true, false);
     while let Ok(word) = words.next("") {
         match word.as_str() {
             "runs" => running = runs(&mut words)?,
             "offline" => online = false,
+            "sick" => sick = true,
             word => match word.split_once('=') {
                 Some((key, value)) => {
                     labels.insert(key.to_owned(), value.to_owned());
                 }
-                None => return Err(format!("{word:?} is not runs, offline, or label=value")),
+                None => {
+                    return Err(format!(
+                        "{word:?} is not runs, offline, sick, or label=value"
+                    ));
+                }
             },
         }
     }
@@ -45,6 +50,7 @@ pub(super) fn one(bench: &mut Bench, line: &str) -> Result<(), String> {
         }
         let machine = Machine {
             running: running.clone(),
+            sick,
             ..Machine::default()
         };
         bench.quietly(|bench| {

@@ -32,6 +32,15 @@ pub(super) fn event(bench: &mut Bench, mut words: Words) -> Result<(), String> {
             words.next("back").and_then(|word| expect(&word, "back"))?;
             each(bench, &event, fleet::hello);
         }
+        "sickens" | "sicken" | "heals" | "heal" => {
+            let sick = verb.starts_with("sicken");
+            each(bench, &event, |bench, id| {
+                if let Some(machine) = bench.machines.get_mut(id) {
+                    machine.sick = sick;
+                }
+                fleet::inventory(bench, id);
+            });
+        }
         "runs" | "run" => {
             let version = words.next("v1 to v99")?;
             let digest = digest(&version).ok_or_else(|| format!("{version:?} is not v1 to v99"))?;
@@ -119,6 +128,7 @@ fn said(bench: &mut Bench, event: &Event, verb: &str, words: &mut Words) -> Resu
             Ok(said) => {
                 let after = after(bench, id, event, report.phase, &said);
                 runs(bench, id, &event.workload, after.as_ref());
+                cured(bench, id, report.phase);
                 let said = Report {
                     running: after,
                     containers: bench
@@ -253,5 +263,12 @@ fn before(placement: &Placement) -> Option<Digest> {
 fn runs(bench: &mut Bench, id: &AgentId, workload: &WorkloadName, digest: Option<&Digest>) {
     if let (Some(machine), Some(digest)) = (bench.machines.get_mut(id), digest) {
         machine.running.insert(workload.clone(), digest.clone());
+    }
+}
+
+/// What was proven is healthy, whatever was there before.
+fn cured(bench: &mut Bench, id: &AgentId, phase: AgentPhase) {
+    if let Some(machine) = bench.machines.get_mut(id).filter(|_| phase.is_proven()) {
+        machine.sick = false;
     }
 }

@@ -86,11 +86,21 @@ fn established(bench: &mut Bench, words: &mut Words) -> Result<(), String> {
         agents: LabelSelector::default(),
         reason: String::new(),
     };
+    let machines = bench.machines.iter();
+    let sick: Vec<_> = machines
+        .filter(|(_, machine)| machine.sick)
+        .map(|(id, _)| id.to_string())
+        .collect();
     bench.quietly(|bench| {
         pin(bench, &workload, &version, None)?;
         bench.decide(|world, now| commands::start_rollout(world, request, &alice(), now));
-        let everybody = Words::of(&format!("all {workload} settle"))?;
-        super::machine::event(bench, everybody)
+        let happen =
+            |bench: &mut Bench, what: String| super::machine::event(bench, Words::of(&what)?);
+        happen(bench, format!("all {workload} settle"))?;
+        match sick.is_empty() {
+            true => Ok(()),
+            false => happen(bench, format!("{} sicken", sick.join(" "))),
+        }
     })?;
     let last = last(&bench.world, &workload).ok_or("no machine is there to run it")?;
     let phase = bench.world.rollouts.get(&last).map(|rollout| rollout.phase);
