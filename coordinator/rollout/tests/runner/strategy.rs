@@ -78,7 +78,7 @@ struct AskedStage {
     bake: Option<Time>,
     min_proven: Option<u32>,
     #[serde(default)]
-    check: Vec<AskedCheck>,
+    checks: Vec<AskedCheck>,
 }
 
 /// Reads `[strategy.NAME]` tables.
@@ -149,7 +149,7 @@ fn stage(asked: AskedStage) -> Result<StageSpec, String> {
     let (Some(cohort), true) = (cohorts.pop(), cohorts.is_empty()) else {
         return Err("a stage has exactly one of count, percent, selector, rest".to_owned());
     };
-    let checks = asked.check.into_iter().map(AskedCheck::read);
+    let checks = asked.checks.into_iter().map(AskedCheck::read);
     Ok(StageSpec {
         name: asked.name,
         cohort,
