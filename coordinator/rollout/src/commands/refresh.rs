@@ -169,7 +169,7 @@ fn obstacle(
         shut(proven, &openings, &agent.labels, now)
     });
     if let Some(waits) = waits {
-        return Some(format!("{id}: {}", waits.detail));
+        return Some(format!("{id}: {}", waits.advice()));
     }
     let rollout = world.active_rollout(workload)?;
     let owned = world

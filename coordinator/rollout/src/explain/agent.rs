@@ -182,7 +182,7 @@ fn passed(
     let mine = proven.is_some_and(|(_, proven)| proven.id == rollout.id);
     let agent = world.agents.get(id).filter(|_| waits && mine);
     match agent.and_then(|agent| shut(rollout, &rollout.openings, &agent.labels, now)) {
-        Some(shut) => (shut.word, shut.detail, rollout.since),
+        Some(shut) => (shut.word, shut.advice(), rollout.since),
         None => ("over", over(world, rollout, id, member), rollout.since),
     }
 }

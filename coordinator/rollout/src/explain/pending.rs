@@ -93,7 +93,7 @@ fn by_calendar(
     let agent = agent.filter(|_| class == Class::Shut)?;
     let shut = shut(rollout, &rollout.openings, &agent.labels, now)?;
     let since = member.since.max(stage.opened_at.unwrap_or_default());
-    Some((shut.word, shut.detail, since))
+    Some((shut.word, shut.advice(), since))
 }
 
 fn in_open_stage(

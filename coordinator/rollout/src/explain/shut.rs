@@ -6,8 +6,10 @@ use crate::{Openings, Rollout};
 pub(crate) struct Shut {
     /// `freeze` or `outside_window`.
     pub(crate) word: &'static str,
-    /// Until when, and what does not wait for it.
+    /// Until when.
     pub(crate) detail: String,
+    /// What does not wait for it.
+    hint: String,
 }
 
 /// None: a machine with these labels may be touched, as far as this is what is
@@ -36,9 +38,19 @@ pub(crate) fn shut(
             "outside its maintenance window".to_owned(),
         ),
     };
-    let detail = format!(
-        "{what}; {opens}; `pinion rollout override-windows {}` does not wait for it",
-        rollout.id
-    );
-    Some(Shut { word, detail })
+    Some(Shut {
+        word,
+        detail: format!("{what}; {opens}"),
+        hint: format!(
+            "`pinion rollout override-windows {}` does not wait for it",
+            rollout.id
+        ),
+    })
+}
+
+impl Shut {
+    /// The whole, for a rollout that there is.
+    pub(crate) fn advice(self) -> String {
+        format!("{}; {}", self.detail, self.hint)
+    }
 }

@@ -1,6 +1,6 @@
 use pinion_model::{RolloutPhase, Timestamp};
 
-use super::{assign, notes, take_back, withdraw};
+use super::{assign, notes, take_back, windows, withdraw};
 use crate::commands::taken_back;
 use crate::gates::{
     self, Stop, Verdict, View, approval, budget, metric, presence, progress, regression, room,
@@ -88,12 +88,8 @@ fn run(world: &World, rollout: &Rollout, now: Timestamp) -> Vec<Change> {
         }
     }
     let stranded: Vec<_> = opened()
-        .flat_map(|view| {
-            let mut stranded =
-                withdraw::plan(view, &[Class::AskedOffline], "the machine went offline");
-            stranded.extend(withdraw::plan(view, &[Class::AskedShut], withdraw::SHUT));
-            stranded
-        })
+        .flat_map(|view| withdraw::plan(view, &[Class::AskedOffline], "the machine went offline"))
+        .chain(opened().flat_map(windows::withdraw))
         .collect();
     if !stranded.is_empty() {
         return stranded;

@@ -1,6 +1,6 @@
 use pinion_model::Timestamp;
 
-use super::{assign, withdraw};
+use super::{assign, windows};
 use crate::{Amount, Change, World};
 
 /// Share of the fleet that catches up at once, outside any rollout; at least one machine.
@@ -9,11 +9,7 @@ const AT_ONCE: Amount = Amount::Percent(10);
 /// Asks newcomers and stragglers for their stable digest, some at a time, and
 /// takes back what was asked in a window that is over.
 pub(super) fn plan(world: &World, now: Timestamp) -> Vec<Change> {
-    let overstaying = world.index.overstaying.iter();
-    let withdrawn = overstaying.filter_map(|(workload, agent)| {
-        assign::withdraw(world, agent, workload, withdraw::SHUT, now)
-    });
-    let withdrawn: Vec<_> = withdrawn.collect();
+    let withdrawn = windows::withdraw_stragglers(world, now);
     if !withdrawn.is_empty() {
         return withdrawn;
     }

@@ -5,9 +5,6 @@ use crate::gates::View;
 use crate::world::Class;
 use crate::{Change, Rollout, World};
 
-/// Why, where a window has ended or a freeze has begun.
-pub(super) const SHUT: &str = "its maintenance window is over";
-
 /// Takes back all that a rollout has asked for and a withdrawal still reaches.
 pub(super) fn all(world: &World, rollout: &Rollout, now: Timestamp) -> Vec<Change> {
     let reason = format!("{} is {}", rollout.id, rollout.phase);

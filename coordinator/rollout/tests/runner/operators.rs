@@ -14,7 +14,7 @@ use super::fleet;
 use super::words::Words;
 
 /// The words that commands begin with.
-pub(super) const ALL: [&str; 19] = [
+pub(super) const ALL: [&str; 20] = [
     "established",
     "promote",
     "start",
@@ -22,6 +22,7 @@ pub(super) const ALL: [&str; 19] = [
     "resume",
     "approve",
     "abort",
+    "override",
     "roll",
     "retry",
     "hold",
@@ -56,7 +57,7 @@ pub(super) fn command(bench: &mut Bench, mut words: Words) -> Result<(), String>
             Ok(())
         }
         "approve" => approve(bench, &mut words),
-        "pause" | "resume" | "abort" | "roll" => steer(bench, &verb, &mut words),
+        "pause" | "resume" | "abort" | "roll" | "override" => steer(bench, &verb, &mut words),
         "retry" => retry(bench, &mut words),
         "hold" if !words.peek().is_some_and(|word| is_machine(bench, word)) => {
             place_hold(bench, &mut words)
@@ -223,8 +224,10 @@ fn last(world: &World, workload: &WorkloadName) -> Option<RolloutId> {
 }
 
 fn steer(bench: &mut Bench, verb: &str, words: &mut Words) -> Result<(), String> {
-    if verb == "roll" && !words.take("back") {
-        return Err("it is \"roll back\"".to_owned());
+    let second = [("roll", "back"), ("override", "windows")];
+    let second = second.into_iter().find(|(first, _)| *first == verb);
+    if let Some((first, word)) = second.filter(|(_, word)| !words.take(word)) {
+        return Err(format!("it is \"{first} {word}\""));
     }
     let request = Steer {
         rollout: rollout(bench, words)?,
@@ -235,6 +238,7 @@ fn steer(bench: &mut Bench, verb: &str, words: &mut Words) -> Result<(), String>
         "pause" => commands::pause,
         "resume" => commands::resume,
         "abort" => commands::abort,
+        "override" => commands::override_windows,
         _ => commands::roll_back,
     };
     bench.decide(|world, now| command(world, request, &alice(), now));
