@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use pinion_model::{Actor, AgentId, AgentPhase, Failure, FailureKind, Generation, WorkloadName};
 use pinion_proto::v1;
-use pinion_rollout::World;
 use pinion_rollout::commands::{self, Refreshed};
+use pinion_rollout::{Purpose, World};
 use tokio::time::Instant;
 use tonic::metadata::MetadataMap;
 
@@ -135,11 +135,16 @@ fn outcome(world: &World, agent: &AgentId, workload: &WorkloadName, asked: Gener
     let Some(placement) = agent.placements.get(workload) else {
         return Outcome::Open;
     };
+    // Another workload's turn comes first on that machine.
+    if placement.refresh.is_some() || placement.generation() <= asked {
+        return Outcome::Open;
+    }
     // Also when what the machine restored is its assignment since.
-    if let Some(failure) = placement.failure_of(asked) {
+    if let Some(failure) = placement.failure_since(asked) {
         return Outcome::Failed(failure.clone());
     }
-    if placement.generation() > asked {
+    let purpose = placement.assignment.as_ref().map(|asked| &asked.purpose);
+    if purpose != Some(&Purpose::Stable) {
         return failed("another assignment took its place meanwhile".to_owned());
     }
     match placement.phase {

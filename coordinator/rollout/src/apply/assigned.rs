@@ -47,6 +47,7 @@ fn place(placement: &mut Placement, assignment: &Assignment, at: Timestamp) -> O
         Some(run) => {
             placement.asked = Some(run.digest.clone());
             placement.withdrawn = None;
+            placement.refresh = None;
             placement.phase = None;
             placement.failure = None;
             placement.since = at;

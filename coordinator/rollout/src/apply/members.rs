@@ -4,6 +4,7 @@ use std::sync::Arc;
 use pinion_model::{AgentId, Failure, Generation, RolloutId, Timestamp};
 
 use super::assigned;
+use super::decisions::by;
 use crate::world::{Touched, Tried};
 use crate::{Act, Decision, World};
 
@@ -25,6 +26,17 @@ pub(super) fn apply(world: &mut World, decision: &Decision, touched: &mut Touche
             agent, assignment, ..
         } => {
             assigned::apply(world, agent, assignment, at, touched);
+        }
+        Act::RefreshAsked {
+            agent,
+            workload,
+            reason,
+        } => {
+            if let Some(known) = world.agents.get_mut(agent) {
+                let placement = known.placements.or_default(workload);
+                placement.refresh = Some(Box::new(by(decision, reason)));
+                touched.agents.insert(agent.clone());
+            }
         }
         Act::GenerationRaised { agent, generation } => raise(world, agent, *generation, touched),
         _ => {}

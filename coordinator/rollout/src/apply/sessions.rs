@@ -163,7 +163,7 @@ fn inventory(
     };
     agent
         .placements
-        .retain(|name, placement| placement.assignment.is_some() || workloads.contains_key(name));
+        .retain(|name, placement| placement.is_wanted() || workloads.contains_key(name));
     let known = &world.workloads;
     let (pinned, others): (Vec<_>, Vec<_>) =
         workloads.keys().partition(|name| known.contains_key(*name));

@@ -99,6 +99,12 @@ pub enum Act {
         assignment: Assignment,
         reason: String,
     },
+    /// An operator wants a machine at its stable digest, one workload after the other.
+    RefreshAsked {
+        agent: AgentId,
+        workload: WorkloadName,
+        reason: String,
+    },
     /// An agent knew a higher generation than we did; ours is above it now.
     GenerationRaised {
         agent: AgentId,

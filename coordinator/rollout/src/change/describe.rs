@@ -62,6 +62,9 @@ fn of_machine(act: &Act) -> Option<String> {
         Act::Assigned {
             assignment, reason, ..
         } => assigned(assignment, reason),
+        Act::RefreshAsked {
+            workload, reason, ..
+        } => format!("{workload}{}", because(reason)),
         Act::GenerationRaised { generation, .. } => format!(
             "generation {generation}: the agent knew a higher one than we did (was a backup restored?)"
         ),

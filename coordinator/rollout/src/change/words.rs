@@ -26,6 +26,7 @@ impl Decision {
                 Purpose::Withdraw { .. } => "agent.withdrawn",
                 _ => "agent.assigned",
             },
+            Act::RefreshAsked { .. } => "agent.refresh_asked",
             Act::GenerationRaised { .. } => "agent.generation_raised",
             Act::LabelsSet { .. } => "agent.labels_set",
             Act::AgentHeld { .. } => "agent.held",
@@ -65,6 +66,7 @@ impl Decision {
             | Act::AgentsRetried { rollout, .. } => rollout.to_string(),
             Act::MemberFailed { agent, .. }
             | Act::Assigned { agent, .. }
+            | Act::RefreshAsked { agent, .. }
             | Act::GenerationRaised { agent, .. }
             | Act::LabelsSet { agent, .. }
             | Act::AgentHeld { agent, .. }

@@ -5,6 +5,7 @@
 //! in between; it decides anew each time.
 
 mod access;
+mod after;
 mod approve;
 mod enrollment;
 mod fleet;

@@ -4,8 +4,7 @@ use pinion_model::{Actor, AgentId, Failure, FailureKind, Generation, Timestamp, 
 
 use super::{agent_of, check_text, decided};
 use crate::explain::{held, shut};
-use crate::plan::stable_assignment;
-use crate::{Act, Agent, Assignment, Change, Outcome, Presence, Refusal, World};
+use crate::{Act, Agent, Change, Outcome, Presence, Refusal, World};
 
 /// Machines to bring to their stable digests now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,14 +22,15 @@ pub struct Refresh {
 pub struct Refreshed {
     /// Which machine.
     pub agent: AgentId,
-    /// The generation to wait for, by workload.
+    /// By workload: the outcome is that of the first assignment above this generation.
     pub asked: BTreeMap<WorkloadName, Generation>,
     /// What could not be asked, and why.
     pub failed: BTreeMap<WorkloadName, Failure>,
 }
 
 /// Asks machines to converge to their stable digests now, also where that
-/// failed before. What cannot be asked is in the answer, machine by machine.
+/// failed before: one workload after the other on each machine. What cannot be
+/// asked is in the answer, machine by machine.
 ///
 /// # Errors
 ///
@@ -83,28 +83,20 @@ fn refresh_agent(
         asked: BTreeMap::new(),
         failed: BTreeMap::new(),
     };
-    let mut generation = world.next_generation(id);
+    let generation = agent.generation.max(agent.claimed);
     for workload in workloads(world, id, request) {
-        match assignment(world, id, agent, workload, generation, now) {
-            Ok(assignment) => {
-                refreshed.asked.insert(workload.clone(), generation);
-                generation = generation.next();
-                let reason = reason(&request.reason);
-                changes.push(decided(
-                    by,
-                    now,
-                    Act::Assigned {
-                        agent: id.clone(),
-                        assignment,
-                        reason,
-                    },
-                ));
-            }
-            Err(message) => {
-                let failure = Failure::new(FailureKind::Policy, message);
-                refreshed.failed.insert(workload.clone(), failure);
-            }
+        if let Some(obstacle) = obstacle(world, id, agent, workload, now) {
+            let failure = Failure::new(FailureKind::Policy, obstacle);
+            refreshed.failed.insert(workload.clone(), failure);
+            continue;
         }
+        refreshed.asked.insert(workload.clone(), generation);
+        let act = Act::RefreshAsked {
+            agent: id.clone(),
+            workload: workload.clone(),
+            reason: request.reason.clone(),
+        };
+        changes.push(decided(by, now, act));
     }
     refreshed
 }
@@ -118,30 +110,6 @@ fn workloads<'a>(world: &'a World, id: &AgentId, request: &'a Refresh) -> Vec<&'
         .keys()
         .filter(|workload| world.stable_for(workload, id).is_some())
         .collect()
-}
-
-fn assignment(
-    world: &World,
-    id: &AgentId,
-    agent: &Agent,
-    workload: &WorkloadName,
-    generation: Generation,
-    now: Timestamp,
-) -> Result<Assignment, String> {
-    if let Some(obstacle) = obstacle(world, id, agent, workload, now) {
-        return Err(obstacle);
-    }
-    stable_assignment(world, id, workload, generation, true).ok_or_else(|| {
-        "no rollout of it has completed on machines like this one; start one first".to_owned()
-    })
-}
-
-fn reason(said: &str) -> String {
-    if said.is_empty() {
-        "refresh".to_owned()
-    } else {
-        format!("refresh: {said}")
-    }
 }
 
 /// Why a machine cannot be asked now.
@@ -171,15 +139,18 @@ fn obstacle(
     if let Some(waits) = waits {
         return Some(format!("{id}: {}", waits.advice()));
     }
-    let rollout = world.active_rollout(workload)?;
-    let owned = world
-        .assignment(id, workload)
-        .and_then(|assignment| assignment.rollout())
-        == Some(&rollout.id);
-    owned.then(|| {
-        format!(
+    if let Some(rollout) = world.active_rollout(workload)
+        && world
+            .assignment(id, workload)
+            .and_then(|assignment| assignment.rollout())
+            == Some(&rollout.id)
+    {
+        return Some(format!(
             "{} is at work on it there; use `pinion rollout retry {}` if it failed",
             rollout.id, rollout.id
-        )
+        ));
+    }
+    world.stable_for(workload, id).is_none().then(|| {
+        "no rollout of it has completed on machines like this one; start one first".to_owned()
     })
 }

@@ -4,11 +4,11 @@ use pinion_model::{
     Actor, LabelSelector, PinNumber, RolloutId, RolloutPhase, Timestamp, WorkloadName,
 };
 
-use super::{check_text, decided};
+use super::{after, check_text, decided};
 use crate::spec::{fill, freeze};
 use crate::{
-    Act, Amount, Attribution, Outcome, Pin, Prefetch, Refusal, Rollout, Run, Strategy, Workload,
-    World,
+    Act, Amount, Attribution, Outcome, Pin, Prefetch, Refusal, Rollout, Run, Spec, Strategy,
+    Workload, World,
 };
 
 /// A rollout to start, or to try on paper.
@@ -92,7 +92,7 @@ pub(super) fn begin(
     now: Timestamp,
 ) -> Result<Rollout, Refusal> {
     let workload = &request.workload;
-    let spec = fill(&request.strategy, request.agents.clone(), now)?;
+    let spec = spec(world, request, now)?;
     let replaces = replaced(world, workload, pin)?;
     let id = next_id(world, workload, pin.number);
     let frozen = freeze(world, &spec, &id, workload, &pin.digest, now);
@@ -139,6 +139,20 @@ pub(super) fn begin(
         superseded_by: None,
         spec: Arc::new(spec),
     })
+}
+
+/// With every default filled in; everything that is wrong with it is told at once.
+fn spec(world: &World, request: &StartRollout, now: Timestamp) -> Result<Spec, Refusal> {
+    let after = after::check(world, &request.workload, &request.strategy.after);
+    match fill(&request.strategy, request.agents.clone(), now) {
+        Ok(spec) if after.is_empty() => Ok(spec),
+        Ok(_) => Err(Refusal::Invalid { faults: after }),
+        Err(Refusal::Invalid { mut faults }) => {
+            faults.extend(after);
+            Err(Refusal::Invalid { faults })
+        }
+        Err(refusal) => Err(refusal),
+    }
 }
 
 /// The active rollout that makes way for one of this pin; the same digest is

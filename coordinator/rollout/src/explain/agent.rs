@@ -2,6 +2,7 @@ use pinion_model::{AgentId, AgentPhase, RolloutId, RolloutPhase, Timestamp};
 
 use super::Reason;
 use super::held::held;
+use super::others::busy;
 use super::over::{caught_up, over};
 use super::pending::pending;
 use super::shut::shut;
@@ -83,7 +84,10 @@ fn found(
     if rollout.rolled_back
         && let Some(way) = Way::of(world, rollout, id, member)
     {
-        return way_back(way, member, agent);
+        return match way {
+            Way::Busy => busy(agent?, &rollout.workload),
+            way => way_back(way, member, agent),
+        };
     }
     let class = Class::of(world, rollout, id, member);
     match class {
@@ -96,7 +100,7 @@ fn found(
         Class::Soaking => Some(("soaking", "the new container is healthy; the old one is kept until the soak ends".to_owned(), member.since)),
         Class::Held => held(world, agent?, &rollout.workload),
         Class::Sick => Some(("sick_before", "its containers were sick before the rollout, which goes round such machines; heal it, and it gets the digest when the rollout has completed".to_owned(), rollout.started.at)),
-        Class::Ready | Class::Offline | Class::Unknown | Class::Shut | Class::After | Class::Busy => Some(pending(world, rollout, stage, member, class, agent, now)),
+        Class::Ready | Class::Offline | Class::Unknown | Class::Shut | Class::After | Class::Busy => Some(pending(world, rollout, stage, member, class, id, now)),
         _ => Some(in_flight(class, member, agent)),
     }
 }
@@ -108,7 +112,7 @@ fn way_back(way: Way, member: &Member, agent: Option<&Agent>) -> Option<Found> {
     };
     match way {
         Way::Away => Some(offline(agent, "it is taken back when it is online again")),
-        Way::Todo => Some((
+        Way::Todo | Way::Busy => Some((
             "rolling_back",
             "it is about to be taken back".to_owned(),
             member.since,

@@ -3,6 +3,7 @@
 
 mod agent;
 mod held;
+mod others;
 mod over;
 mod pending;
 mod shut;
@@ -22,7 +23,7 @@ pub struct Reason {
     pub stage: Option<StageName>,
     /// A stable word for scripts: `stage_not_open`, `stage_passed`, `awaiting_approval`,
     /// `limit_in_flight`, `limit_unavailable`, `limit_strict`, `sick_before`,
-    /// `offline`, `unknown`, `outside_window`, `freeze`, `held`, `identity_conflict`,
+    /// `busy`, `after`, `offline`, `unknown`, `outside_window`, `freeze`, `held`, `identity_conflict`,
     /// `revoked`, `removed`, `in_flight`, `withdrawing`, `soaking`, `staged`,
     /// `failed`, `drifted`, `paused`, `halted`, `aborting`, `rolling_back`,
     /// `over` or `not_a_member`.

@@ -1,6 +1,7 @@
-use pinion_model::{RolloutPhase, Timestamp};
+use pinion_model::{AgentId, RolloutPhase, Timestamp};
 
 use super::agent::{Found, offline};
+use super::others::others;
 use super::shut::shut;
 use crate::gates::approval::approver;
 use crate::gates::{View, room};
@@ -15,12 +16,14 @@ pub(super) fn pending(
     stage: &Stage,
     member: &Member,
     class: Class,
-    agent: Option<&Agent>,
+    id: &AgentId,
     now: Timestamp,
 ) -> Found {
+    let agent = world.agents.get(id);
     by_rollout(rollout, stage, member)
         .or_else(|| by_stage(rollout, stage, member))
         .or_else(|| by_calendar(rollout, stage, member, class, agent, now))
+        .or_else(|| others(world, rollout, id, class))
         .unwrap_or_else(|| in_open_stage(world, rollout, member, class, agent))
 }
 

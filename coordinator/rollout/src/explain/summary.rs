@@ -1,8 +1,8 @@
 use pinion_model::{AgentPhase, RolloutId, RolloutPhase, Timestamp};
 
 use crate::gates::{
-    self, Verdict, View, approval, bake, budget, in_flight, metric, presence, progress, room,
-    window,
+    self, Verdict, View, approval, bake, budget, in_flight, metric, others, presence, progress,
+    room, window,
 };
 use crate::world::{Class, Way};
 use crate::{Presence, Rollout, World};
@@ -51,6 +51,7 @@ fn waits(view: View<'_>) -> Vec<String> {
         vec![
             in_flight::check(view),
             room::check(view),
+            others::check(view),
             presence::check(view),
             window::check(view),
             bake::check(view),
@@ -118,7 +119,7 @@ pub fn summary(world: &World, rollout: &RolloutId, now: Timestamp) -> String {
                 "{} is rolling back ({}): {} machine(s) on their way, {} offline",
                 rollout.id,
                 rollout.reason,
-                waits(Way::Todo) + waits(Way::Going),
+                waits(Way::Todo) + waits(Way::Busy) + waits(Way::Going),
                 waits(Way::Away)
             )
         }

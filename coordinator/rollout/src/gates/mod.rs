@@ -11,6 +11,7 @@ pub(crate) mod in_flight;
 pub(crate) mod metric;
 pub(crate) mod min_proven;
 pub(crate) mod nobody;
+pub(crate) mod others;
 pub(crate) mod presence;
 pub(crate) mod progress;
 pub(crate) mod regression;
@@ -98,6 +99,7 @@ impl Verdict {
 pub(crate) fn settled(view: View<'_>) -> Verdict {
     let gates = [
         in_flight::check,
+        others::check,
         presence::check,
         nobody::check,
         window::check,

@@ -8,15 +8,21 @@ use crate::gates::{
 use crate::world::Class;
 use crate::{Act, Change, Decision, FailureAction, Gate, Rollout, World};
 
-/// The next step of one active rollout: of the one with the fewest machines in
-/// flight that has something to do. One a round, since what it asks of a
-/// machine keeps the others away from it.
+/// The next step of one active rollout. One a round, since what it asks of a
+/// machine keeps the others away from it: first those that take machines back,
+/// then that with the fewest in flight, then the oldest, so that none starves.
 pub(super) fn plan(world: &World, now: Timestamp) -> Vec<Change> {
     let mut rollouts: Vec<_> = world.active_rollouts().collect();
-    rollouts.sort_by_cached_key(|rollout| flying(world, rollout, now));
-    let mut changes = rollouts
-        .into_iter()
-        .map(|rollout| advance(world, rollout, now));
+    rollouts.sort_by_cached_key(|rollout| {
+        let flying = flying(world, rollout, now);
+        (!rollout.rolled_back, flying, rollout.started.at)
+    });
+    let rollouts = rollouts.into_iter();
+    first(rollouts.map(|rollout| advance(world, rollout, now)))
+}
+
+/// Of the first that has something to do.
+fn first(mut changes: impl Iterator<Item = Vec<Change>>) -> Vec<Change> {
     changes
         .find(|changes| !changes.is_empty())
         .unwrap_or_default()
@@ -28,14 +34,15 @@ fn flying(world: &World, rollout: &Rollout, now: Timestamp) -> usize {
         .sum()
 }
 
-/// What superseded rollouts have left to do: withdraw, and go on taking back.
+/// What a superseded rollout has left to do: withdraw, and go on taking back.
+/// One rollout a round, as above.
 pub(super) fn drain(world: &World, now: Timestamp) -> Vec<Change> {
     let draining = world
         .index
         .draining
         .iter()
         .filter_map(|id| world.rollouts.get(id));
-    let changes = draining.flat_map(|rollout| {
+    first(draining.map(|rollout| {
         let restores = if rollout.rolled_back {
             take_back::restore(world, rollout, now)
         } else {
@@ -46,8 +53,7 @@ pub(super) fn drain(world: &World, now: Timestamp) -> Vec<Change> {
         } else {
             restores
         }
-    });
-    changes.collect()
+    }))
 }
 
 fn advance(world: &World, rollout: &Rollout, now: Timestamp) -> Vec<Change> {

@@ -143,7 +143,7 @@ pub(super) fn withdraw(
 
 /// The assignment that brings a machine to its stable digest; none if it has
 /// none. `again` raises the attempt where the same digest was asked for before.
-pub(crate) fn stable_assignment(
+pub(super) fn stable_assignment(
     world: &World,
     agent: &AgentId,
     workload: &WorkloadName,

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use pinion_model::Timestamp;
 
 use super::{assign, windows};
@@ -15,7 +17,10 @@ pub(super) fn plan(world: &World, now: Timestamp) -> Vec<Change> {
     }
     let limit = AT_ONCE.of(world.fleet_size()) as usize;
     let room = limit.saturating_sub(world.index.catching_up.len());
-    let behind = world.index.behind.iter().take(room);
+    // One workload at a time on a machine.
+    let mut asked = BTreeSet::new();
+    let behind = world.index.behind.iter();
+    let behind = behind.filter(|(_, agent)| asked.insert(agent)).take(room);
     let assigned = behind.filter_map(|(workload, agent)| {
         let generation = world.next_generation(agent);
         let assignment = assign::stable_assignment(world, agent, workload, generation, false)?;

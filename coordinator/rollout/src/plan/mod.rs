@@ -5,6 +5,7 @@
 //!   sessions  holds that expire, agents that stay away, restored backups
 //!   adopt     what agents have rolled back by themselves
 //!   drain     what superseded rollouts have left to withdraw or take back
+//!   refresh   machines that an operator wants at their stable digests
 //!   advance   every active rollout: judge, open, assign, pass, end
 //!   catch_up  machines outside any rollout, to the stable digest
 //! ```
@@ -14,6 +15,7 @@ mod assign;
 mod catch_up;
 mod notes;
 mod probes;
+mod refresh;
 mod sessions;
 mod take_back;
 mod windows;
@@ -26,8 +28,6 @@ use crate::{Change, World, apply};
 
 pub use probes::{DueProbe, DueProbes, due_probes};
 
-pub(crate) use assign::stable_assignment;
-
 /// The planner's answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Plan {
@@ -39,11 +39,12 @@ pub struct Plan {
 
 /// Each depends on what those before it have changed, so only the first that
 /// has something to do is asked in one round.
-const STEPS: [fn(&World, Timestamp) -> Vec<Change>; 6] = [
+const STEPS: [fn(&World, Timestamp) -> Vec<Change>; 7] = [
     windows::plan,
     sessions::plan,
     take_back::adopt,
     advance::drain,
+    refresh::plan,
     advance::plan,
     catch_up::plan,
 ];

@@ -30,9 +30,10 @@ pub(super) fn restore(world: &World, rollout: &Rollout, now: Timestamp) -> Vec<C
 /// A roll-back, until every machine is back or cannot be waited for.
 pub(super) fn plan(world: &World, rollout: &Rollout, now: Timestamp) -> Vec<Change> {
     let restores = restore(world, rollout, now);
-    let outstanding = [Way::Todo, Way::Away, Way::Going];
-    let waits = View::all(world, rollout, now)
-        .any(|view| outstanding.iter().any(|way| view.tally.ways(*way) > 0));
+    let waits = View::all(world, rollout, now).any(|view| {
+        let mut outstanding = Way::OUTSTANDING.into_iter();
+        outstanding.any(|way| view.tally.ways(way) > 0)
+    });
     if !restores.is_empty() {
         return restores;
     }

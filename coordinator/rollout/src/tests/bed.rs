@@ -338,6 +338,22 @@ impl Bed {
             .id
     }
 
+    /// What follows is about this workload; those machines that have none of
+    /// it yet run digest 1 of it.
+    pub(super) fn work_on(&mut self, workload: &str) {
+        self.workload = workload.parse().expect("a workload");
+        for machine in self.machines.values_mut() {
+            let running = machine.running.entry(self.workload.clone());
+            running.or_insert_with(|| digest(1));
+        }
+        let names: Vec<_> = self.machines.keys().map(ToString::to_string).collect();
+        for name in names {
+            if self.is_online(&agent(&name)) {
+                self.hello(&name);
+            }
+        }
+    }
+
     /// Promotes a digest and starts its rollout.
     pub(super) fn roll_out(&mut self, n: u8, strategy: Strategy) -> RolloutId {
         self.promote(n);

@@ -17,6 +17,8 @@ pub(super) struct Machine {
     pub(super) bad: BTreeSet<Digest>,
     /// Its containers are unhealthy, whatever they run.
     pub(super) sick: bool,
+    /// Workloads of which no new digest runs here.
+    pub(super) bad_workloads: BTreeSet<WorkloadName>,
     work: BTreeMap<WorkloadName, Work>,
 }
 
@@ -86,7 +88,9 @@ impl Machine {
                 self.running.insert(name.clone(), digest.clone());
                 AgentPhase::Verifying
             }
-            AgentPhase::Verifying if self.sick || self.bad.contains(&digest) => {
+            AgentPhase::Verifying
+                if self.sick || self.bad.contains(&digest) || self.bad_workloads.contains(name) =>
+            {
                 if let Some(before) = &work.before {
                     self.running.insert(name.clone(), before.clone());
                 }

@@ -24,3 +24,4 @@ mod scenarios;
 mod sessions;
 mod steering;
 mod windows;
+mod workloads;

@@ -12,7 +12,7 @@ use crate::gates::{View, in_flight};
 use crate::world::Class;
 use crate::{
     Act, Approval, Change, Decision, Judgement, OfflinePolicy, Plan, Purpose, Rollout, World,
-    apply, commands, explain_all, plan_hash, summary,
+    apply, commands, explain_all, plan_hash, summary, waiting_for,
 };
 
 /// Applies a plan change by change, and checks each at its own moment.
@@ -160,7 +160,9 @@ fn check(bed: &Bed, wake_at: Option<Timestamp>) {
     for rollout in bed.world.rollouts.values() {
         check_stages(bed, rollout);
         if !rollout.phase.is_terminal() {
-            let explained = !explain_all(&bed.world, &rollout.id, bed.now).is_empty();
+            let open = waiting_for(&bed.world, &rollout.id, rollout.open_stage, bed.now);
+            let explained =
+                !explain_all(&bed.world, &rollout.id, bed.now).is_empty() || !open.is_empty();
             assert!(
                 explained || wake_at.is_some() || !rollout.reason.is_empty(),
                 "it says what it waits for"

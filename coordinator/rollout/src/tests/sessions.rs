@@ -154,10 +154,11 @@ fn what_an_agent_rolled_back_to_becomes_its_desired_state_once() {
         "and nothing follows"
     );
     let placement = &bed.world.agents[&agent("m1")].placements[&bed.workload];
-    let failure = placement.failure_of(asked).expect("still known");
+    let before = pinion_model::Generation(asked.0 - 1);
+    let failure = placement.failure_since(before).expect("still known");
     assert_eq!(failure.message, "sick");
     assert_eq!(placement.last_failure(), Some(failure));
-    assert_eq!(placement.failure_of(asked.next()), None);
+    assert_eq!(placement.failure_since(asked), None);
 }
 
 #[test]

@@ -41,6 +41,7 @@ impl CatchUp {
             return counts.then_some(in_flight);
         }
         if !world.is_assignable(agent, workload)
+            || agent.busy_with(workload).is_some()
             || needs_a_person(placement)
             || is_kept(world, placement)
         {
@@ -62,7 +63,7 @@ impl CatchUp {
 }
 
 /// The windows of the rollout that proved the digest count for it, too.
-fn is_shut(world: &World, workload: &WorkloadName, id: &AgentId) -> bool {
+pub(super) fn is_shut(world: &World, workload: &WorkloadName, id: &AgentId) -> bool {
     let agent = world.agents.get(id);
     let proven = world.proven_for(workload, id);
     let shut = agent.zip(proven);

@@ -83,7 +83,7 @@ impl Class {
             Standing::Failed if member.acknowledged => Self::Acknowledged,
             Standing::Failed => Self::Failed,
             Standing::Pending if rollout.phase.is_terminal() => Self::Passed,
-            Standing::Pending => Self::pending(world, rollout, member, agent),
+            Standing::Pending => Self::pending(world, rollout, id, member, agent),
             // What has ended does not follow the fleet any more.
             Standing::InFlight if rollout.phase.is_terminal() => {
                 Self::in_flight(rollout, member, None)
@@ -95,7 +95,13 @@ impl Class {
         }
     }
 
-    fn pending(world: &World, rollout: &Rollout, member: &Member, agent: Option<&Agent>) -> Self {
+    fn pending(
+        world: &World,
+        rollout: &Rollout,
+        id: &AgentId,
+        member: &Member,
+        agent: Option<&Agent>,
+    ) -> Self {
         let skips_sick = rollout.spec.sick == SickPolicy::Skip;
         match agent {
             None => Self::Gone,
@@ -103,6 +109,8 @@ impl Class {
             Some(_) if member.sick && skips_sick => Self::Sick,
             Some(agent) if rollout.is_shut(&agent.labels) => Self::Shut,
             Some(agent) => match agent.presence {
+                Presence::Online if world.goes_first(rollout, id).is_some() => Self::After,
+                Presence::Online if agent.busy_with(&rollout.workload).is_some() => Self::Busy,
                 Presence::Online => Self::Ready,
                 Presence::Offline => Self::Offline,
                 Presence::Unknown => Self::Unknown,
@@ -134,6 +142,8 @@ pub(crate) enum Way {
     Todo,
     /// The same, once it is online.
     Away,
+    /// The same, once no other workload is in flight there.
+    Busy,
     /// Assigned, or what it does first goes on; no outcome yet.
     Going,
     /// It is back, or will be seen to later because it is held.
@@ -141,6 +151,9 @@ pub(crate) enum Way {
 }
 
 impl Way {
+    /// Not back yet.
+    pub(crate) const OUTSTANDING: [Self; 4] = [Self::Todo, Self::Away, Self::Busy, Self::Going];
+
     /// None: there is nothing to take back.
     pub(crate) fn of(
         world: &World,
@@ -177,8 +190,9 @@ impl Way {
             None if held && member.standing() == Standing::InFlight => Self::Going,
             None if held && !rollout.phase.is_terminal() => Self::Back,
             None if held => Self::Away,
-            None if agent.presence == Presence::Online => Self::Todo,
-            None => Self::Away,
+            None if agent.presence != Presence::Online => Self::Away,
+            None if agent.busy_with(&rollout.workload).is_some() => Self::Busy,
+            None => Self::Todo,
         })
     }
 }

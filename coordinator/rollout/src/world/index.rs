@@ -29,6 +29,8 @@ pub(crate) struct Index {
     pub(crate) calendars: Calendars,
     /// Machines that were asked outside a rollout, without an outcome yet.
     pub(crate) catching_up: Set<(WorkloadName, AgentId)>,
+    /// Placements that an operator wants refreshed, and that can be now.
+    pub(crate) refreshes: Set<(AgentId, WorkloadName)>,
     /// Placements that the agent itself rolled back, to be adopted.
     pub(crate) rolled_back: Set<(AgentId, WorkloadName)>,
     /// Agents that know a higher generation than we do.
@@ -76,12 +78,26 @@ impl World {
             self.refresh_fleet_holds();
         }
         for rollout in &touched.rollouts {
+            self.refresh_active(rollout);
+        }
+        let later: Vec<_> = touched
+            .rollouts
+            .iter()
+            .flat_map(|id| self.later(id))
+            .collect();
+        touched.rollouts.extend(later);
+        for rollout in &touched.rollouts {
             self.refresh_rollout(rollout);
         }
         for agent in &touched.agents {
             self.refresh_agent(agent);
             touched.members.extend(self.memberships(agent));
         }
+        let members = touched.members.iter();
+        let later: Vec<_> = members
+            .flat_map(|(id, agent)| self.later(id).map(|later| (later, agent.clone())))
+            .collect();
+        touched.members.extend(later);
         for (rollout, agent) in &touched.members {
             self.refresh_member(rollout, agent);
             self.refresh_draining(rollout);
@@ -109,7 +125,16 @@ impl World {
         of.map(|id| (id.clone(), agent.clone())).collect()
     }
 
-    fn refresh_rollout(&mut self, id: &RolloutId) {
+    /// The active rollouts that go after this one's workload.
+    fn later<'a>(&'a self, id: &RolloutId) -> impl Iterator<Item = RolloutId> + use<'a> {
+        let first = self.rollouts.get(id).map(|first| &first.workload);
+        let active = self.active_rollouts();
+        let later =
+            active.filter(move |later| first.is_some_and(|name| later.spec.after.contains(name)));
+        later.map(|later| later.id.clone())
+    }
+
+    fn refresh_active(&mut self, id: &RolloutId) {
         let Some(rollout) = self.rollouts.get(id) else {
             return;
         };
@@ -120,6 +145,12 @@ impl World {
         } else if self.index.active.get(&rollout.workload) == Some(id) {
             self.index.active.remove(&rollout.workload);
         }
+    }
+
+    fn refresh_rollout(&mut self, id: &RolloutId) {
+        let Some(rollout) = self.rollouts.get(id) else {
+            return;
+        };
         for agent in rollout.members.keys().cloned().collect::<Vec<_>>() {
             self.refresh_member(id, &agent);
         }
@@ -163,9 +194,9 @@ impl World {
             .unwrap_or_default();
         let drains = rollout.phase.is_terminal()
             && tallies.iter().any(|tally| {
-                let ways = [Way::Todo, Way::Away, Way::Going];
+                let mut outstanding = Way::OUTSTANDING.into_iter();
                 tally.count_of(&Class::WITHDRAWABLE) > 0
-                    || ways.iter().any(|way| tally.ways(*way) > 0)
+                    || outstanding.any(|way| tally.ways(way) > 0)
             });
         if drains {
             self.index.draining.insert(id.clone());
@@ -218,15 +249,17 @@ impl World {
         self.index
             .overstaying
             .keep(&key, catch_up == Some(CatchUp::Overstaying));
-        self.refresh_straggler(&key, catch_up.is_some());
         let placement = self
             .agents
             .get(id)
             .and_then(|agent| agent.placements.get(workload));
+        let asked = placement.is_some_and(|placement| placement.refresh.is_some());
         let rolled_back = placement.is_some_and(to_be_adopted);
-        self.index
-            .rolled_back
-            .keep(&(id.clone(), workload.clone()), rolled_back);
+        let refresh = self.is_to_refresh(id, workload);
+        self.refresh_straggler(&key, catch_up.is_some() || asked);
+        let key = (id.clone(), workload.clone());
+        self.index.rolled_back.keep(&key, rolled_back);
+        self.index.refreshes.keep(&key, refresh);
     }
 }
 

@@ -12,6 +12,7 @@ mod index;
 mod mark;
 mod placement;
 mod rollout;
+mod turns;
 mod workload;
 
 use pinion_model::{AgentId, Digest, Generation, RolloutId, WorkloadName};

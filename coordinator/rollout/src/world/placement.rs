@@ -3,6 +3,7 @@ use std::sync::Arc;
 use pinion_model::{AgentPhase, Attempt, Digest, Failure, Generation, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::Attribution;
 use crate::{Assignment, Purpose};
 
 /// One workload on one machine: desired and observed.
@@ -34,6 +35,9 @@ pub struct Placement {
     pub reported_at: Option<Timestamp>,
     /// It settled, and a container no longer runs that digest.
     pub drifted: bool,
+    /// An operator wants it at its stable digest, also where that failed
+    /// before; it is asked for once no other workload is in flight there.
+    pub refresh: Option<Box<Attribution>>,
 }
 
 impl Placement {
@@ -46,18 +50,23 @@ impl Placement {
             .unwrap_or_default()
     }
 
-    /// Why the assignment of this generation failed here; also when what the
+    /// Something was asked of it, or is to be.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.assignment.is_some() || self.refresh.is_some()
+    }
+
+    /// Why an assignment above this generation failed here; also when what the
     /// machine restored has been made its desired state since.
     #[must_use]
-    pub fn failure_of(&self, generation: Generation) -> Option<&Failure> {
+    pub fn failure_since(&self, generation: Generation) -> Option<&Failure> {
         let present = self
             .failure
             .as_ref()
-            .filter(|_| self.generation() == generation);
+            .filter(|_| self.generation() > generation);
         let tried = self
             .tried
             .as_ref()
-            .filter(|tried| tried.generation == generation);
+            .filter(|tried| tried.generation > generation);
         let failure = present.or(tried.map(|tried| &tried.failure));
         failure.map(Arc::as_ref)
     }

@@ -1,0 +1,45 @@
+use pinion_model::{AgentId, AgentPhase, WorkloadName};
+
+use super::agent::Found;
+use crate::world::Class;
+use crate::{Agent, Rollout, World};
+
+/// For a machine that waits for what another workload does there.
+pub(super) fn others(
+    world: &World,
+    rollout: &Rollout,
+    id: &AgentId,
+    class: Class,
+) -> Option<Found> {
+    match class {
+        Class::Busy => busy(world.agents.get(id)?, &rollout.workload),
+        Class::After => after(world, rollout, id),
+        _ => None,
+    }
+}
+
+/// Another workload is in flight there.
+pub(super) fn busy(agent: &Agent, workload: &WorkloadName) -> Option<Found> {
+    let (other, placement) = agent.busy_with(workload)?;
+    let phase = placement.phase.map_or("not reported yet", AgentPhase::word);
+    let by = placement.assignment.as_ref();
+    let by = by.and_then(|assignment| assignment.rollout());
+    let by = by.map_or_else(String::new, |rollout| format!(", {rollout}"));
+    let detail = format!(
+        "{other} is in flight there since {} ({phase}{by}); one workload at a time: it is next when that one has an outcome",
+        placement.since
+    );
+    Some(("busy", detail, placement.since))
+}
+
+/// A workload that goes first has yet to finish there.
+fn after(world: &World, rollout: &Rollout, id: &AgentId) -> Option<Found> {
+    let first = world.goes_first(rollout, id)?;
+    let member = first.members.get(id)?;
+    let stage = first.stages.get(member.stage as usize)?;
+    let detail = format!(
+        "{} goes first, and {} ({}) has yet to finish there, in stage {}; `pinion rollout explain {} --agent {id}` says why",
+        first.workload, first.id, first.phase, stage.rules.name, first.id
+    );
+    Some(("after", detail, member.since))
+}

@@ -1,0 +1,64 @@
+use pinion_model::{AgentId, WorkloadName};
+
+use super::catch_up::is_shut;
+use super::{Agent, Member, Placement, Rollout, Standing, Way, World};
+use crate::SickPolicy;
+
+impl Agent {
+    /// Another workload that is in flight on the machine: what it has to do
+    /// with this one waits until there is an outcome, so that no two cut over
+    /// at a time.
+    #[must_use]
+    pub fn busy_with(&self, workload: &WorkloadName) -> Option<(&WorkloadName, &Placement)> {
+        let mut others = self.placements.iter();
+        others.find(|(name, placement)| *name != workload && placement.is_in_flight())
+    }
+}
+
+impl World {
+    /// Whether an operator wants a workload refreshed on a machine, and it can be now.
+    pub(crate) fn is_to_refresh(&self, id: &AgentId, workload: &WorkloadName) -> bool {
+        let Some(agent) = self.agents.get(id) else {
+            return false;
+        };
+        let placement = agent.placements.get(workload);
+        placement.is_some_and(|placement| placement.refresh.is_some())
+            && self.is_assignable(agent, workload)
+            && agent.busy_with(workload).is_none()
+            && self.stable_for(workload, id).is_some()
+            && !is_shut(self, workload, id)
+    }
+
+    /// The rollout of a workload that goes first, and that has yet to finish
+    /// on this machine.
+    pub(crate) fn goes_first(&self, rollout: &Rollout, id: &AgentId) -> Option<&Rollout> {
+        let first = rollout.spec.after.iter();
+        let mut first = first.filter_map(|workload| self.active_rollout(workload));
+        first.find(|first| self.is_to_finish(first, id))
+    }
+
+    /// Whether an active rollout has something left to do on a machine, or has
+    /// failed there and nobody knows. One that it goes round is none of those.
+    fn is_to_finish(&self, rollout: &Rollout, id: &AgentId) -> bool {
+        let Some(member) = rollout.members.get(id) else {
+            return false;
+        };
+        let back = Way::of(self, rollout, id, member);
+        if back.is_some_and(|way| way != Way::Back) {
+            return true;
+        }
+        match member.standing() {
+            Standing::Settled | Standing::Staged => false,
+            Standing::Failed => !member.acknowledged && !member.sick,
+            Standing::InFlight | Standing::Soaking => true,
+            Standing::Pending => self.comes_to(rollout, id, member),
+        }
+    }
+
+    fn comes_to(&self, rollout: &Rollout, id: &AgentId, member: &Member) -> bool {
+        let skipped = member.sick && rollout.spec.sick == SickPolicy::Skip;
+        let agent = self.agents.get(id);
+        let agent = agent.filter(|agent| agent.revoked.is_none());
+        agent.is_some_and(|agent| !skipped && !self.is_held(agent, &rollout.workload))
+    }
+}
