@@ -220,7 +220,9 @@ fn progressed(
     if report.running.is_some() {
         member.running.clone_from(&report.running);
     }
-    if changed {
+    // A failure of a deadline is since the deadline, also when it is confirmed later.
+    let confirms = member.failure.is_some() && report.phase == AgentPhase::Withdrawn;
+    if changed && !confirms {
         member.since = at;
     }
     if report.phase.is_terminal() {

@@ -186,7 +186,10 @@ fn passed(
     let mine = proven.is_some_and(|(_, proven)| proven.id == rollout.id);
     let agent = world.agents.get(id).filter(|_| waits && mine);
     match agent.and_then(|agent| shut(rollout, &rollout.openings, &agent.labels, now)) {
-        Some(shut) => (shut.word, shut.advice(), rollout.since),
+        Some(shut) => {
+            let since = shut.since(rollout.since);
+            (shut.word, shut.advice(), since)
+        }
         None => ("over", over(world, rollout, id, member), rollout.since),
     }
 }

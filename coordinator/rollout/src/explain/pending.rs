@@ -95,7 +95,7 @@ fn by_calendar(
 ) -> Option<Found> {
     let agent = agent.filter(|_| class == Class::Shut)?;
     let shut = shut(rollout, &rollout.openings, &agent.labels, now)?;
-    let since = member.since.max(stage.opened_at.unwrap_or_default());
+    let since = shut.since(member.since.max(stage.opened_at.unwrap_or_default()));
     Some((shut.word, shut.advice(), since))
 }
 

@@ -8,6 +8,8 @@ pub(crate) struct Shut {
     pub(crate) word: &'static str,
     /// Until when.
     pub(crate) detail: String,
+    /// Since when, if it is a freeze.
+    since: Option<Timestamp>,
     /// What does not wait for it.
     hint: String,
 }
@@ -28,7 +30,8 @@ pub(crate) fn shut(
         Some(opening) => format!("opens at {opening}"),
         None => "this coordinator does not know when it opens".to_owned(),
     };
-    let (word, what) = match calendar.freeze_on(group, now) {
+    let freeze = calendar.freeze_on(group, now);
+    let (word, what) = match freeze {
         Some(freeze) => {
             let (until, reason) = (freeze.until, &freeze.reason);
             ("freeze", format!("frozen until {until}: {reason}"))
@@ -41,6 +44,7 @@ pub(crate) fn shut(
     Some(Shut {
         word,
         detail: format!("{what}; {opens}"),
+        since: freeze.map(|freeze| freeze.from),
         hint: format!(
             "`pinion rollout override-windows {}` does not wait for it",
             rollout.id
@@ -49,6 +53,11 @@ pub(crate) fn shut(
 }
 
 impl Shut {
+    /// Since when a machine waits that could have been touched from `at` on.
+    pub(crate) fn since(&self, at: Timestamp) -> Timestamp {
+        self.since.map_or(at, |began| began.max(at))
+    }
+
     /// The whole, for a rollout that there is.
     pub(crate) fn advice(self) -> String {
         format!("{}; {}", self.detail, self.hint)

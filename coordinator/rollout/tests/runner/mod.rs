@@ -60,13 +60,19 @@ pub(crate) fn play(text: &str) -> Result<String, Fault> {
             Piece::Command(command) => {
                 let answers = obey(&mut bench, &command).map_err(|fault| Fault {
                     line: command.line + fault.line,
-                    ..fault
+                    message: format!("{}; before it:\n{}", fault.message, tail(&out)),
                 })?;
                 write(&command, &answers, &mut out);
             }
         }
     }
     Ok(out)
+}
+
+/// The last lines: who looks for a fault needs to know where the play was.
+fn tail(out: &str) -> String {
+    let lines: Vec<_> = out.lines().collect();
+    lines[lines.len().saturating_sub(12)..].join("\n")
 }
 
 /// Of the command itself; a line of its block is counted from there.
