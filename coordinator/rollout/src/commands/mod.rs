@@ -12,6 +12,7 @@ mod fleet;
 mod holds;
 mod pins;
 mod preview;
+mod reach;
 mod refresh;
 mod retry;
 mod start;

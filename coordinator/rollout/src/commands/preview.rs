@@ -1,6 +1,7 @@
 use pinion_model::{AgentId, Digest, PinNumber, RolloutId, Timestamp, WorkloadName};
 
 use super::StartRollout;
+use super::reach::unmatched;
 use super::start::{begin, pin_of};
 use crate::explain::{held, shut};
 use crate::plan_hash::of_stage;
@@ -83,7 +84,7 @@ pub fn plan_rollout(
         workload: rollout.workload.clone(),
         pin: rollout.pin,
         digest: rollout.digest().clone(),
-        blockers: blockers(&rollout, &stages),
+        blockers: blockers(world, request, &rollout, &stages),
         selected: rollout.selected,
         stages,
         supersedes: rollout.replaces,
@@ -163,10 +164,18 @@ fn blocker(
     }
 }
 
-fn blockers(rollout: &Rollout, stages: &[PlannedStage]) -> Vec<String> {
+fn blockers(
+    world: &World,
+    request: &StartRollout,
+    rollout: &Rollout,
+    stages: &[PlannedStage],
+) -> Vec<String> {
     let mut blockers = Vec::new();
     if rollout.members.is_empty() {
         blockers.push("no machine is in it: none is enrolled, selected and in a stage".to_owned());
+    } else {
+        let unmatched = unmatched(world, request);
+        blockers.extend(unmatched.iter().map(ToString::to_string));
     }
     if !rollout.left_out.is_empty() {
         blockers.push(format!(

@@ -4,10 +4,11 @@ use pinion_model::{
     Actor, LabelSelector, PinNumber, RolloutId, RolloutPhase, Timestamp, WorkloadName,
 };
 
+use super::reach::unmatched;
 use super::{after, check_text, decided};
 use crate::spec::{fill, freeze};
 use crate::{
-    Act, Amount, Attribution, Outcome, Pin, Prefetch, Refusal, Rollout, Run, Spec, Strategy,
+    Act, Amount, Attribution, Fault, Outcome, Pin, Prefetch, Refusal, Rollout, Run, Spec, Strategy,
     Workload, World,
 };
 
@@ -41,7 +42,8 @@ pub fn start_rollout(
 ) -> Result<Outcome<Rollout>, Refusal> {
     check_text("reason", &request.reason)?;
     let pin = pin_of(world, &request)?;
-    let rollout = begin(world, &request, pin, by, now)?;
+    let begun = begin(world, &request, pin, by, now);
+    let rollout = told_with(begun, unmatched(world, &request))?;
     if rollout.members.is_empty() {
         return Err(Refusal::invalid("agents", nobody(&rollout)));
     }
@@ -54,17 +56,24 @@ pub fn start_rollout(
     })
 }
 
+/// Everything that is wrong is told at once.
+fn told_with<T>(result: Result<T, Refusal>, more: Vec<Fault>) -> Result<T, Refusal> {
+    match result {
+        Ok(value) if more.is_empty() => Ok(value),
+        Ok(_) => Err(Refusal::Invalid { faults: more }),
+        Err(Refusal::Invalid { mut faults }) => {
+            faults.extend(more);
+            Err(Refusal::Invalid { faults })
+        }
+        Err(refusal) => Err(refusal),
+    }
+}
+
 fn nobody(rollout: &Rollout) -> String {
-    if !rollout.left_out.is_empty() {
-        return format!(
-            "none of the {} selected machines is in a stage; add a stage with rest = true",
-            rollout.left_out.len()
-        );
-    }
-    if rollout.spec.agents.0.is_empty() {
-        return "no machine is enrolled; enrol one with `pinion token create` and `pinion-agent enroll`".to_owned();
-    }
-    format!("no enrolled machine has the labels {}", rollout.spec.agents)
+    format!(
+        "none of the {} selected machines is in a stage; add a stage with rest = true",
+        rollout.left_out.len()
+    )
 }
 
 pub(super) fn pin_of<'a>(world: &'a World, request: &StartRollout) -> Result<&'a Pin, Refusal> {
@@ -141,18 +150,10 @@ pub(super) fn begin(
     })
 }
 
-/// With every default filled in; everything that is wrong with it is told at once.
+/// With every default filled in.
 fn spec(world: &World, request: &StartRollout, now: Timestamp) -> Result<Spec, Refusal> {
     let after = after::check(world, &request.workload, &request.strategy.after);
-    match fill(&request.strategy, request.agents.clone(), now) {
-        Ok(spec) if after.is_empty() => Ok(spec),
-        Ok(_) => Err(Refusal::Invalid { faults: after }),
-        Err(Refusal::Invalid { mut faults }) => {
-            faults.extend(after);
-            Err(Refusal::Invalid { faults })
-        }
-        Err(refusal) => Err(refusal),
-    }
+    told_with(fill(&request.strategy, request.agents.clone(), now), after)
 }
 
 /// The active rollout that makes way for one of this pin; the same digest is

@@ -1,12 +1,13 @@
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pinion_model::{AgentId, Attempt, Digest, RolloutId, Timestamp, WorkloadName};
 
 use super::amount::share;
 use super::order::seed;
-use super::{Cohort, Spec, StageRules};
-use crate::{Agent, Map, Member, Placement, Stage, Timing, World};
+use super::queue::{Entry, Queue};
+use super::{Cohort, SickPolicy, Spec, StageRules};
+use crate::{Agent, Map, Member, Stage, Timing, World};
 
 /// Who is in which stage, from now on for good.
 pub(crate) struct Frozen {
@@ -19,8 +20,8 @@ pub(crate) struct Frozen {
 }
 
 /// Freezes the stages over the machines that are enrolled, not revoked and
-/// selected now: those with containers of the workload first, then in the
-/// rollout's own order.
+/// selected now: those with containers of the workload first, spread over the
+/// values of a label if one is named, else in the rollout's own order.
 pub(crate) fn freeze(
     world: &World,
     spec: &Spec,
@@ -29,8 +30,8 @@ pub(crate) fn freeze(
     digest: &Digest,
     now: Timestamp,
 ) -> Frozen {
-    let fleet = fleet(world, spec, id, workload);
-    let mut free: BTreeSet<usize> = (0..fleet.len()).collect();
+    let fleet = fleet(world, spec);
+    let mut queue = Queue::new(entries(&fleet, spec, id, workload));
     let mut frozen = Frozen {
         stages: Vec::new(),
         members: Map::default(),
@@ -38,10 +39,9 @@ pub(crate) fn freeze(
         selected: number_of(fleet.len()),
     };
     for (number, rules) in spec.stages.iter().enumerate() {
-        let taken = cohort(&rules.cohort, &fleet, &free);
+        let taken = cohort(&rules.cohort, &fleet, &mut queue);
         let mut order = Vec::with_capacity(taken.len());
         for (place, index) in taken.into_iter().enumerate() {
-            free.remove(&index);
             let (name, agent) = fleet[index];
             let (stage, place) = (number_of(number), number_of(place));
             let pending = Member::pending(
@@ -52,10 +52,7 @@ pub(crate) fn freeze(
                 now,
             );
             let member = Member {
-                sick: agent
-                    .placements
-                    .get(workload)
-                    .is_some_and(Placement::is_sick),
+                sick: is_sick(agent, workload),
                 ..pending
             };
             frozen.members.insert(name.clone(), member);
@@ -63,7 +60,8 @@ pub(crate) fn freeze(
         }
         frozen.stages.push(stage_of(spec, rules, order, now));
     }
-    frozen.left_out = free
+    frozen.left_out = queue
+        .take(fleet.len())
         .into_iter()
         .map(|index| fleet[index].0.clone())
         .collect();
@@ -101,39 +99,68 @@ fn number_of(index: usize) -> u32 {
     u32::try_from(index).expect("a fleet has fewer than 4 billion machines")
 }
 
-fn fleet<'a>(
-    world: &'a World,
-    spec: &Spec,
-    id: &RolloutId,
-    workload: &WorkloadName,
-) -> Vec<(&'a AgentId, &'a Agent)> {
+fn fleet<'a>(world: &'a World, spec: &Spec) -> Vec<(&'a AgentId, &'a Agent)> {
     let agents = world
         .agents
         .iter()
         .filter(|(_, agent)| agent.revoked.is_none());
-    let mut fleet: Vec<_> = agents
+    agents
         .filter(|(_, agent)| spec.agents.matches(&agent.labels))
-        .collect();
-    fleet.sort_by_cached_key(|(name, agent)| (!has_containers(agent, workload), seed(id, name)));
-    fleet
+        .collect()
 }
 
-fn cohort(cohort: &Cohort, fleet: &[(&AgentId, &Agent)], free: &BTreeSet<usize>) -> Vec<usize> {
+/// When each machine is taken. A label's values are domains, and so is its absence.
+fn entries(
+    fleet: &[(&AgentId, &Agent)],
+    spec: &Spec,
+    id: &RolloutId,
+    workload: &WorkloadName,
+) -> Vec<Entry> {
+    let value = |agent: &Agent| agent.labels.get(spec.spread_by.as_ref()?).cloned();
+    let mut domains = BTreeMap::new();
+    for (_, agent) in fleet {
+        let next = number_of(domains.len());
+        domains.entry(value(agent)).or_insert(next);
+    }
+    let entries = fleet.iter().map(|(name, agent)| Entry {
+        rank: rank(agent, workload, spec.sick),
+        domain: domains[&value(agent)],
+        seed: seed(id, name),
+    });
+    entries.collect()
+}
+
+/// Machines with containers first, the well ones of them before the sick; those
+/// that are gone round last.
+fn rank(agent: &Agent, workload: &WorkloadName, sick: SickPolicy) -> u8 {
+    match (is_sick(agent, workload), sick) {
+        (false, _) if has_containers(agent, workload) => 0,
+        (true, SickPolicy::Include) => 1,
+        (false, _) => 2,
+        (true, SickPolicy::Skip) => 3,
+    }
+}
+
+fn cohort(cohort: &Cohort, fleet: &[(&AgentId, &Agent)], queue: &mut Queue) -> Vec<usize> {
     let wanted = match cohort {
         Cohort::Count(count) => *count as usize,
         Cohort::Percent(percent) => {
-            let taken = fleet.len() - free.len();
+            let taken = fleet.len() - queue.len();
             (share(*percent, fleet.len()) as usize).saturating_sub(taken)
         }
         Cohort::Selector(selector) => {
-            let matching = free
-                .iter()
-                .filter(|index| selector.matches(&fleet[**index].1.labels));
-            return matching.copied().collect();
+            return queue.take_all(|index| selector.matches(&fleet[index].1.labels));
         }
-        Cohort::Rest => free.len(),
+        Cohort::Rest => queue.len(),
     };
-    free.iter().take(wanted).copied().collect()
+    queue.take(wanted)
+}
+
+fn is_sick(agent: &Agent, workload: &WorkloadName) -> bool {
+    agent
+        .placements
+        .get(workload)
+        .is_some_and(|placement| placement.is_sick())
 }
 
 fn has_containers(agent: &Agent, workload: &WorkloadName) -> bool {

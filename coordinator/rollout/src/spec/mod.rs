@@ -11,6 +11,7 @@ mod fill;
 mod freeze;
 mod order;
 mod policy;
+mod queue;
 mod stage;
 mod timing;
 mod window;
