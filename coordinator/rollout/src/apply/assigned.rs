@@ -17,8 +17,11 @@ pub(super) fn apply(
     };
     agent.generation = agent.generation.max(assignment.generation);
     let placement = agent.placements.or_default(&assignment.workload);
+    let was_in_flight = placement.is_in_flight();
     let baseline = baseline(placement);
     let previous = place(placement, assignment, at);
+    let turned = placement.is_in_flight() != was_in_flight;
+    touched.placement(&assignment.workload, id, turned);
     if let Some(previous) = previous.filter(|old| assignment.rollout() != Some(old)) {
         take_over(world, &previous, id, at, touched);
     }
@@ -29,7 +32,6 @@ pub(super) fn apply(
         enlist(rollout, id, assignment, baseline, at);
         touched.members.insert((rollout.id.clone(), id.clone()));
     }
-    touched.agents.insert(id.clone());
 }
 
 /// What the machine runs, proven, before something new is asked of it.

@@ -1,9 +1,9 @@
 use std::collections::BTreeSet;
 
-use pinion_model::{RolloutId, RolloutPhase, Timestamp};
+use pinion_model::{AgentId, RolloutId, RolloutPhase, Timestamp};
 
-use crate::world::{Gate, Stable, Standing, Touched};
-use crate::{Act, Decision, Rollout, World};
+use crate::world::{Gate, Stable, Tally, Touched};
+use crate::{Act, Counts, Decision, Rollout, World};
 
 /// Rollouts that begin, stop, go on, go back and end.
 pub(super) fn apply(world: &mut World, decision: &Decision, touched: &mut Touched) {
@@ -19,7 +19,10 @@ pub(super) fn apply(world: &mut World, decision: &Decision, touched: &mut Touche
             );
         }),
         Act::RolloutResumed { rollout, .. } => {
-            edit(world, rollout, touched, |rollout| resume(rollout, at));
+            let failed = world.failed(rollout);
+            edit(world, rollout, touched, |rollout| {
+                resume(rollout, &failed, at)
+            });
         }
         Act::RolloutHalted {
             rollout,
@@ -56,7 +59,7 @@ fn edit(world: &mut World, id: &RolloutId, touched: &mut Touched, edit: impl FnO
         edit(rollout);
         // A resume acknowledges failures, which are members' classes.
         if failures {
-            touched.rollouts.insert(id.clone());
+            touched.phases.insert(id.clone());
         }
     }
 }
@@ -86,18 +89,25 @@ fn start(world: &mut World, rollout: &Rollout, at: Timestamp, touched: &mut Touc
         .as_ref()
         .and_then(|old| world.rollouts.get_mut(old))
     {
-        let reason = superseded(old, &id);
+        let tallies = world.index.tallies.get(&old.id);
+        let tallies = tallies.map(Vec::as_slice).unwrap_or_default();
+        let reason = superseded(old, tallies, &id);
         enter(old, RolloutPhase::Superseded, &reason, at);
         old.superseded_by = Some(id.clone());
-        touched.rollouts.insert(old.id.clone());
+        touched.phases.insert(old.id.clone());
     }
     let workload = world.workloads.or_default(&rollout.workload);
     // Logs are for finding out what went wrong last; kept for ever, they would fill the memory.
     let previous = workload.rollouts.last();
     if let Some(previous) = previous.and_then(|id| world.rollouts.get_mut(id)) {
-        previous
-            .members
-            .for_each_mut(|_, member| member.forget_logs());
+        let members = previous.members.iter();
+        let logs = members.filter(|(_, member)| member.has_logs());
+        let logs: Vec<_> = logs.map(|(agent, _)| agent.clone()).collect();
+        for agent in &logs {
+            if let Some(member) = previous.members.get_mut(agent) {
+                member.forget_logs();
+            }
+        }
     }
     workload.rollouts.push(id.clone());
     touched.workloads.insert(rollout.workload.clone());
@@ -105,33 +115,31 @@ fn start(world: &mut World, rollout: &Rollout, at: Timestamp, touched: &mut Touc
     world.rollouts.insert(id, rollout.clone());
 }
 
-fn superseded(old: &Rollout, by: &RolloutId) -> String {
-    let count = |standing: Standing| {
-        old.members
-            .values()
-            .filter(|m| m.standing() == standing)
-            .count()
-    };
-    let done = count(Standing::Settled) + count(Standing::Soaking) + count(Standing::Staged);
+fn superseded(old: &Rollout, tallies: &[Tally], by: &RolloutId) -> String {
+    let counts = tallies.iter().map(|tally| tally.counts(old.spec.offline));
+    let counts: Vec<_> = counts.collect();
+    let sum = |count: fn(&Counts) -> u32| counts.iter().map(count).sum::<u32>();
+    let (in_flight, failed) = (sum(|stage| stage.in_flight), sum(|stage| stage.failed));
+    let done = sum(|stage| stage.settled + stage.soaking + stage.staged);
+    let never = sum(|stage| stage.agents) - done - in_flight - failed;
     format!(
-        "superseded by {by} in stage {} of {}: {done} machine(s) had it, {} in flight were withdrawn or taken over, {} failed, {} never reached",
+        "superseded by {by} in stage {} of {}: {done} machine(s) had it, {in_flight} in flight were withdrawn or taken over, {failed} failed, {never} never reached",
         (old.open_stage + 1).min(old.stages.len()),
-        old.stages.len(),
-        count(Standing::InFlight),
-        count(Standing::Failed),
-        count(Standing::Pending)
+        old.stages.len()
     )
 }
 
-fn resume(rollout: &mut Rollout, at: Timestamp) {
+fn resume(rollout: &mut Rollout, failed: &[AgentId], at: Timestamp) {
     if matches!(rollout.halted_by, Some(Gate::MinProven | Gate::Nobody))
         && let Some(stage) = rollout.stages.get_mut(rollout.open_stage)
     {
         stage.accepted_unproven = true;
     }
-    rollout.members.for_each_mut(|_, member| {
-        member.acknowledged |= member.standing() == Standing::Failed;
-    });
+    for agent in failed {
+        if let Some(member) = rollout.members.get_mut(agent) {
+            member.acknowledged = true;
+        }
+    }
     if let Some(stage) = rollout.stages.get_mut(rollout.open_stage) {
         stage.progressed_at = at;
         stage.checks.clear();
@@ -177,6 +185,7 @@ fn end(
     let Some(rollout) = world.rollouts.get_mut(id) else {
         return;
     };
+    let workload = rollout.workload.clone();
     enter(rollout, phase, reason, at);
     if phase == RolloutPhase::Completed
         && let Some(workload) = world.workloads.get_mut(&rollout.workload)
@@ -186,6 +195,10 @@ fn end(
             rollout: id.clone(),
         });
     }
-    touched.workloads.insert(rollout.workload.clone());
-    touched.rollouts.insert(id.clone());
+    touched.phases.insert(id.clone());
+    if world.index.active.get(&workload) == Some(id) {
+        touched.ended.insert(workload);
+    } else {
+        touched.workloads.insert(workload);
+    }
 }

@@ -28,7 +28,10 @@ pub(super) fn apply(
     };
     let report = &known.report(report);
     let failure = failure(placement, report).map(Arc::new);
+    let was_in_flight = placement.is_in_flight();
     let changed = record(placement, report, failure.clone(), at);
+    let turned = placement.is_in_flight() != was_in_flight;
+    touched.placement(&report.workload, id, turned);
     let purpose = placement
         .assignment
         .as_ref()
@@ -51,7 +54,6 @@ pub(super) fn apply(
             member.forget_logs();
         }
     }
-    touched.agents.insert(id.clone());
 }
 
 /// Whether a report is about the present assignment and says something newer.

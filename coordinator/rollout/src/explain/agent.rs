@@ -181,10 +181,12 @@ fn passed(
     id: &AgentId,
     now: Timestamp,
 ) -> Found {
-    let waits = CatchUp::of(world, &rollout.workload, id) == Some(CatchUp::Shut);
-    let proven = world.proven_for(&rollout.workload, id);
-    let mine = proven.is_some_and(|(_, proven)| proven.id == rollout.id);
-    let agent = world.agents.get(id).filter(|_| waits && mine);
+    let agent = world.agents.get(id).filter(|agent| {
+        let catch_up = CatchUp::of(world, &rollout.workload, id, agent);
+        let proven = world.proven_for(&rollout.workload, id);
+        let mine = proven.is_some_and(|(_, proven)| proven.id == rollout.id);
+        catch_up == Some(CatchUp::Shut) && mine
+    });
     match agent.and_then(|agent| shut(rollout, &rollout.openings, &agent.labels, now)) {
         Some(shut) => {
             let since = shut.since(rollout.since);

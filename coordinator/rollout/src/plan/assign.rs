@@ -150,8 +150,9 @@ pub(super) fn stable_assignment(
     generation: Generation,
     again: bool,
 ) -> Option<Assignment> {
-    let (pin, rollout) = world.proven_for(workload, agent)?;
-    let placement = world.agents.get(agent)?.placements.get(workload);
+    let known = world.agents.get(agent)?;
+    let (pin, rollout) = world.proven_of(workload, agent, known)?;
+    let placement = known.placements.get(workload);
     Some(Assignment {
         workload: workload.clone(),
         generation,

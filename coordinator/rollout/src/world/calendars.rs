@@ -4,7 +4,7 @@
 use pinion_model::{AgentId, Labels, RolloutId, WorkloadName};
 
 use super::due::Due;
-use super::{Rollout, World};
+use super::{Rollout, Standing, World};
 use crate::{Group, Map, Set};
 
 /// The part of the index that windows and freezes need.
@@ -113,7 +113,9 @@ impl World {
         let group = || {
             let rollout = self.rollouts.get(id)?;
             let known = self.agents.get(agent)?;
-            let follows = !rollout.phase.is_terminal() && known.revoked.is_none();
+            let member = rollout.members.get(agent)?;
+            let waits = matches!(member.standing(), Standing::Pending | Standing::InFlight);
+            let follows = waits && !rollout.phase.is_terminal() && known.revoked.is_none();
             follows.then(|| rollout.group(&known.labels))
         };
         let follows = group().map(|group| (id, group));
@@ -127,7 +129,7 @@ impl World {
         let (workload, agent) = key;
         let proven = || {
             let known = self.agents.get(agent)?;
-            let (_, rollout) = self.proven_for(workload, agent)?;
+            let (_, rollout) = self.proven_of(workload, agent, known)?;
             Some((rollout.id.clone(), rollout.group(&known.labels)))
         };
         let follows = catches_up.then(proven).flatten();

@@ -1,6 +1,6 @@
 use pinion_model::{AgentId, AgentPhase, RolloutId, WorkloadName};
 
-use super::{Placement, Presence, Workload, World};
+use super::{Agent, Placement, Presence, Workload, World};
 use crate::{Purpose, SickPolicy};
 
 /// Where a machine is on its way to a workload's stable digest, outside any rollout.
@@ -18,8 +18,12 @@ pub(crate) enum CatchUp {
 
 impl CatchUp {
     /// None: nothing to catch up with, not now, or not without an operator.
-    pub(crate) fn of(world: &World, workload: &WorkloadName, id: &AgentId) -> Option<Self> {
-        let agent = world.agents.get(id)?;
+    pub(crate) fn of(
+        world: &World,
+        workload: &WorkloadName,
+        id: &AgentId,
+        agent: &Agent,
+    ) -> Option<Self> {
         let nothing = Placement::default();
         let placement = agent.placements.get(workload).unwrap_or(&nothing);
         let purpose = placement
@@ -32,7 +36,7 @@ impl CatchUp {
                 && agent.presence != Presence::Offline
                 && placement.phase != Some(AgentPhase::Soaking);
             let cut = placement.phase.is_some_and(AgentPhase::has_cut_over);
-            let overstays = counts && !cut && is_shut(world, workload, id);
+            let overstays = counts && !cut && is_shut(world, workload, id, agent);
             let in_flight = if overstays {
                 Self::Overstaying
             } else {
@@ -47,7 +51,7 @@ impl CatchUp {
         {
             return None;
         }
-        let (pin, rollout) = world.proven_for(workload, id)?;
+        let (pin, rollout) = world.proven_of(workload, id, agent)?;
         if rollout.spec.sick == SickPolicy::Skip && placement.is_sick() {
             return None;
         }
@@ -57,17 +61,15 @@ impl CatchUp {
             .as_ref()
             .is_some_and(|tried| tried.digest == *stable);
         let behind = placement.asked.as_ref() != Some(stable) && !failed;
-        let waits = behind && is_shut(world, workload, id);
+        let waits = behind && is_shut(world, workload, id, agent);
         behind.then_some(if waits { Self::Shut } else { Self::Behind })
     }
 }
 
 /// The windows of the rollout that proved the digest count for it, too.
-pub(super) fn is_shut(world: &World, workload: &WorkloadName, id: &AgentId) -> bool {
-    let agent = world.agents.get(id);
-    let proven = world.proven_for(workload, id);
-    let shut = agent.zip(proven);
-    shut.is_some_and(|(agent, (_, rollout))| rollout.is_shut(&agent.labels))
+pub(super) fn is_shut(world: &World, workload: &WorkloadName, id: &AgentId, agent: &Agent) -> bool {
+    let proven = world.proven_of(workload, id, agent);
+    proven.is_some_and(|(_, rollout)| rollout.is_shut(&agent.labels))
 }
 
 /// Its old container did not come back, or what it restored is not adopted yet.

@@ -72,6 +72,15 @@ impl Class {
         Self::CutOverOffline,
     ];
 
+    /// What becomes of the rollout changes nothing any more.
+    const DONE: [Self; 5] = [
+        Self::Settled,
+        Self::Staged,
+        Self::Acknowledged,
+        Self::Excused,
+        Self::Passed,
+    ];
+
     /// The class of a member of a rollout.
     pub(crate) fn of(world: &World, rollout: &Rollout, id: &AgentId, member: &Member) -> Self {
         let agent = world.agents.get(id);
@@ -320,6 +329,16 @@ impl Tally {
     /// Their places, in order.
     pub(crate) fn places(&self, class: Class) -> impl Iterator<Item = usize> {
         let places = self.classes.get(&class).into_iter();
+        places.flat_map(Places::iter).map(|place| place as usize)
+    }
+
+    /// The places of those that are not done, or that something is to be done
+    /// for or known of; some more than once.
+    pub(crate) fn unfinished(&self) -> impl Iterator<Item = usize> {
+        let classes = self.classes.iter();
+        let classes = classes.filter(|(class, _)| !Class::DONE.contains(class));
+        let classes = classes.map(|(_, places)| places);
+        let places = classes.chain(self.ways.values()).chain(self.marks.all());
         places.flat_map(Places::iter).map(|place| place as usize)
     }
 

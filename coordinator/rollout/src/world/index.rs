@@ -1,12 +1,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use pinion_model::{AgentId, AgentPhase, RolloutId, WorkloadName};
+use pinion_model::{AgentId, RolloutId, WorkloadName};
 
 use super::calendars::Calendars;
 use super::due::Due;
-use super::{CatchUp, Class, Placement, Presence, Seat, Tally, Way, World};
-use crate::{Map, Purpose, Set};
+use super::{Class, Presence, Rollout, Seat, Tally, Way, World};
+use crate::{Map, Set};
 
 /// How long an agent that has not come since the coordinator began is unknown, not offline.
 pub(crate) const UNKNOWN_FOR: Duration = Duration::from_secs(90);
@@ -27,6 +27,9 @@ pub(crate) struct Index {
     pub(crate) overstaying: Set<(WorkloadName, AgentId)>,
     /// Who follows which rollout's windows.
     pub(crate) calendars: Calendars,
+    /// By workload with an active rollout: machines for which its end may
+    /// change what they should run.
+    pub(crate) open: Map<WorkloadName, Set<AgentId>>,
     /// Machines that were asked outside a rollout, without an outcome yet.
     pub(crate) catching_up: Set<(WorkloadName, AgentId)>,
     /// Placements that an operator wants refreshed, and that can be now.
@@ -50,13 +53,34 @@ pub(crate) struct Index {
 /// What a change touched, and so what of the index is to be looked at again.
 #[derive(Debug, Default)]
 pub(crate) struct Touched {
+    /// All there is to machines.
     pub(crate) agents: BTreeSet<AgentId>,
-    pub(crate) members: BTreeSet<(RolloutId, AgentId)>,
-    pub(crate) rollouts: BTreeSet<RolloutId>,
-    pub(crate) workloads: BTreeSet<WorkloadName>,
-    pub(crate) placements: BTreeSet<(WorkloadName, AgentId)>,
-    pub(crate) calendars: BTreeSet<RolloutId>,
     pub(crate) all_agents: bool,
+    /// One workload on a machine, where nothing else there depends on it.
+    pub(crate) placements: BTreeSet<(WorkloadName, AgentId)>,
+    pub(crate) members: BTreeSet<(RolloutId, AgentId)>,
+    /// All there is to rollouts: every one of their machines.
+    pub(crate) rollouts: BTreeSet<RolloutId>,
+    /// Rollouts whose phase changed: their machines that are not done.
+    pub(crate) phases: BTreeSet<RolloutId>,
+    /// What every machine should run of workloads.
+    pub(crate) workloads: BTreeSet<WorkloadName>,
+    /// Workloads whose rollout has ended: what machines should run for which
+    /// that may have changed it.
+    pub(crate) ended: BTreeSet<WorkloadName>,
+    pub(crate) calendars: BTreeSet<RolloutId>,
+}
+
+impl Touched {
+    /// A workload on a machine. Where it went in flight or came to an end
+    /// (`turned`), others there may have waited for it, or must wait now.
+    pub(crate) fn placement(&mut self, workload: &WorkloadName, agent: &AgentId, turned: bool) {
+        if turned {
+            self.agents.insert(agent.clone());
+        } else {
+            self.placements.insert((workload.clone(), agent.clone()));
+        }
+    }
 }
 
 impl World {
@@ -77,21 +101,27 @@ impl World {
             touched.agents.extend(self.agents.keys().cloned());
             self.refresh_fleet_holds();
         }
+        let rollouts = touched.rollouts.iter().chain(&touched.phases);
+        let rollouts: Vec<_> = rollouts.cloned().collect();
+        rollouts.iter().for_each(|id| self.refresh_active(id));
+        let later = rollouts.iter().flat_map(|id| self.later(id));
+        touched.phases.extend(later);
         for rollout in &touched.rollouts {
-            self.refresh_active(rollout);
+            self.refresh_rollout(rollout, Self::everyone);
         }
-        let later: Vec<_> = touched
-            .rollouts
-            .iter()
-            .flat_map(|id| self.later(id))
-            .collect();
-        touched.rollouts.extend(later);
-        for rollout in &touched.rollouts {
-            self.refresh_rollout(rollout);
+        for rollout in &touched.phases {
+            self.refresh_rollout(rollout, Self::unfinished);
         }
         for agent in &touched.agents {
             self.refresh_agent(agent);
             touched.members.extend(self.memberships(agent));
+        }
+        for (workload, agent) in &touched.placements {
+            self.refresh_ahead(agent);
+            let active = self.index.active.get(workload);
+            touched
+                .members
+                .extend(active.map(|id| (id.clone(), agent.clone())));
         }
         let members = touched.members.iter();
         let later: Vec<_> = members
@@ -104,6 +134,11 @@ impl World {
         }
         for workload in &touched.workloads {
             for agent in self.agents.keys().cloned().collect::<Vec<_>>() {
+                self.refresh_placement(&agent, workload);
+            }
+        }
+        for workload in &touched.ended {
+            for agent in self.open(workload) {
                 self.refresh_placement(&agent, workload);
             }
         }
@@ -147,11 +182,41 @@ impl World {
         }
     }
 
-    fn refresh_rollout(&mut self, id: &RolloutId) {
+    fn everyone(&self, rollout: &Rollout) -> Vec<AgentId> {
+        rollout.members.keys().cloned().collect()
+    }
+
+    /// The machines that a rollout's phase means something for.
+    fn unfinished(&self, rollout: &Rollout) -> Vec<AgentId> {
+        let tallies = self.index.tallies.get(&rollout.id).into_iter().flatten();
+        let stages = rollout.stages.iter().zip(tallies);
+        let places = stages.flat_map(|(stage, tally)| {
+            let places = tally.unfinished();
+            places.filter_map(|place| stage.order.get(place))
+        });
+        places.cloned().collect()
+    }
+
+    /// The machines that failed in a rollout, and nobody has acknowledged it.
+    pub(crate) fn failed(&self, id: &RolloutId) -> Vec<AgentId> {
+        let Some(rollout) = self.rollouts.get(id) else {
+            return Vec::new();
+        };
+        let tallies = self.index.tallies.get(id).into_iter().flatten();
+        let stages = rollout.stages.iter().zip(tallies);
+        let places = stages.flat_map(|(stage, tally)| {
+            let failed = [Class::Failed, Class::Excused].into_iter();
+            let places = failed.flat_map(|class| tally.places(class));
+            places.filter_map(|place| stage.order.get(place))
+        });
+        places.cloned().collect()
+    }
+
+    fn refresh_rollout(&mut self, id: &RolloutId, who: fn(&Self, &Rollout) -> Vec<AgentId>) {
         let Some(rollout) = self.rollouts.get(id) else {
             return;
         };
-        for agent in rollout.members.keys().cloned().collect::<Vec<_>>() {
+        for agent in who(self, rollout) {
             self.refresh_member(id, &agent);
         }
         self.refresh_draining(id);
@@ -212,6 +277,12 @@ impl World {
         }
     }
 
+    fn refresh_ahead(&mut self, id: &AgentId) {
+        let agent = self.agents.get(id);
+        let ahead = agent.is_some_and(|agent| agent.claimed > agent.generation);
+        self.index.ahead.keep(id, ahead);
+    }
+
     fn refresh_agent(&mut self, id: &AgentId) {
         let agent = self.agents.get(id);
         let held_until = agent.and_then(|agent| agent.hold.as_ref()?.expires_at);
@@ -220,55 +291,11 @@ impl World {
         self.index
             .unknown
             .set(id, unknown.map(|agent| agent.presence_since + UNKNOWN_FOR));
-        self.index.ahead.keep(
-            id,
-            agent.is_some_and(|agent| agent.claimed > agent.generation),
-        );
         self.index
             .present
             .keep(id, agent.is_some_and(|agent| agent.revoked.is_none()));
         self.index.fleet = self.index.present.len();
-        let mut workloads: BTreeSet<WorkloadName> = self.workloads.keys().cloned().collect();
-        if let Some(agent) = self.agents.get(id) {
-            workloads.extend(agent.placements.keys().cloned());
-        }
-        for workload in &workloads {
-            self.refresh_placement(id, workload);
-        }
+        self.refresh_ahead(id);
+        self.refresh_placements(id);
     }
-
-    fn refresh_placement(&mut self, id: &AgentId, workload: &WorkloadName) {
-        let catch_up = CatchUp::of(self, workload, id);
-        let key = (workload.clone(), id.clone());
-        self.index
-            .behind
-            .keep(&key, catch_up == Some(CatchUp::Behind));
-        self.index
-            .catching_up
-            .keep(&key, catch_up == Some(CatchUp::InFlight));
-        self.index
-            .overstaying
-            .keep(&key, catch_up == Some(CatchUp::Overstaying));
-        let placement = self
-            .agents
-            .get(id)
-            .and_then(|agent| agent.placements.get(workload));
-        let asked = placement.is_some_and(|placement| placement.refresh.is_some());
-        let rolled_back = placement.is_some_and(to_be_adopted);
-        let refresh = self.is_to_refresh(id, workload);
-        self.refresh_straggler(&key, catch_up.is_some() || asked);
-        let key = (id.clone(), workload.clone());
-        self.index.rolled_back.keep(&key, rolled_back);
-        self.index.refreshes.keep(&key, refresh);
-    }
-}
-
-/// The agent went back by itself: what it restored becomes what is desired.
-fn to_be_adopted(placement: &Placement) -> bool {
-    let purpose = placement
-        .assignment
-        .as_ref()
-        .map(|assignment| &assignment.purpose);
-    placement.phase == Some(AgentPhase::RolledBack)
-        && !matches!(purpose, Some(Purpose::Adopt { .. }))
 }

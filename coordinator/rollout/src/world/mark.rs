@@ -99,6 +99,11 @@ impl Marks {
         }
     }
 
+    /// The places of those that bear anything, by what they bear.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Places> {
+        self.0.values()
+    }
+
     /// How many bear it.
     pub(crate) fn count(&self, mark: Mark) -> usize {
         self.0.get(&mark).map_or(0, Places::len)

@@ -10,6 +10,7 @@ mod due;
 mod hold;
 mod index;
 mod mark;
+mod placed;
 mod placement;
 mod rollout;
 mod turns;
@@ -150,17 +151,21 @@ impl World {
         workload: &WorkloadName,
         id: &AgentId,
     ) -> Option<(&Pin, &Rollout)> {
+        self.proven_of(workload, id, self.agents.get(id)?)
+    }
+
+    /// The same for one whose facts are at hand.
+    pub(crate) fn proven_of(
+        &self,
+        workload: &WorkloadName,
+        id: &AgentId,
+        agent: &Agent,
+    ) -> Option<(&Pin, &Rollout)> {
         let workload = self.workloads.get(workload)?;
-        let agent = self.agents.get(id)?;
         workload.proven.iter().rev().find_map(|stable| {
             let rollout = self.rollouts.get(&stable.rollout)?;
-            let meant = rollout.spec.agents.matches(&agent.labels)
-                && rollout.left_out.binary_search(id).is_err();
-            if meant {
-                Some((workload.pin(stable.pin)?, rollout))
-            } else {
-                None
-            }
+            let pin = workload.pin(stable.pin)?;
+            rollout.is_for(id, agent).then_some((pin, rollout))
         })
     }
 

@@ -7,6 +7,7 @@ use pinion_model::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::Agent;
 use crate::{CheckRun, FailureGroup, Map, Openings, Run, Spec, StageRules, Timing};
 
 /// Who, when and why.
@@ -91,6 +92,13 @@ impl Rollout {
             .iter()
             .enumerate()
             .find(|(_, stage)| stage.rules.name == *name)
+    }
+
+    /// Whether a machine with these labels is one of those that it is for:
+    /// selected, and taken by a stage or come later.
+    #[must_use]
+    pub fn is_for(&self, id: &AgentId, agent: &Agent) -> bool {
+        self.spec.agents.matches(&agent.labels) && self.left_out.binary_search(id).is_err()
     }
 
     /// The digest that it takes to its machines.
@@ -358,6 +366,14 @@ impl Member {
     #[must_use]
     pub fn has_cut_over(&self) -> bool {
         self.phase.is_some_and(AgentPhase::has_cut_over)
+    }
+
+    /// Something of what containers said before they failed is kept.
+    pub(crate) fn has_logs(&self) -> bool {
+        let restore = self.restore.as_ref();
+        let of_restore = restore.and_then(|restore| restore.failure.as_ref());
+        let mut failures = self.failure.iter().chain(of_restore);
+        failures.any(|failure| !failure.log_tail.is_empty())
     }
 
     /// Drops what containers said before they failed; the messages stay.

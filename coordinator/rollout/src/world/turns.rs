@@ -17,16 +17,18 @@ impl Agent {
 
 impl World {
     /// Whether an operator wants a workload refreshed on a machine, and it can be now.
-    pub(crate) fn is_to_refresh(&self, id: &AgentId, workload: &WorkloadName) -> bool {
-        let Some(agent) = self.agents.get(id) else {
-            return false;
-        };
+    pub(crate) fn is_to_refresh(
+        &self,
+        id: &AgentId,
+        agent: &Agent,
+        workload: &WorkloadName,
+    ) -> bool {
         let placement = agent.placements.get(workload);
         placement.is_some_and(|placement| placement.refresh.is_some())
             && self.is_assignable(agent, workload)
             && agent.busy_with(workload).is_none()
-            && self.stable_for(workload, id).is_some()
-            && !is_shut(self, workload, id)
+            && self.proven_of(workload, id, agent).is_some()
+            && !is_shut(self, workload, id, agent)
     }
 
     /// The rollout of a workload that goes first, and that has yet to finish
