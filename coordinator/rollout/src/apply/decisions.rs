@@ -1,4 +1,4 @@
-use super::{access, fleet, holds, members, phases, stages, windows};
+use super::{access, fleet, holds, late, members, phases, stages, windows};
 use crate::world::{Attribution, Touched};
 use crate::{Act, Decision, World};
 
@@ -15,6 +15,7 @@ pub(super) fn apply(world: &mut World, decision: &Decision, touched: &mut Touche
         members::apply,
         fleet::apply,
         holds::apply,
+        late::apply,
         access::apply,
     ] {
         room(world, decision, touched);

@@ -10,6 +10,7 @@ mod decisions;
 mod fleet;
 mod holds;
 mod known;
+mod late;
 mod members;
 mod phases;
 mod reports;

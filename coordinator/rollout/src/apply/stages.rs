@@ -6,7 +6,7 @@ use crate::world::Touched;
 use crate::{Act, Approved, Decision, Rollout, World};
 
 /// Stages that open, wait, are approved and pass.
-pub(super) fn apply(world: &mut World, decision: &Decision, _touched: &mut Touched) {
+pub(super) fn apply(world: &mut World, decision: &Decision, touched: &mut Touched) {
     let at = decision.at;
     match &decision.act {
         Act::StageOpened { rollout, stage } => {
@@ -17,11 +17,7 @@ pub(super) fn apply(world: &mut World, decision: &Decision, _touched: &mut Touch
             stage,
             note,
         } => edit(world, rollout, |rollout| {
-            if let Some(passed) = rollout.stages.get_mut(*stage) {
-                passed.passed_at = Some(at);
-                passed.note.clone_from(note);
-                rollout.open_stage = stage + 1;
-            }
+            pass(rollout, *stage, note, at, touched)
         }),
         Act::ApprovalAwaited {
             rollout,
@@ -48,6 +44,19 @@ pub(super) fn apply(world: &mut World, decision: &Decision, _touched: &mut Touch
             }
         }),
         _ => {}
+    }
+}
+
+/// Those that joined it late and were not reached join the next.
+fn pass(rollout: &mut Rollout, stage: usize, note: &str, at: Timestamp, touched: &mut Touched) {
+    let Some(passed) = rollout.stages.get_mut(stage) else {
+        return;
+    };
+    passed.passed_at = Some(at);
+    passed.note = note.to_owned();
+    rollout.open_stage = stage + 1;
+    for agent in &passed.late {
+        touched.members.insert((rollout.id.clone(), agent.clone()));
     }
 }
 

@@ -93,6 +93,12 @@ pub enum Act {
         agent: AgentId,
         failure: Failure,
     },
+    /// A machine that came late, or came back late, belongs to this stage now.
+    MemberJoined {
+        rollout: RolloutId,
+        agent: AgentId,
+        stage: usize,
+    },
     /// An agent must converge to this. Withdrawals are assignments that run nothing.
     Assigned {
         agent: AgentId,

@@ -59,6 +59,7 @@ fn of_machine(act: &Act) -> Option<String> {
         Act::MemberFailed {
             rollout, failure, ..
         } => format!("{rollout}: {failure}"),
+        Act::MemberJoined { rollout, stage, .. } => format!("{rollout}: stage {}", stage + 1),
         Act::Assigned {
             assignment, reason, ..
         } => assigned(assignment, reason),

@@ -22,6 +22,7 @@ impl Decision {
             Act::RolloutEnded { .. } => "rollout.ended",
             Act::AgentsRetried { .. } => "agent.retried",
             Act::MemberFailed { .. } => "agent.failed",
+            Act::MemberJoined { .. } => "agent.joined",
             Act::Assigned { assignment, .. } => match assignment.purpose {
                 Purpose::Withdraw { .. } => "agent.withdrawn",
                 _ => "agent.assigned",
@@ -65,6 +66,7 @@ impl Decision {
             | Act::RolloutEnded { rollout, .. }
             | Act::AgentsRetried { rollout, .. } => rollout.to_string(),
             Act::MemberFailed { agent, .. }
+            | Act::MemberJoined { agent, .. }
             | Act::Assigned { agent, .. }
             | Act::RefreshAsked { agent, .. }
             | Act::GenerationRaised { agent, .. }

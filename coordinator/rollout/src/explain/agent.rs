@@ -6,6 +6,7 @@ use super::others::busy;
 use super::over::{caught_up, over};
 use super::pending::pending;
 use super::shut::shut;
+use crate::spec::stage_of_late;
 use crate::world::{CatchUp, Class, Way};
 use crate::{Agent, Member, Presence, Rollout, Stage, World};
 
@@ -45,7 +46,13 @@ pub fn explain_all(world: &World, rollout: &RolloutId, now: Timestamp) -> Vec<(A
     let Some(known) = world.rollouts.get(rollout) else {
         return Vec::new();
     };
-    let members = known.stages.iter().flat_map(|stage| &*stage.order);
+    let in_stage = |stage: usize, agent: &AgentId| {
+        let member = known.members.get(agent);
+        member.is_some_and(|member| member.stage as usize == stage)
+    };
+    let stages = known.stages.iter().enumerate();
+    let members = stages
+        .flat_map(|(number, stage)| stage.agents().filter(move |agent| in_stage(number, agent)));
     let others = world
         .agents
         .keys()
@@ -57,10 +64,23 @@ pub fn explain_all(world: &World, rollout: &RolloutId, now: Timestamp) -> Vec<(A
 }
 
 fn outside(rollout: &Rollout, id: &AgentId, agent: &Agent) -> Reason {
+    if !rollout.phase.is_terminal()
+        && let Some(stage) = stage_of_late(rollout, id, &agent.labels)
+    {
+        let name = &rollout.stages[stage].rules.name;
+        return Reason {
+            stage: Some(name.clone()),
+            word: "joins_late",
+            detail: format!(
+                "it came after the stages were frozen; it has the stable digest, and joins stage {name} when that is open and it can be reached"
+            ),
+            since: rollout.started.at.max(agent.enrolled_at),
+        };
+    }
     let detail = if rollout.left_out.binary_search(id).is_ok() {
         "no stage of the rollout took it; add a stage with rest = true to the next".to_owned()
     } else if agent.enrolled_at > rollout.started.at {
-        "it joined after the rollout began; it gets the stable digest, and this one once the rollout has completed".to_owned()
+        "it came after the rollout began, and belongs to none of its stages; it gets the stable digest, and this one once the rollout has completed".to_owned()
     } else {
         format!("the rollout is for machines with {}", rollout.spec.agents)
     };

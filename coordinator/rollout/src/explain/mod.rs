@@ -24,7 +24,7 @@ pub struct Reason {
     /// A stable word for scripts: `stage_not_open`, `stage_passed`, `awaiting_approval`,
     /// `limit_in_flight`, `limit_unavailable`, `limit_strict`, `sick_before`,
     /// `busy`, `after`, `offline`, `unknown`, `outside_window`, `freeze`, `held`, `identity_conflict`,
-    /// `revoked`, `removed`, `in_flight`, `withdrawing`, `soaking`, `staged`,
+    /// `revoked`, `removed`, `in_flight`, `withdrawing`, `soaking`, `staged`, `joins_late`,
     /// `failed`, `drifted`, `paused`, `halted`, `aborting`, `rolling_back`,
     /// `over` or `not_a_member`.
     pub word: &'static str,

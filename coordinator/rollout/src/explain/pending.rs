@@ -65,7 +65,7 @@ fn by_stage(rollout: &Rollout, stage: &Stage, member: &Member) -> Option<Found> 
     let (number, name) = (member.stage as usize, &stage.rules.name);
     if number < rollout.open_stage {
         let detail = format!(
-            "stage {name} passed without it; it catches up with the stable digest once the rollout has completed"
+            "stage {name} passed without it; it joins the stage that is open when it can be reached, or catches up with the stable digest once the rollout has completed"
         );
         return Some((
             "stage_passed",

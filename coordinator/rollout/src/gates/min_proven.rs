@@ -32,7 +32,7 @@ pub(crate) fn check(view: View<'_>) -> Verdict {
     let reason = format!(
         "stage {}: inconclusive: {proven} of {needed} machine(s) proved the digest ({staged} only staged it, {failed} failed, {sick}{} skipped){}; resume to take it as it is",
         stage.rules.name,
-        stage.order.len() - proven - staged - failed - excused,
+        view.tally.len() - proven - staged - failed - excused,
         why(view)
     );
     Verdict::stop(Gate::MinProven, reason)

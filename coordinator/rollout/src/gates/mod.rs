@@ -150,7 +150,7 @@ impl<'a> View<'a> {
         places: impl Iterator<Item = usize>,
     ) -> impl Iterator<Item = (&'a AgentId, &'a Member)> {
         places.filter_map(move |place| {
-            let agent = self.stage.order.get(place)?;
+            let agent = self.stage.agent(place)?;
             Some((agent, self.rollout.members.get(agent)?))
         })
     }

@@ -15,9 +15,9 @@ pub(crate) fn check(view: View<'_>) -> Verdict {
             return Verdict::Fail(failed);
         }
     }
-    let offline = view.tally.count(Class::Offline);
+    let offline = view.tally.holding(Class::Offline);
     let until = view.tally.next_grace(view.now);
-    let unknown = view.tally.count(Class::Unknown);
+    let unknown = view.tally.holding(Class::Unknown);
     let mut parts = Vec::new();
     let until = match (policy, until) {
         (OfflinePolicy::Wait, _) if offline > 0 => {

@@ -3,7 +3,7 @@ use crate::world::Class;
 
 /// Machines that may not be touched at this time are waited for.
 pub(crate) fn check(view: View<'_>) -> Verdict {
-    let shut = view.tally.count(Class::Shut);
+    let shut = view.tally.holding(Class::Shut);
     if shut == 0 {
         return Verdict::Pass;
     }

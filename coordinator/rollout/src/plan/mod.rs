@@ -6,6 +6,7 @@
 //!   adopt     what agents have rolled back by themselves
 //!   drain     what superseded rollouts have left to withdraw or take back
 //!   refresh   machines that an operator wants at their stable digests
+//!   late      machines that came after their stage was frozen, into the open one
 //!   advance   every active rollout: judge, open, assign, pass, end
 //!   catch_up  machines outside any rollout, to the stable digest
 //! ```
@@ -13,6 +14,7 @@
 mod advance;
 mod assign;
 mod catch_up;
+mod late;
 mod notes;
 mod probes;
 mod refresh;
@@ -39,12 +41,13 @@ pub struct Plan {
 
 /// Each depends on what those before it have changed, so only the first that
 /// has something to do is asked in one round.
-const STEPS: [fn(&World, Timestamp) -> Vec<Change>; 7] = [
+const STEPS: [fn(&World, Timestamp) -> Vec<Change>; 8] = [
     windows::plan,
     sessions::plan,
     take_back::adopt,
     advance::drain,
     refresh::plan,
+    late::plan,
     advance::plan,
     catch_up::plan,
 ];

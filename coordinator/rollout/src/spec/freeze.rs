@@ -44,17 +44,7 @@ pub(crate) fn freeze(
         for (place, index) in taken.into_iter().enumerate() {
             let (name, agent) = fleet[index];
             let (stage, place) = (number_of(number), number_of(place));
-            let pending = Member::pending(
-                stage,
-                place,
-                has_containers(agent, workload),
-                attempt(agent, workload, digest),
-                now,
-            );
-            let member = Member {
-                sick: is_sick(agent, workload),
-                ..pending
-            };
+            let member = enlisted(agent, workload, digest, (stage, place), now);
             frozen.members.insert(name.clone(), member);
             order.push(name.clone());
         }
@@ -67,6 +57,22 @@ pub(crate) fn freeze(
         .collect();
     frozen.left_out.sort();
     frozen
+}
+
+/// A machine as it becomes a member of a rollout, at a place of a stage.
+pub(crate) fn enlisted(
+    agent: &Agent,
+    workload: &WorkloadName,
+    digest: &Digest,
+    (stage, place): (u32, u32),
+    now: Timestamp,
+) -> Member {
+    let attempt = attempt(agent, workload, digest);
+    let able = has_containers(agent, workload);
+    Member {
+        sick: is_sick(agent, workload),
+        ..Member::pending(stage, place, able, attempt, now)
+    }
 }
 
 fn stage_of(spec: &Spec, rules: &StageRules, order: Vec<AgentId>, now: Timestamp) -> Stage {
@@ -84,6 +90,7 @@ fn stage_of(spec: &Spec, rules: &StageRules, order: Vec<AgentId>, now: Timestamp
         }),
         rules: Arc::new(rules.clone()),
         order: order.into(),
+        late: Vec::new(),
         opened_at: None,
         passed_at: None,
         approved: None,

@@ -9,6 +9,7 @@ mod fault;
 mod faults;
 mod fill;
 mod freeze;
+mod late;
 mod order;
 mod policy;
 mod queue;
@@ -31,7 +32,8 @@ pub use check::{
 pub use fault::Fault;
 pub(crate) use faults::Faults;
 pub(crate) use fill::fill;
-pub(crate) use freeze::freeze;
+pub(crate) use freeze::{enlisted, freeze};
+pub(crate) use late::stage_of_late;
 pub use policy::{
     FailureAction, OfflinePolicy, PrefetchRules, PrefetchSpec, SickPolicy, Supersede,
 };

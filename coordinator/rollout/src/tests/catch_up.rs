@@ -48,7 +48,7 @@ fn a_machine_that_joins_during_a_rollout_gets_the_stable_digest_first_and_the_ne
     bed.enrol("m3", true);
     bed.drive();
     assert_eq!(bed.phase(&id), RolloutPhase::AwaitingApproval);
-    assert_eq!(bed.word(&id, "m3"), Some("not_a_member"));
+    assert_eq!(bed.word(&id, "m3"), Some("joins_late"));
     assert_eq!(*bed.running("m3"), digest(1));
     let approval = bed.approval(&id, None);
     bed.approve(&approval).expect("approved");

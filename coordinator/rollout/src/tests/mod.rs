@@ -12,6 +12,7 @@ mod faults;
 mod gates;
 mod history;
 mod holds;
+mod late;
 mod limits;
 mod machine;
 mod metric;

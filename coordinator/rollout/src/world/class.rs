@@ -315,6 +315,17 @@ impl Tally {
         self.classes.get(&class).map_or(0, Places::len)
     }
 
+    /// How many of this class the stage waits for: those that joined late are
+    /// taken along, and hold nobody up.
+    pub(crate) fn holding(&self, class: Class) -> usize {
+        self.count(class) - self.marks.count(Mark::Late(class))
+    }
+
+    /// How many members it has.
+    pub(crate) fn len(&self) -> usize {
+        self.classes.values().map(Places::len).sum()
+    }
+
     /// How many are of one of these.
     pub(crate) fn count_of(&self, classes: &[Class]) -> usize {
         classes.iter().map(|class| self.count(*class)).sum()

@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use pinion_model::{AgentId, RolloutId, WorkloadName};
@@ -34,6 +34,9 @@ pub(crate) struct Index {
     pub(crate) catching_up: Set<(WorkloadName, AgentId)>,
     /// Placements that an operator wants refreshed, and that can be now.
     pub(crate) refreshes: Set<(AgentId, WorkloadName)>,
+    /// By rollout, by their stage: machines to take into the open stage, once
+    /// theirs is open or has passed.
+    pub(crate) late: Map<RolloutId, BTreeMap<usize, Set<AgentId>>>,
     /// Placements that the agent itself rolled back, to be adopted.
     pub(crate) rolled_back: Set<(AgentId, WorkloadName)>,
     /// Agents that know a higher generation than we do.
@@ -55,6 +58,8 @@ pub(crate) struct Index {
 pub(crate) struct Touched {
     /// All there is to machines.
     pub(crate) agents: BTreeSet<AgentId>,
+    /// Places that a member has left: rollout, stage, place.
+    pub(crate) left: Vec<(RolloutId, u32, u32)>,
     pub(crate) all_agents: bool,
     /// One workload on a machine, where nothing else there depends on it.
     pub(crate) placements: BTreeSet<(WorkloadName, AgentId)>,
@@ -101,6 +106,9 @@ impl World {
             touched.agents.extend(self.agents.keys().cloned());
             self.refresh_fleet_holds();
         }
+        for (rollout, stage, place) in &touched.left {
+            self.leave(rollout, *stage, *place);
+        }
         let rollouts = touched.rollouts.iter().chain(&touched.phases);
         let rollouts: Vec<_> = rollouts.cloned().collect();
         rollouts.iter().for_each(|id| self.refresh_active(id));
@@ -130,6 +138,7 @@ impl World {
         touched.members.extend(later);
         for (rollout, agent) in &touched.members {
             self.refresh_member(rollout, agent);
+            self.refresh_late(rollout, agent);
             self.refresh_draining(rollout);
         }
         for workload in &touched.workloads {
@@ -150,14 +159,15 @@ impl World {
         }
     }
 
+    /// The rollouts that a machine is in, or may yet join.
     fn memberships(&self, agent: &AgentId) -> Vec<(RolloutId, AgentId)> {
-        let ids = self.index.active.values().chain(self.index.draining.iter());
-        let of = ids.filter(|id| {
-            self.rollouts
-                .get(id)
-                .is_some_and(|r| r.members.contains_key(agent))
+        let active = self.index.active.values();
+        let draining = self.index.draining.iter().filter(|id| {
+            let rollout = self.rollouts.get(*id);
+            rollout.is_some_and(|rollout| rollout.members.contains_key(agent))
         });
-        of.map(|id| (id.clone(), agent.clone())).collect()
+        let ids = active.chain(draining);
+        ids.map(|id| (id.clone(), agent.clone())).collect()
     }
 
     /// The active rollouts that go after this one's workload.
@@ -192,7 +202,7 @@ impl World {
         let stages = rollout.stages.iter().zip(tallies);
         let places = stages.flat_map(|(stage, tally)| {
             let places = tally.unfinished();
-            places.filter_map(|place| stage.order.get(place))
+            places.filter_map(|place| stage.agent(place))
         });
         places.cloned().collect()
     }
@@ -207,7 +217,7 @@ impl World {
         let places = stages.flat_map(|(stage, tally)| {
             let failed = [Class::Failed, Class::Excused].into_iter();
             let places = failed.flat_map(|class| tally.places(class));
-            places.filter_map(|place| stage.order.get(place))
+            places.filter_map(|place| stage.agent(place))
         });
         places.cloned().collect()
     }
@@ -216,13 +226,22 @@ impl World {
         let Some(rollout) = self.rollouts.get(id) else {
             return;
         };
+        let over = rollout.phase.is_terminal() || rollout.rolled_back;
         for agent in who(self, rollout) {
             self.refresh_member(id, &agent);
+            self.refresh_late(id, &agent);
+        }
+        if over {
+            self.index.late.remove(id);
         }
         self.refresh_draining(id);
     }
 
     fn refresh_member(&mut self, id: &RolloutId, agent: &AgentId) {
+        let known = self.rollouts.get(id);
+        if known.is_none_or(|rollout| !rollout.members.contains_key(agent)) {
+            return;
+        }
         self.refresh_group(id, agent);
         let Some(rollout) = self.rollouts.get(id) else {
             return;

@@ -17,6 +17,8 @@ pub(crate) enum Mark {
     Sick,
     /// The same, and it had settled.
     Regressed,
+    /// It joined late and is of this class: the stage does not wait for it.
+    Late(Class),
     /// It is sick now, was so before, and is not in flight.
     SickBefore,
 }
@@ -31,6 +33,9 @@ impl Mark {
         class: Class,
     ) -> Vec<Self> {
         let mut marks = Vec::new();
+        if member.late {
+            marks.push(Self::Late(class));
+        }
         if class == Class::Failed {
             let kind = member.failure.as_ref().map(|failure| failure.kind);
             let group = kind.map_or(FailureGroup::Start, FailureGroup::of);

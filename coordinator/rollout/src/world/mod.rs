@@ -9,6 +9,7 @@ mod class;
 mod due;
 mod hold;
 mod index;
+mod late;
 mod mark;
 mod placed;
 mod placement;

@@ -179,6 +179,8 @@ pub struct Stage {
     pub rules: Arc<StageRules>,
     /// Its machines, in the order in which they are assigned.
     pub order: Arc<[AgentId]>,
+    /// Machines that joined it since, in the places after those.
+    pub late: Vec<AgentId>,
     /// What its agents are told of time: the rollout's, with the stage's own soak.
     pub timing: Arc<Timing>,
     /// How many at once, after rounding; at least 1.
@@ -210,6 +212,20 @@ impl Stage {
     #[must_use]
     pub fn check(&self, name: &CheckName) -> Option<&CheckRun> {
         self.checks.iter().find(|run| run.name == *name)
+    }
+}
+
+impl Stage {
+    /// The machine of a place.
+    #[must_use]
+    pub fn agent(&self, place: usize) -> Option<&AgentId> {
+        let late = || self.late.get(place.checked_sub(self.order.len())?);
+        self.order.get(place).or_else(late)
+    }
+
+    /// Its machines, those that joined it late at the end.
+    pub fn agents(&self) -> impl Iterator<Item = &AgentId> {
+        self.order.iter().chain(&self.late)
     }
 }
 

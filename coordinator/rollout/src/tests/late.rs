@@ -1,0 +1,134 @@
+//! Machines that join or return while a rollout goes on.
+
+use pinion_model::{LabelSelector, Labels, RolloutId, RolloutPhase};
+
+use super::bed::{Bed, agent, count, digest, rest, strategy};
+use crate::{Amount, Approval, Cohort, OfflinePolicy, Purpose, StageSpec, Strategy};
+
+/// One machine at a time in each of two stages: `m1` and `m2`, then the rest.
+fn slow() -> Strategy {
+    Strategy {
+        max_in_flight: Some(Amount::Count(1)),
+        ..strategy(vec![count(2), rest()])
+    }
+}
+
+/// A rollout to four machines whose second stage is open and at work.
+fn in_second_stage() -> (Bed, RolloutId) {
+    let mut bed = Bed::new(4);
+    let id = bed.roll_out(2, slow());
+    while bed.rollout(&id).open_stage == 0 || bed.counts(&id, 1).in_flight == 0 {
+        bed.plan();
+        for name in ["m1", "m2", "m3", "m4"] {
+            bed.step(name);
+        }
+    }
+    (bed, id)
+}
+
+#[test]
+fn a_machine_that_joins_gets_what_its_stage_has_now_through_the_same_proof() {
+    let (mut bed, id) = in_second_stage();
+    bed.enrol("m5", true);
+    bed.plan();
+    let member = &bed.rollout(&id).members[&agent("m5")];
+    assert_eq!((member.stage, member.late), (1, true));
+    while bed.world.desired(&agent("m5")).assignments.is_empty() {
+        bed.plan();
+        for name in ["m1", "m2", "m3", "m4"] {
+            bed.step(name);
+        }
+    }
+    let assignment = bed.world.desired(&agent("m5")).assignments.remove(0);
+    assert!(
+        matches!(assignment.purpose, Purpose::Rollout { ref rollout, .. } if *rollout == id),
+        "{:?}",
+        assignment.purpose
+    );
+    bed.drive();
+    assert_eq!(*bed.running("m5"), digest(2));
+}
+
+#[test]
+fn a_machine_that_returns_after_its_stage_has_passed_joins_the_open_one() {
+    let mut bed = Bed::new(3);
+    let mut rules = Strategy {
+        offline: Some(OfflinePolicy::Skip),
+        ..strategy(vec![count(2), rest()])
+    };
+    rules.stages[1].approval = Some(Approval::Manual);
+    let id = bed.roll_out(2, rules);
+    let away = bed.nth(&id, 0, 1);
+    bed.offline(&away);
+    bed.drive();
+    assert_eq!(bed.phase(&id), RolloutPhase::AwaitingApproval);
+    assert_eq!(bed.word(&id, &away), Some("stage_passed"));
+    let approval = bed.approval(&id, None);
+    bed.approve(&approval).expect("approved");
+    bed.plan();
+    bed.hello(&away);
+    bed.plan();
+    assert_eq!(bed.rollout(&id).members[&agent(&away)].stage, 1);
+    bed.drive();
+    assert_eq!(*bed.running(&away), digest(2));
+    assert_eq!(bed.phase(&id), RolloutPhase::Completed);
+}
+
+#[test]
+fn a_stage_does_not_wait_for_machines_that_joined_it_late() {
+    let mut bed = Bed::new(1);
+    let id = bed.roll_out(2, strategy(vec![rest()]));
+    bed.plan();
+    bed.enrol("m2", true);
+    bed.plan();
+    assert_eq!(bed.counts(&id, 0).agents, 2);
+    while bed.phase(&id) == RolloutPhase::Running {
+        bed.step("m1");
+        bed.plan();
+    }
+    assert_eq!(bed.phase(&id), RolloutPhase::Completed, "m2 never worked");
+    bed.drive();
+    assert_eq!(*bed.running("m2"), digest(2), "it catches up");
+}
+
+#[test]
+fn a_machine_that_joins_late_and_fails_counts_against_the_budget() {
+    let mut bed = Bed::new(1);
+    let id = bed.roll_out(2, strategy(vec![rest()]));
+    bed.plan();
+    bed.enrol("m2", true);
+    let machine = bed.machines.get_mut(&agent("m2")).expect("m2");
+    machine.bad.insert(digest(2));
+    bed.plan();
+    while bed.step("m2") {
+        bed.plan();
+    }
+    assert_eq!(bed.counts(&id, 0).failed, 1);
+    assert_eq!(bed.phase(&id), RolloutPhase::Halted);
+}
+
+#[test]
+fn a_machine_that_no_stage_is_for_does_not_join() {
+    let mut bed = Bed::new(1);
+    bed.enrol_with(
+        "canary",
+        true,
+        Labels::from([("role".into(), "canary".into())]),
+    );
+    let canaries = StageSpec::of(Cohort::Selector(LabelSelector(Labels::from([(
+        "role".into(),
+        "canary".into(),
+    )]))));
+    let id = bed.roll_out(2, strategy(vec![canaries]));
+    bed.plan();
+    bed.enrol("m5", true);
+    bed.enrol_with(
+        "canary2",
+        true,
+        Labels::from([("role".into(), "canary".into())]),
+    );
+    bed.plan();
+    assert!(!bed.rollout(&id).members.contains_key(&agent("m5")));
+    assert!(bed.rollout(&id).members.contains_key(&agent("canary2")));
+    assert_eq!(bed.word(&id, "m5"), Some("not_a_member"));
+}
