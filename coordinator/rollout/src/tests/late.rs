@@ -94,7 +94,11 @@ fn a_stage_does_not_wait_for_machines_that_joined_it_late() {
 #[test]
 fn a_machine_that_joins_late_and_fails_counts_against_the_budget() {
     let mut bed = Bed::new(1);
-    let id = bed.roll_out(2, strategy(vec![rest()]));
+    let rules = Strategy {
+        max_in_flight: Some(Amount::Count(2)),
+        ..strategy(vec![rest()])
+    };
+    let id = bed.roll_out(2, rules);
     bed.plan();
     bed.enrol("m2", true);
     let machine = bed.machines.get_mut(&agent("m2")).expect("m2");
