@@ -148,7 +148,7 @@ fn blocker(
     agent: &Agent,
     now: Timestamp,
 ) -> String {
-    if let Some((_, detail, _)) = held(world, agent, &rollout.workload) {
+    if let Some((_, detail, _)) = held(world, id, agent, &rollout.workload) {
         return detail;
     }
     if is_sick(rollout, id) && rollout.spec.sick == SickPolicy::Skip {

@@ -123,7 +123,7 @@ fn obstacle(
     if agent.revoked.is_some() {
         return Some(format!("{id} is revoked; enrol it anew"));
     }
-    if let Some((_, detail, _)) = held(world, agent, workload) {
+    if let Some((_, detail, _)) = held(world, id, agent, workload) {
         return Some(format!("{id}: {detail}"));
     }
     if agent.presence != Presence::Online {

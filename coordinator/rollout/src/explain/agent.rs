@@ -118,7 +118,7 @@ fn found(
         Class::Passed => Some(passed(world, rollout, member, id, now)),
         Class::Gone => Some(gone(member, agent)),
         Class::Soaking => Some(("soaking", "the new container is healthy; the old one is kept until the soak ends".to_owned(), member.since)),
-        Class::Held => held(world, agent?, &rollout.workload),
+        Class::Held => held(world, id, agent?, &rollout.workload),
         Class::Sick => Some(("sick_before", "its containers were sick before the rollout, which goes round such machines; heal it, and it gets the digest when the rollout has completed".to_owned(), rollout.started.at)),
         Class::Ready | Class::Offline | Class::Unknown | Class::Shut | Class::After | Class::Busy => Some(pending(world, rollout, stage, member, class, id, now)),
         _ => Some(in_flight(class, member, agent)),

@@ -1,10 +1,15 @@
-use pinion_model::WorkloadName;
+use pinion_model::{AgentId, WorkloadName};
 
 use super::agent::Found;
 use crate::{Agent, World};
 
 /// Why rollouts of a workload go round a machine; none if they do not.
-pub(crate) fn held(world: &World, agent: &Agent, workload: &WorkloadName) -> Option<Found> {
+pub(crate) fn held(
+    world: &World,
+    id: &AgentId,
+    agent: &Agent,
+    workload: &WorkloadName,
+) -> Option<Found> {
     if let Some(at) = agent.identity_conflict {
         return Some((
             "identity_conflict",
@@ -17,12 +22,12 @@ pub(crate) fn held(world: &World, agent: &Agent, workload: &WorkloadName) -> Opt
             .expires_at
             .map_or_else(|| "until released".to_owned(), |end| format!("until {end}"));
         let detail = format!(
-            "held by {} {end}: {}; `pinion agent release` ends it",
+            "held by {} {end}: {}; `pinion agent release {id}` ends it",
             hold.by.actor, hold.by.reason
         );
         return Some(("held", detail, hold.by.at));
     }
-    let (id, hold) = world.fleet_hold(agent, workload)?;
+    let (fleet_hold, hold) = world.fleet_hold(agent, workload)?;
     let end = hold
         .expires_at
         .map_or_else(|| "until lifted".to_owned(), |end| format!("until {end}"));
@@ -32,7 +37,7 @@ pub(crate) fn held(world: &World, agent: &Agent, workload: &WorkloadName) -> Opt
         (_, false) => format!("machines with {} are", hold.agents),
     };
     let detail = format!(
-        "{whom} held by {} {end}: {}; `pinion hold lift {id}` ends it",
+        "{whom} held by {} {end}: {}; `pinion hold lift {fleet_hold}` ends it",
         hold.by.actor, hold.by.reason
     );
     Some(("held", detail, hold.by.at))

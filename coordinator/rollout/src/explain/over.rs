@@ -26,15 +26,16 @@ pub(super) fn over(world: &World, rollout: &Rollout, id: &AgentId, member: &Memb
         (Some(newer), _) => format!("the rollout was superseded by {newer} {reached}"),
         (None, RolloutPhase::Completed) => format!(
             "the rollout is completed and went without it; {}",
-            catches_up(world, rollout, world.agents.get(id))
+            catches_up(world, rollout, id)
         ),
         (None, phase) => format!("the rollout is {phase}; it ended {reached}"),
     }
 }
 
 /// When a machine that was gone round gets the digest.
-fn catches_up(world: &World, rollout: &Rollout, agent: Option<&Agent>) -> String {
-    let held = agent.and_then(|agent| held(world, agent, &rollout.workload));
+fn catches_up(world: &World, rollout: &Rollout, id: &AgentId) -> String {
+    let agent = world.agents.get(id);
+    let held = agent.and_then(|agent| held(world, id, agent, &rollout.workload));
     let placement = agent.and_then(|agent| agent.placements.get(&rollout.workload));
     let sick = placement.is_some_and(Placement::is_sick);
     if held.is_none() && sick && rollout.spec.sick == SickPolicy::Skip {

@@ -51,7 +51,7 @@ fn by_rollout(rollout: &Rollout, stage: &Stage, member: &Member) -> Option<Found
             (
                 "awaiting_approval",
                 format!(
-                    "stage {name} waits for {who}`pinion rollout approve {} --stage {name}`",
+                    "stage {name} waits for approval: {who}`pinion rollout show {}` has its plan, and what approves it",
                     rollout.id
                 ),
             )

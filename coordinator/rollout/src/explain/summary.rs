@@ -106,7 +106,7 @@ pub fn summary(world: &World, rollout: &RolloutId, now: Timestamp) -> String {
             )
         }
         RolloutPhase::Paused | RolloutPhase::Halted => format!(
-            "{} is {}, {place}: {}. `pinion rollout resume`, `abort` or `rollback` {} goes on",
+            "{} is {}, {place}: {}. `pinion rollout resume {}` goes on, `abort` and `rollback` end it",
             rollout.id, rollout.phase, rollout.reason, rollout.id
         ),
         RolloutPhase::RollingBack => {

@@ -17,7 +17,8 @@ pub(crate) fn check(view: View<'_>) -> Verdict {
     }
     let (rollout, name) = (&view.rollout.id, &stage.rules.name);
     let who = approver(stage);
-    let approve = format!("{who}`pinion rollout approve {rollout} --stage {name}`");
+    let approve =
+        format!("{who}`pinion rollout show {rollout}` has its plan, and what approves it");
     let Some(approved) = &stage.approved else {
         return Verdict::wait(format!("approval of stage {name}: {approve}"), None);
     };
