@@ -22,6 +22,8 @@ pub struct Assignment {
     /// What to run. None: leave the containers as they are (what was asked
     /// before is withdrawn).
     pub run: Option<Run>,
+    /// What to pull and verify, without touching a container. Only where `run` is absent.
+    pub prefetch: Option<Run>,
     /// What the agent is told of time.
     pub timing: Arc<Timing>,
     /// Tag kept on the digest for the machine's own provisioner.
@@ -71,6 +73,12 @@ pub enum Purpose {
         /// Which stage of it.
         stage: StageName,
     },
+    /// A rollout's image, ahead of the machine's turn; without images, what
+    /// was asked so before is taken back.
+    Prefetch {
+        /// Which rollout.
+        rollout: RolloutId,
+    },
     /// A rollout is taken back: the machine's baseline.
     Restore {
         /// The rollout that is taken back.
@@ -91,11 +99,19 @@ pub enum Purpose {
 }
 
 impl Purpose {
+    /// To pull ahead of the machine's turn, or to leave that be.
+    #[must_use]
+    pub fn is_prefetch(&self) -> bool {
+        matches!(self, Self::Prefetch { .. })
+    }
+
     /// The rollout that it is part of.
     #[must_use]
     pub fn rollout(&self) -> Option<&RolloutId> {
         match self {
-            Self::Rollout { rollout, .. } | Self::Restore { rollout } => Some(rollout),
+            Self::Rollout { rollout, .. }
+            | Self::Prefetch { rollout }
+            | Self::Restore { rollout } => Some(rollout),
             Self::Adopt { rollout } | Self::Withdraw { rollout } => rollout.as_ref(),
             Self::Stable => None,
         }

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use pinion_model::{AgentId, AgentPhase, Digest, RolloutId, Timestamp};
 
+use super::prefetch;
 use crate::world::{Restore, Standing, Touched};
 use crate::{Assignment, Member, Placement, Purpose, Rollout, World};
 
@@ -12,13 +13,20 @@ pub(super) fn apply(
     at: Timestamp,
     touched: &mut Touched,
 ) {
+    if let Purpose::Prefetch { rollout } = &assignment.purpose {
+        return prefetch::asked(world, id, assignment, rollout, at, touched);
+    }
+    prefetch::drop_ahead(world, id, assignment, touched);
     let Some(agent) = world.agents.get_mut(id) else {
         return;
     };
     agent.generation = agent.generation.max(assignment.generation);
     let placement = agent.placements.or_default(&assignment.workload);
     let was_in_flight = placement.is_in_flight();
-    let baseline = baseline(placement);
+    let before = Before {
+        running: baseline(placement),
+        proven: placement.proven.clone(),
+    };
     let previous = place(placement, assignment, at);
     let turned = placement.is_in_flight() != was_in_flight;
     touched.placement(&assignment.workload, id, turned);
@@ -29,12 +37,18 @@ pub(super) fn apply(
         .rollout()
         .and_then(|id| world.rollouts.get_mut(id))
     {
-        enlist(rollout, id, assignment, baseline, at);
+        enlist(rollout, id, assignment, before, at);
         touched.members.insert((rollout.id.clone(), id.clone()));
     }
 }
 
-/// What the machine runs, proven, before something new is asked of it.
+/// What is known of a machine before something new is asked of it.
+struct Before {
+    running: Option<Digest>,
+    proven: Option<Digest>,
+}
+
+/// What the machine runs, before something new is asked of it.
 fn baseline(placement: &Placement) -> Option<Digest> {
     let settled = !placement.is_in_flight() && placement.phase != Some(AgentPhase::Soaking);
     let observed = placement.observed_digest().filter(|_| settled);
@@ -56,6 +70,7 @@ fn place(placement: &mut Placement, assignment: &Assignment, at: Timestamp) -> O
             placement.waiting_for = Arc::default();
             placement.running = None;
             placement.drifted = false;
+            placement.untidy = None;
         }
         None if in_flight => {
             let old = old.as_ref().map(|old| old.generation);
@@ -97,7 +112,7 @@ fn enlist(
     rollout: &mut Rollout,
     agent: &AgentId,
     assignment: &Assignment,
-    baseline: Option<Digest>,
+    before: Before,
     at: Timestamp,
 ) {
     let digest = rollout.digest().clone();
@@ -107,8 +122,8 @@ fn enlist(
     match &assignment.purpose {
         Purpose::Rollout { .. } => {
             if !member.was_changed() {
-                let usable = baseline.filter(|new| *new != digest || member.baseline.is_none());
-                member.baseline = usable.or(member.baseline.take());
+                remember(&mut member.baseline, before.running, &digest);
+                remember(&mut member.proven, before.proven, &digest);
             }
             ask(member, assignment, at);
         }
@@ -126,11 +141,17 @@ fn enlist(
             member.withdrawing = true;
             member.since = at;
         }
-        Purpose::Adopt { .. } | Purpose::Stable => return,
+        Purpose::Prefetch { .. } | Purpose::Adopt { .. } | Purpose::Stable => return,
     }
     if let Some(stage) = rollout.stages.get_mut(member.stage as usize) {
         stage.progressed_at = at;
     }
+}
+
+/// What an earlier attempt found there is better than the rollout's own digest.
+fn remember(known: &mut Option<Digest>, now: Option<Digest>, own: &Digest) {
+    let usable = now.filter(|now| now != own || known.is_none());
+    *known = usable.or(known.take());
 }
 
 fn ask(member: &mut Member, assignment: &Assignment, at: Timestamp) {

@@ -1,4 +1,4 @@
-use super::{access, fleet, holds, late, members, phases, stages, windows};
+use super::{access, fleet, holds, late, members, phases, prefetch, quarantine, stages, windows};
 use crate::world::{Attribution, Touched};
 use crate::{Act, Decision, World};
 
@@ -10,12 +10,14 @@ pub(super) fn apply(world: &mut World, decision: &Decision, touched: &mut Touche
     // Each room looks for its own acts; no act is in two.
     for room in [
         phases::apply,
+        prefetch::apply,
         stages::apply,
         windows::apply,
         members::apply,
         fleet::apply,
         holds::apply,
         late::apply,
+        quarantine::apply,
         access::apply,
     ] {
         room(world, decision, touched);

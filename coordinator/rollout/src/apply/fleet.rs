@@ -3,6 +3,7 @@ use std::sync::Arc;
 use pinion_model::AgentId;
 
 use super::decisions::by;
+use super::prefetch;
 use crate::world::{Hold, Touched};
 use crate::{Act, Agent, Decision, World};
 
@@ -55,15 +56,16 @@ fn let_go(world: &mut World, id: &AgentId, touched: &mut Touched) {
     let Some(agent) = world.agents.get(id) else {
         return;
     };
-    for assignment in agent
-        .placements
-        .values()
-        .filter_map(|placement| placement.assignment.as_ref())
-    {
-        let rollout = assignment
-            .rollout()
-            .and_then(|rollout| world.rollouts.get_mut(rollout));
-        let Some(rollout) = rollout else { continue };
+    let placements: Vec<_> = agent.placements.values().cloned().collect();
+    for placement in placements {
+        if let Some(ahead) = &placement.ahead {
+            prefetch::forget(world, id, ahead, touched);
+        }
+        let assignment = placement.assignment.as_ref();
+        let rollout = assignment.and_then(|assignment| assignment.rollout());
+        let Some(rollout) = rollout.and_then(|rollout| world.rollouts.get_mut(rollout)) else {
+            continue;
+        };
         touched.members.insert((rollout.id.clone(), id.clone()));
         if let Some(member) = rollout.members.get_mut(id) {
             member.taken_over = true;

@@ -1,12 +1,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use pinion_model::{AgentId, Failure, Generation, RolloutId, Timestamp};
+use pinion_model::{AgentId, Failure, Generation, RolloutId, RolloutPhase, Timestamp};
 
-use super::assigned;
 use super::decisions::by;
-use crate::world::{Touched, Tried};
-use crate::{Act, Decision, World};
+use super::{assigned, phases};
+use crate::world::{Standing, Touched, Tried};
+use crate::{Act, Assignment, Decision, Gate, Map, Rollout, World};
 
 /// What is asked of single machines, and what becomes of them in their rollouts.
 pub(super) fn apply(world: &mut World, decision: &Decision, touched: &mut Touched) {
@@ -53,10 +53,16 @@ fn retry(
     let Some(rollout) = world.rollouts.get_mut(id) else {
         return;
     };
+    let mut known = false;
     for agent in agents {
         let Some(member) = rollout.members.get_mut(agent) else {
             continue;
         };
+        if member.standing() != Standing::Failed {
+            pull_again(rollout, agent, at);
+            continue;
+        }
+        known |= member.acknowledged;
         member.changed = member.was_changed();
         member.phase = None;
         member.failure = None;
@@ -73,7 +79,31 @@ fn retry(
         rollout.stages[stage].progressed_at = at;
         touched.agents.insert(agent.clone());
     }
+    if rollout.halted_by == Some(Gate::MinProven) {
+        undecided(rollout, known, at);
+    }
     touched.rollouts.insert(id.clone());
+}
+
+/// A machine that could not pull ahead is asked once more.
+fn pull_again(rollout: &mut Rollout, agent: &AgentId, at: Timestamp) {
+    if let Some(member) = rollout.members.get_mut(agent) {
+        member.prefetch = None;
+    }
+    if let Some(pass) = &mut rollout.prefetch {
+        pass.progressed_at = at;
+    }
+}
+
+/// What proved too little is to be tried again, so the gate that halted the
+/// rollout has nothing to say any more. An operator who had resumed it,
+/// knowing these failures, need not do so twice.
+fn undecided(rollout: &mut Rollout, known: bool, at: Timestamp) {
+    if known {
+        phases::enter(rollout, RolloutPhase::Running, "", at);
+    } else {
+        rollout.halted_by = None;
+    }
 }
 
 fn fail(
@@ -121,25 +151,35 @@ fn raise(world: &mut World, id: &AgentId, generation: Generation, touched: &mut 
     agent.generation = agent.generation.max(generation);
     let (rollouts, placements) = (&mut world.rollouts, &mut agent.placements);
     placements.for_each_mut(|_, placement| {
-        let Some(assignment) = &mut placement.assignment else {
-            return;
-        };
-        let old = std::mem::replace(&mut assignment.generation, generation);
-        let rollout = assignment.purpose.rollout();
-        let rollout = rollout.and_then(|rollout| rollouts.get_mut(rollout));
-        let Some(member) = rollout.and_then(|rollout| rollout.members.get_mut(id)) else {
-            return;
-        };
-        if member.generation == old {
-            member.generation = generation;
-        }
-        if let Some(restore) = member
-            .restore
-            .as_mut()
-            .filter(|restore| restore.generation == old)
-        {
-            restore.generation = generation;
+        let ahead = placement.ahead.as_mut().map(|ahead| &mut ahead.assignment);
+        for assignment in placement.assignment.iter_mut().chain(ahead) {
+            restamp(rollouts, id, assignment, generation);
         }
     });
     touched.agents.insert(id.clone());
+}
+
+fn restamp(
+    rollouts: &mut Map<RolloutId, Rollout>,
+    id: &AgentId,
+    assignment: &mut Assignment,
+    generation: Generation,
+) {
+    let old = std::mem::replace(&mut assignment.generation, generation);
+    let rollout = assignment.purpose.rollout();
+    let rollout = rollout.and_then(|rollout| rollouts.get_mut(rollout));
+    let Some(member) = rollout.and_then(|rollout| rollout.members.get_mut(id)) else {
+        return;
+    };
+    let restore = member
+        .restore
+        .as_mut()
+        .map(|restore| &mut restore.generation);
+    let pull = member.prefetch.as_mut().map(|pull| &mut pull.generation);
+    let own = std::iter::once(&mut member.generation);
+    for stamp in own.chain(restore).chain(pull) {
+        if *stamp == old {
+            *stamp = generation;
+        }
+    }
 }

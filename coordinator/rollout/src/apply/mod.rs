@@ -13,6 +13,8 @@ mod known;
 mod late;
 mod members;
 mod phases;
+mod prefetch;
+mod quarantine;
 mod reports;
 mod sessions;
 mod stages;

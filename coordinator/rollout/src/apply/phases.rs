@@ -137,8 +137,11 @@ fn resume(rollout: &mut Rollout, failed: &[AgentId], at: Timestamp) {
     }
     for agent in failed {
         if let Some(member) = rollout.members.get_mut(agent) {
-            member.acknowledged = true;
+            member.acknowledge();
         }
+    }
+    if let Some(pass) = &mut rollout.prefetch {
+        pass.progressed_at = at;
     }
     if let Some(stage) = rollout.stages.get_mut(rollout.open_stage) {
         stage.progressed_at = at;

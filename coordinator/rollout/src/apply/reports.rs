@@ -1,8 +1,10 @@
 use std::sync::Arc;
 
-use pinion_model::{AgentId, AgentPhase, Digest, Failure, FailureKind, Timestamp};
+use pinion_model::{AgentId, AgentPhase, Digest, Failure, FailureKind, RolloutId, Timestamp};
 
 use super::known::Known;
+use super::prefetch;
+use super::quarantine::{self, Ended};
 use crate::world::{Standing, Touched, Tried};
 use crate::{Member, Placement, Purpose, Report, Rollout, World};
 
@@ -13,6 +15,9 @@ pub(super) fn apply(
     at: Timestamp,
     touched: &mut Touched,
 ) {
+    if prefetch::reported(world, id, report, at, touched) {
+        return;
+    }
     let Some(agent) = world.agents.get_mut(id) else {
         return;
     };
@@ -29,6 +34,7 @@ pub(super) fn apply(
     let report = &known.report(report);
     let failure = failure(placement, report).map(Arc::new);
     let was_in_flight = placement.is_in_flight();
+    let asked = placement.asked.clone();
     let changed = record(placement, report, failure.clone(), at);
     let turned = placement.is_in_flight() != was_in_flight;
     touched.placement(&report.workload, id, turned);
@@ -37,6 +43,20 @@ pub(super) fn apply(
         .as_ref()
         .map(|assignment| assignment.purpose.clone());
     let rollout = purpose.as_ref().and_then(Purpose::rollout);
+    let turn = matches!(
+        purpose,
+        Some(Purpose::Rollout { .. } | Purpose::Withdraw { .. })
+    );
+    if let Some(rollout) = rollout.filter(|_| turn && report.phase.is_terminal()) {
+        judge(
+            world,
+            rollout,
+            id,
+            asked.as_ref(),
+            report,
+            failure.as_deref(),
+        );
+    }
     if let Some(rollout) = rollout.and_then(|id| world.rollouts.get_mut(id)) {
         touched.members.insert((rollout.id.clone(), id.clone()));
         let restoring = matches!(purpose, Some(Purpose::Restore { .. }));
@@ -54,6 +74,32 @@ pub(super) fn apply(
             member.forget_logs();
         }
     }
+}
+
+/// Whether it speaks for or against the image.
+fn judge(
+    world: &mut World,
+    rollout: &RolloutId,
+    agent: &AgentId,
+    asked: Option<&Digest>,
+    report: &Report,
+    failure: Option<&Failure>,
+) {
+    let rollout = world.rollouts.get(rollout);
+    let Some(rollout) = rollout.filter(|rollout| asked == Some(rollout.digest())) else {
+        return;
+    };
+    let digest = rollout.digest().clone();
+    let ended = Ended {
+        workload: &report.workload,
+        digest: &digest,
+        agent,
+        phase: report.phase,
+        failure,
+        sick: rollout.members.get(agent).is_none_or(|member| member.sick),
+        limit: rollout.quarantine_after,
+    };
+    quarantine::count(world, &ended);
 }
 
 /// Whether a report is about the present assignment and says something newer.
@@ -168,6 +214,7 @@ fn conclude(placement: &mut Placement, report: &Report, failure: Option<Arc<Fail
                 .take()
                 .filter(|tried| Some(&tried.digest) != asked.as_ref());
             placement.proven = asked;
+            placement.untidy = report.failure.clone().map(Arc::new);
         }
         (Some(failure), phase) => {
             let tried = asked.map(|digest| Tried {
@@ -267,6 +314,10 @@ fn restored(
     restore.failure.clone_from(&failure);
     let nothing_to_restore = restore.digest.is_none();
     member.running.clone_from(&report.running);
+    let stage = rollout.stages.get_mut(member.stage as usize);
+    if let Some(stage) = stage.filter(|_| changed) {
+        stage.progressed_at = at;
+    }
     if nothing_to_restore {
         // Only what was asked before is there to be reported.
         progressed(rollout, agent, report, failure, changed, at);

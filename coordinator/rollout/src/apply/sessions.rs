@@ -119,6 +119,13 @@ fn restart_clocks(world: &mut World, agent: Option<&AgentId>, at: Timestamp) {
         let Some(rollout) = world.rollouts.get_mut(id) else {
             continue;
         };
+        let pulls = |member: &Member| member.prefetch.as_ref().is_some_and(|pull| !pull.is_over());
+        let member = agent.map(|agent| rollout.members.get(agent));
+        if member.is_none_or(|member| member.is_some_and(pulls))
+            && let Some(pass) = &mut rollout.prefetch
+        {
+            pass.progressed_at = at;
+        }
         let in_flight = |member: &&Member| member.standing() == Standing::InFlight;
         let only = agent.map(|agent| rollout.members.get(agent).filter(in_flight));
         let only = only.map(|member| member.map(|member| member.stage as usize));

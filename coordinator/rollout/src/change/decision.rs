@@ -1,8 +1,8 @@
 use std::collections::BTreeSet;
 
 use pinion_model::{
-    Actor, AgentId, Failure, Generation, Labels, OperatorName, RolloutId, RolloutPhase, StageName,
-    Timestamp, WorkloadName,
+    Actor, AgentId, Digest, Failure, Generation, Labels, OperatorName, RolloutId, RolloutPhase,
+    StageName, Timestamp, WorkloadName,
 };
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +33,16 @@ pub enum Act {
     PinPromoted { workload: WorkloadName, pin: Pin },
     /// A rollout began; an active one of its workload is superseded.
     RolloutStarted { rollout: Box<Rollout> },
+    /// The pass ahead of the stages asks machines to pull from now on.
+    PrefetchOpened { rollout: RolloutId },
+    /// Its machines have the image, or get it when their turn comes.
+    PrefetchPassed { rollout: RolloutId, note: String },
+    /// A machine did not pull in time.
+    PrefetchFailed {
+        rollout: RolloutId,
+        agent: AgentId,
+        failure: Failure,
+    },
     /// A stage takes machines from now on.
     StageOpened { rollout: RolloutId, stage: usize },
     /// A stage's machines are done.
@@ -111,6 +121,15 @@ pub enum Act {
         workload: WorkloadName,
         reason: String,
     },
+    /// No more machines get this digest, in any rollout.
+    DigestQuarantined {
+        digest: Digest,
+        workload: WorkloadName,
+        agents: u32,
+        reason: String,
+    },
+    /// They may get it again; the machines on which it fails are counted anew.
+    QuarantineLifted { digest: Digest, reason: String },
     /// An agent knew a higher generation than we did; ours is above it now.
     GenerationRaised {
         agent: AgentId,

@@ -36,6 +36,16 @@ fn of_rollout(act: &Act) -> Option<String> {
         Act::ApprovalAwaited { stage, note, .. } => {
             format!("stage {}{}", stage + 1, because(note))
         }
+        Act::PrefetchPassed { note, .. } => note.clone(),
+        Act::DigestQuarantined {
+            workload,
+            agents,
+            reason,
+            ..
+        } => format!(
+            "of {workload}, failed on {agents} machine(s){}",
+            because(reason)
+        ),
         Act::StagePassed { stage, note, .. } => format!("stage {}{}", stage + 1, because(note)),
         Act::StageApproved {
             stage,
@@ -56,7 +66,10 @@ fn of_machine(act: &Act) -> Option<String> {
             let names: Vec<_> = agents.iter().map(AgentId::as_str).collect();
             format!("{}{}", names.join(", "), because(reason))
         }
-        Act::MemberFailed {
+        Act::PrefetchFailed {
+            rollout, failure, ..
+        }
+        | Act::MemberFailed {
             rollout, failure, ..
         } => format!("{rollout}: {failure}"),
         Act::MemberJoined { rollout, stage, .. } => format!("{rollout}: stage {}", stage + 1),
@@ -124,6 +137,7 @@ fn reason(act: &Act) -> &str {
         | Act::RollbackStarted { reason, .. }
         | Act::AgentReleased { reason, .. }
         | Act::HoldLifted { reason, .. }
+        | Act::QuarantineLifted { reason, .. }
         | Act::AgentRevoked { reason, .. }
         | Act::AgentRemoved { reason, .. }
         | Act::TokenRevoked { reason, .. }
@@ -141,7 +155,8 @@ fn because(reason: &str) -> String {
 }
 
 fn assigned(assignment: &Assignment, reason: &str) -> String {
-    let what = match assignment.digest() {
+    let ahead = assignment.prefetch.as_ref().map(|run| &run.digest);
+    let what = match assignment.digest().or(ahead) {
         Some(digest) => digest.short(),
         None => "nothing new",
     };

@@ -8,6 +8,9 @@ impl Decision {
         match &self.act {
             Act::PinPromoted { .. } => "pin.promoted",
             Act::RolloutStarted { .. } => "rollout.started",
+            Act::PrefetchOpened { .. } => "prefetch.opened",
+            Act::PrefetchPassed { .. } => "prefetch.passed",
+            Act::PrefetchFailed { .. } => "agent.prefetch_failed",
             Act::StageOpened { .. } => "stage.opened",
             Act::StagePassed { .. } => "stage.passed",
             Act::ApprovalAwaited { .. } => "stage.approval_awaited",
@@ -25,9 +28,15 @@ impl Decision {
             Act::MemberJoined { .. } => "agent.joined",
             Act::Assigned { assignment, .. } => match assignment.purpose {
                 Purpose::Withdraw { .. } => "agent.withdrawn",
+                Purpose::Prefetch { .. } if assignment.prefetch.is_none() => {
+                    "agent.prefetch_withdrawn"
+                }
+                Purpose::Prefetch { .. } => "agent.prefetch_asked",
                 _ => "agent.assigned",
             },
             Act::RefreshAsked { .. } => "agent.refresh_asked",
+            Act::DigestQuarantined { .. } => "digest.quarantined",
+            Act::QuarantineLifted { .. } => "digest.quarantine_lifted",
             Act::GenerationRaised { .. } => "agent.generation_raised",
             Act::LabelsSet { .. } => "agent.labels_set",
             Act::AgentHeld { .. } => "agent.held",
@@ -52,7 +61,9 @@ impl Decision {
         match &self.act {
             Act::PinPromoted { workload, .. } => workload.to_string(),
             Act::RolloutStarted { rollout } => rollout.id.to_string(),
-            Act::StageOpened { rollout, .. }
+            Act::PrefetchOpened { rollout }
+            | Act::PrefetchPassed { rollout, .. }
+            | Act::StageOpened { rollout, .. }
             | Act::StagePassed { rollout, .. }
             | Act::ApprovalAwaited { rollout, .. }
             | Act::StageApproved { rollout, .. }
@@ -65,7 +76,8 @@ impl Decision {
             | Act::RollbackStarted { rollout, .. }
             | Act::RolloutEnded { rollout, .. }
             | Act::AgentsRetried { rollout, .. } => rollout.to_string(),
-            Act::MemberFailed { agent, .. }
+            Act::PrefetchFailed { agent, .. }
+            | Act::MemberFailed { agent, .. }
             | Act::MemberJoined { agent, .. }
             | Act::Assigned { agent, .. }
             | Act::RefreshAsked { agent, .. }
@@ -78,6 +90,9 @@ impl Decision {
             | Act::AgentRemoved { agent, .. }
             | Act::AgentEnrolled { agent, .. }
             | Act::CertificateRenewed { agent, .. } => agent.to_string(),
+            Act::DigestQuarantined { digest, .. } | Act::QuarantineLifted { digest, .. } => {
+                digest.to_string()
+            }
             Act::TokenCreated { id, .. }
             | Act::TokenRevoked { id, .. }
             | Act::HoldPlaced { id, .. }

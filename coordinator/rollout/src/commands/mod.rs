@@ -12,6 +12,7 @@ mod fleet;
 mod holds;
 mod pins;
 mod preview;
+mod quarantine;
 mod reach;
 mod refresh;
 mod retry;
@@ -33,6 +34,7 @@ pub use fleet::{HoldAgent, SetLabels, hold, release, remove_agent, revoke_agent,
 pub use holds::{PlaceHold, lift_hold, place_hold};
 pub use pins::{Promote, Promoted, promote};
 pub use preview::{PlannedAgent, PlannedRollout, PlannedStage, plan_rollout};
+pub use quarantine::{QuarantineDigest, lift_quarantine, quarantine};
 pub use refresh::{Refresh, Refreshed, refresh};
 pub use retry::{RetryAgents, retry};
 pub use start::{StartRollout, start_rollout};

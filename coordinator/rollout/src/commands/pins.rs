@@ -3,7 +3,7 @@ use pinion_model::{
 };
 
 use super::start::{StartRollout, begin};
-use super::{check_text, decided};
+use super::{check_text, decided, quarantine};
 use crate::{Act, Change, Outcome, Pin, Refusal, Strategy, Workload, World};
 
 /// A digest to become a workload's pin. The catalog's part of it (images, tag,
@@ -43,7 +43,7 @@ pub struct Promoted {
 /// # Errors
 ///
 /// `Invalid` if the notes are too long, there are no images, or the strategy
-/// contradicts itself.
+/// contradicts itself; `Precondition` if the digest is quarantined.
 pub fn promote(
     world: &World,
     request: Promote,
@@ -57,6 +57,7 @@ pub fn promote(
             "has no image in the catalog; name a registry for it in the configuration",
         ));
     }
+    quarantine::refuse(world, &request.digest)?;
     let workload = world.workloads.get(&request.workload);
     if let Some(current) = workload
         .and_then(Workload::current)

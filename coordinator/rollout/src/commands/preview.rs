@@ -170,7 +170,9 @@ fn blockers(
     rollout: &Rollout,
     stages: &[PlannedStage],
 ) -> Vec<String> {
-    let mut blockers = Vec::new();
+    let digest = rollout.digest();
+    let quarantined = world.quarantined(digest);
+    let mut blockers = Vec::from_iter(quarantined.and_then(|known| known.sentence(digest)));
     if rollout.members.is_empty() {
         blockers.push("no machine is in it: none is enrolled, selected and in a stage".to_owned());
     } else {

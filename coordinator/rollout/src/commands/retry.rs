@@ -2,8 +2,8 @@ use std::collections::BTreeSet;
 
 use pinion_model::{Actor, AgentId, RolloutId, RolloutPhase, Timestamp};
 
-use super::{check_text, decided, rollout_of};
-use crate::{Act, Outcome, Refusal, Rollout, Standing, World};
+use super::{check_text, decided, quarantine, rollout_of};
+use crate::{Act, Member, Outcome, Refusal, Rollout, Standing, World};
 
 /// Agents that failed, to try the same digest once more.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,13 +16,16 @@ pub struct RetryAgents {
     pub reason: String,
 }
 
-/// Asks agents whose attempt failed to try once more; their stage opens again.
-/// A rollout that is halted stays so until it is resumed. Answers who was asked.
+/// Asks agents whose attempt, or whose pull ahead of it, failed to try once
+/// more; their stage opens again. A rollout that is halted stays so until it is
+/// resumed, unless it had been resumed in knowledge of these failures and only
+/// halted again because too little was proven without them. Answers who was asked.
 ///
 /// # Errors
 ///
 /// `NotFound` for an unknown rollout or an agent that is no member of it,
-/// `Precondition` if it is over or going back, or a named agent has not failed.
+/// `Precondition` if it is over or going back, its digest is quarantined, or a
+/// named agent has not failed.
 pub fn retry(
     world: &World,
     request: RetryAgents,
@@ -43,6 +46,7 @@ pub fn retry(
         );
         return Err(Refusal::precondition(message));
     }
+    quarantine::refuse(world, rollout.digest())?;
     let agents = failed(rollout, &request.agents)?;
     let value = agents.iter().cloned().collect();
     if agents.is_empty() {
@@ -62,14 +66,14 @@ pub fn retry(
 fn failed(rollout: &Rollout, named: &[AgentId]) -> Result<BTreeSet<AgentId>, Refusal> {
     if named.is_empty() {
         let members = rollout.members.iter();
-        let failed = members.filter(|(_, member)| member.standing() == Standing::Failed);
+        let failed = members.filter(|(_, member)| has_failed(rollout, member));
         return Ok(failed.map(|(agent, _)| agent.clone()).collect());
     }
     for agent in named {
         let Some(member) = rollout.members.get(agent) else {
             return Err(Refusal::not_found("agent in that rollout", agent));
         };
-        if member.standing() != Standing::Failed {
+        if !has_failed(rollout, member) {
             return Err(Refusal::precondition(format!(
                 "{agent} has not failed in {}",
                 rollout.id
@@ -77,4 +81,12 @@ fn failed(rollout: &Rollout, named: &[AgentId]) -> Result<BTreeSet<AgentId>, Ref
         }
     }
     Ok(named.iter().cloned().collect())
+}
+
+/// Its turn failed, or its pull ahead of it while that still counts.
+fn has_failed(rollout: &Rollout, member: &Member) -> bool {
+    let pass = rollout.prefetch.as_ref();
+    let pulls = pass.is_some_and(|pass| pass.passed_at.is_none());
+    let pull = member.prefetch.as_ref().filter(|_| pulls);
+    member.standing() == Standing::Failed || pull.is_some_and(|pull| pull.failure.is_some())
 }

@@ -5,7 +5,7 @@ use pinion_model::{
 };
 
 use super::reach::unmatched;
-use super::{after, check_text, decided};
+use super::{after, check_text, decided, quarantine};
 use crate::spec::{fill, freeze};
 use crate::{
     Act, Amount, Attribution, Fault, Outcome, Pin, Prefetch, Refusal, Rollout, Run, Spec, Strategy,
@@ -33,7 +33,7 @@ pub struct StartRollout {
 ///
 /// `NotFound` for a workload without pins or an unknown pin, `Invalid` for a
 /// strategy that contradicts itself or a selector that matches no machine,
-/// `Precondition` if that pin is being rolled out already.
+/// `Precondition` if that pin is being rolled out already or its digest is quarantined.
 pub fn start_rollout(
     world: &World,
     request: StartRollout,
@@ -42,6 +42,7 @@ pub fn start_rollout(
 ) -> Result<Outcome<Rollout>, Refusal> {
     check_text("reason", &request.reason)?;
     let pin = pin_of(world, &request)?;
+    quarantine::refuse(world, &pin.digest)?;
     let begun = begin(world, &request, pin, by, now);
     let rollout = told_with(begun, unmatched(world, &request))?;
     if rollout.members.is_empty() {

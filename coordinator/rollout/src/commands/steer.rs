@@ -1,6 +1,6 @@
 use pinion_model::{Actor, PinNumber, RolloutId, RolloutPhase, Timestamp};
 
-use super::{check_text, decided, rollout_of};
+use super::{check_text, decided, quarantine, rollout_of};
 use crate::{Act, Change, Outcome, Pin, Refusal, Rollout, World};
 
 /// A rollout and why something is done to it.
@@ -48,7 +48,8 @@ pub fn pause(
 ///
 /// # Errors
 ///
-/// `NotFound` for an unknown rollout, `Precondition` unless it is paused or halted.
+/// `NotFound` for an unknown rollout, `Precondition` unless it is paused or
+/// halted, or if its digest is quarantined.
 pub fn resume(
     world: &World,
     request: Steer,
@@ -64,6 +65,7 @@ pub fn resume(
         );
         return Err(Refusal::precondition(message));
     }
+    quarantine::refuse(world, rollout.digest())?;
     let act = Act::RolloutResumed {
         rollout: rollout.id.clone(),
         reason: request.reason,

@@ -1,11 +1,11 @@
 use pinion_model::{AgentId, AgentPhase, RolloutId, RolloutPhase, Timestamp};
 
-use super::Reason;
 use super::held::held;
 use super::others::busy;
 use super::over::{caught_up, over};
 use super::pending::pending;
 use super::shut::shut;
+use super::{Reason, back};
 use crate::spec::stage_of_late;
 use crate::world::{CatchUp, Class, Way};
 use crate::{Agent, Member, Presence, Rollout, Stage, World};
@@ -106,13 +106,17 @@ fn found(
     {
         return match way {
             Way::Busy => busy(agent?, &rollout.workload),
-            way => way_back(way, member, agent),
+            way => back::on_its_way(way, rollout, member, agent),
         };
+    }
+    if rollout.phase == RolloutPhase::RolledBack && member.restore.is_some() && member.was_changed()
+    {
+        return back::arrived(rollout, member, agent);
     }
     let class = Class::of(world, rollout, id, member);
     match class {
         Class::Passed | Class::Failed | Class::Acknowledged | Class::Excused if caught_up(rollout, agent) => None,
-        Class::Settled => drifted(rollout, member, agent),
+        Class::Settled => drifted(rollout, member, agent).or_else(|| untidy(rollout, member, agent)),
         Class::Staged => Some(("staged", "the image is pulled and tagged, but no container of it runs there, so nothing is proven; the machine's next container starts from it".to_owned(), member.since)),
         Class::Failed | Class::Acknowledged | Class::Excused => Some(("failed", failed(rollout, member, id), member.since)),
         Class::Passed => Some(passed(world, rollout, member, id, now)),
@@ -120,39 +124,8 @@ fn found(
         Class::Soaking => Some(("soaking", "the new container is healthy; the old one is kept until the soak ends".to_owned(), member.since)),
         Class::Held => held(world, id, agent?, &rollout.workload),
         Class::Sick => Some(("sick_before", "its containers were sick before the rollout, which goes round such machines; heal it, and it gets the digest when the rollout has completed".to_owned(), rollout.started.at)),
-        Class::Ready | Class::Offline | Class::Unknown | Class::Shut | Class::After | Class::Busy => Some(pending(world, rollout, stage, member, class, id, now)),
+        Class::Ready | Class::Offline | Class::Unknown | Class::Shut | Class::After | Class::Busy => pending(world, rollout, stage, id, class, now),
         _ => Some(in_flight(class, member, agent)),
-    }
-}
-
-fn way_back(way: Way, member: &Member, agent: Option<&Agent>) -> Option<Found> {
-    let phase = match &member.restore {
-        Some(restore) => restore.phase,
-        None => member.phase,
-    };
-    match way {
-        Way::Away => Some(offline(agent, "it is taken back when it is online again")),
-        Way::Todo | Way::Busy => Some((
-            "rolling_back",
-            "it is about to be taken back".to_owned(),
-            member.since,
-        )),
-        Way::Going => {
-            let phase = phase.map_or("not reported yet", AgentPhase::word);
-            let what = match &member.restore {
-                Some(_) => "on its way back to what it ran before",
-                None => "what was asked of it before comes to its end first",
-            };
-            Some(("rolling_back", format!("{what}: {phase}"), member.since))
-        }
-        Way::Back => {
-            let failure = member.restore.as_ref()?.failure.as_ref()?;
-            Some((
-                "failed",
-                format!("it did not get back to what it ran before: {failure}"),
-                member.since,
-            ))
-        }
     }
 }
 
@@ -162,6 +135,14 @@ fn drifted(rollout: &Rollout, member: &Member, agent: Option<&Agent>) -> Option<
     placement
         .drifted
         .then(|| ("drifted", detail.to_owned(), member.since))
+}
+
+fn untidy(rollout: &Rollout, member: &Member, agent: Option<&Agent>) -> Option<Found> {
+    let placement = agent?.placements.get(&rollout.workload)?;
+    let own = placement.generation() == member.generation;
+    let failure = placement.untidy.as_ref().filter(|_| own)?;
+    let detail = format!("it runs the digest, proven, but could not tidy up: {failure}");
+    Some(("settled_with_failure", detail, member.since))
 }
 
 fn failed(rollout: &Rollout, member: &Member, id: &AgentId) -> String {

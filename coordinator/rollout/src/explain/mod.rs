@@ -2,6 +2,8 @@
 //! for one machine at a time.
 
 mod agent;
+mod ahead;
+mod back;
 mod held;
 mod others;
 mod over;
@@ -25,7 +27,8 @@ pub struct Reason {
     /// `limit_in_flight`, `limit_unavailable`, `limit_strict`, `sick_before`,
     /// `busy`, `after`, `offline`, `unknown`, `outside_window`, `freeze`, `held`, `identity_conflict`,
     /// `revoked`, `removed`, `in_flight`, `withdrawing`, `soaking`, `staged`, `joins_late`,
-    /// `failed`, `drifted`, `paused`, `halted`, `aborting`, `rolling_back`,
+    /// `failed`, `drifted`, `settled_with_failure`, `nothing_to_go_back_to`, `prefetching`,
+    /// `prefetch_failed`, `prefetch_not_passed`, `quarantined`, `paused`, `halted`, `aborting`, `rolling_back`,
     /// `over` or `not_a_member`.
     pub word: &'static str,
     /// For people: what it waits for, and what would unblock it.

@@ -1,6 +1,7 @@
 use pinion_model::{AgentId, RolloutPhase, Timestamp};
 
 use super::agent::{Found, offline};
+use super::ahead;
 use super::others::others;
 use super::shut::shut;
 use crate::gates::approval::approver;
@@ -14,17 +15,21 @@ pub(super) fn pending(
     world: &World,
     rollout: &Rollout,
     stage: &Stage,
-    member: &Member,
-    class: Class,
     id: &AgentId,
+    class: Class,
     now: Timestamp,
-) -> Found {
+) -> Option<Found> {
+    let member = rollout.members.get(id)?;
     let agent = world.agents.get(id);
-    by_rollout(rollout, stage, member)
+    let found = ahead::failed(rollout, member, id)
+        .or_else(|| ahead::quarantined(world, rollout))
+        .or_else(|| by_rollout(rollout, stage, member))
+        .or_else(|| ahead::pulling(world, rollout, member, class, agent, now))
         .or_else(|| by_stage(rollout, stage, member))
         .or_else(|| by_calendar(rollout, stage, member, class, agent, now))
         .or_else(|| others(world, rollout, id, class))
-        .unwrap_or_else(|| in_open_stage(world, rollout, member, class, agent))
+        .unwrap_or_else(|| in_open_stage(world, rollout, member, class, agent));
+    Some(found)
 }
 
 fn by_rollout(rollout: &Rollout, stage: &Stage, member: &Member) -> Option<Found> {

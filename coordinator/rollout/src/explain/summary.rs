@@ -1,5 +1,6 @@
 use pinion_model::{AgentPhase, RolloutId, RolloutPhase, Timestamp};
 
+use crate::gates::prefetch::{Pass, wait};
 use crate::gates::{
     self, Verdict, View, approval, bake, budget, in_flight, metric, others, presence, progress,
     room, window,
@@ -43,6 +44,12 @@ pub fn waiting_for(
 }
 
 fn waits(view: View<'_>) -> Vec<String> {
+    if let Some(pass) = Pass::of(view.world, view.rollout, view.now) {
+        return match wait(pass) {
+            Verdict::Wait(wait) => vec![wait.detail],
+            _ => Vec::new(),
+        };
+    }
     let verdicts = if view.stage.opened_at.is_none() || approval::check(view) != Verdict::Pass {
         vec![approval::check(view)]
     } else if gates::settled(view) == Verdict::Pass {
@@ -120,7 +127,7 @@ pub fn summary(world: &World, rollout: &RolloutId, now: Timestamp) -> String {
                 rollout.id,
                 rollout.reason,
                 waits(Way::Todo) + waits(Way::Busy) + waits(Way::Going),
-                waits(Way::Away)
+                waits(Way::Away) + waits(Way::GoingOffline)
             )
         }
         RolloutPhase::Aborting => {
@@ -146,6 +153,10 @@ fn listed(waits: &[String]) -> String {
 }
 
 fn place(rollout: &Rollout) -> String {
+    let pass = rollout.prefetch.as_ref();
+    if pass.is_some_and(|pass| pass.passed_at.is_none()) {
+        return format!("prefetch (before {} stage(s))", rollout.stages.len());
+    }
     match rollout.open() {
         Some(stage) => {
             format!(

@@ -1,9 +1,11 @@
 use pinion_model::{RolloutPhase, Timestamp};
 
-use super::{assign, notes, take_back, windows, withdraw};
+use super::{assign, notes, prefetch, take_back, windows, withdraw};
 use crate::commands::taken_back;
+use crate::gates::prefetch::Pass;
 use crate::gates::{
-    self, Stop, Verdict, View, approval, budget, metric, presence, progress, regression, room,
+    self, Stop, Verdict, View, approval, budget, metric, presence, progress, quarantine,
+    regression, room,
 };
 use crate::world::Class;
 use crate::{Act, Change, Decision, FailureAction, Gate, Rollout, World};
@@ -88,10 +90,11 @@ fn run(world: &World, rollout: &Rollout, now: Timestamp) -> Vec<Change> {
     if !failed.is_empty() {
         return failed;
     }
-    for view in opened() {
-        if let Verdict::Stop(stop) = budget::check(view) {
-            return halt(world, rollout, stop, now);
-        }
+    if let Some(stop) = tripped(world, rollout, opened()) {
+        return halt(world, rollout, stop, now);
+    }
+    if let Some(pass) = Pass::of(world, rollout, now) {
+        return prefetch::plan(pass);
     }
     let stranded: Vec<_> = opened()
         .flat_map(|view| withdraw::plan(view, &[Class::AskedOffline], "the machine went offline"))
@@ -115,6 +118,24 @@ fn run(world: &World, rollout: &Rollout, now: Timestamp) -> Vec<Change> {
             now,
         )],
     }
+}
+
+/// What stops it, whatever else goes on. An old container that did not come
+/// back is for a person first, and a quarantine says more than a budget.
+fn tripped<'a>(
+    world: &World,
+    rollout: &Rollout,
+    opened: impl Iterator<Item = View<'a>>,
+) -> Option<Stop> {
+    let stop = |verdict| match verdict {
+        Verdict::Stop(stop) => Some(stop),
+        _ => None,
+    };
+    let (lost, over): (Vec<_>, Vec<_>) = opened
+        .filter_map(|view| stop(budget::check(view)))
+        .partition(|stop| stop.gate == Gate::RollbackFailed);
+    let quarantined = stop(quarantine::check(world, rollout));
+    lost.into_iter().chain(quarantined).chain(over).next()
 }
 
 /// Machines that failed by our own judgement: withdrawn, in case they still come.
@@ -199,15 +220,16 @@ fn work(view: View<'_>) -> Vec<Change> {
 }
 
 /// What a tripped gate does. Inconclusive stages and machines that did not
-/// get back need a person in any case.
-fn halt(world: &World, rollout: &Rollout, stop: Stop, now: Timestamp) -> Vec<Change> {
+/// get back need a person in any case; so do machines that could not even
+/// pull, where there is nothing to take back.
+pub(super) fn halt(world: &World, rollout: &Rollout, stop: Stop, now: Timestamp) -> Vec<Change> {
     let Stop {
         gate,
         reason,
         inconclusive,
     } = stop;
-    let failed = matches!(gate, Gate::FailureBudget | Gate::Metric) && !inconclusive;
-    if failed && rollout.spec.on_failure == FailureAction::Rollback {
+    let takes_back = matches!(gate, Gate::FailureBudget | Gate::Metric | Gate::Quarantine);
+    if takes_back && !inconclusive && rollout.spec.on_failure == FailureAction::Rollback {
         let act = Act::RollbackStarted {
             rollout: rollout.id.clone(),
             reason,

@@ -28,14 +28,63 @@ pub(super) fn turn(
             stage: stage.rules.name.clone(),
         },
         run: Some(rollout.run.clone()),
+        prefetch: None,
         timing: stage.timing.clone(),
         local_tag: rollout.local_tag.clone(),
     };
     Some(assigned(agent, assignment, String::new(), now))
 }
 
-/// A machine's way back from a rollout: its baseline, else the digest that the
-/// workload ran before, else nothing.
+/// A machine is asked to pull a rollout's image ahead of its turn.
+pub(super) fn prefetch(
+    world: &World,
+    rollout: &Rollout,
+    agent: &AgentId,
+    member: &Member,
+    now: Timestamp,
+) -> Change {
+    let assignment = ahead(world, rollout, agent, member, Some(rollout.run.clone()));
+    assigned(agent, assignment, String::new(), now)
+}
+
+/// What it pulls ahead is not wanted any more.
+pub(super) fn stop_prefetch(
+    world: &World,
+    rollout: &Rollout,
+    agent: &AgentId,
+    reason: &str,
+    now: Timestamp,
+) -> Option<Change> {
+    world.agents.get(agent)?;
+    let member = rollout.members.get(agent)?;
+    let assignment = ahead(world, rollout, agent, member, None);
+    Some(assigned(agent, assignment, reason.to_owned(), now))
+}
+
+fn ahead(
+    world: &World,
+    rollout: &Rollout,
+    agent: &AgentId,
+    member: &Member,
+    prefetch: Option<Run>,
+) -> Assignment {
+    Assignment {
+        workload: rollout.workload.clone(),
+        generation: world.next_generation(agent),
+        attempt: member.attempt,
+        purpose: Purpose::Prefetch {
+            rollout: rollout.id.clone(),
+        },
+        run: None,
+        prefetch,
+        timing: Arc::new(rollout.spec.timing),
+        local_tag: rollout.local_tag.clone(),
+    }
+}
+
+/// A machine's way back from a rollout: the last digest that was proven healthy
+/// on it, else what it was seen to run if that was well, else the digest that
+/// the workload ran before; else nothing, and it stays as it is.
 pub(super) fn restore(
     world: &World,
     rollout: &Rollout,
@@ -43,12 +92,7 @@ pub(super) fn restore(
     member: &Member,
     now: Timestamp,
 ) -> Change {
-    let before = || world.before(&rollout.workload, rollout.digest());
-    let baseline = member
-        .baseline
-        .as_ref()
-        .filter(|baseline| *baseline != rollout.digest());
-    let digest = baseline.or_else(|| before().map(|pin| &pin.digest));
+    let digest = way_back(world, rollout, member);
     let run = digest.and_then(|digest| world.run_of(&rollout.workload, digest));
     let placement = world
         .agents
@@ -65,6 +109,7 @@ pub(super) fn restore(
             rollout: rollout.id.clone(),
         },
         run,
+        prefetch: None,
         timing: Arc::new(Timing {
             soak: Duration::ZERO,
             start_within: RESTORE_WITHIN,
@@ -78,6 +123,17 @@ pub(super) fn restore(
         format!("{} is rolled back", rollout.id),
         now,
     )
+}
+
+/// Never the rollout's own digest, and never a quarantined one.
+fn way_back<'a>(world: &'a World, rollout: &Rollout, member: &'a Member) -> Option<&'a Digest> {
+    let may = |digest: &&Digest| *digest != rollout.digest() && !world.is_quarantined(digest);
+    let proven = member.proven.as_ref().filter(may);
+    let seen = || member.baseline.as_ref().filter(|_| !member.sick);
+    let before = || world.before(&rollout.workload, rollout.digest());
+    proven
+        .or_else(|| seen().filter(may))
+        .or_else(|| before().map(|pin| &pin.digest).filter(may))
 }
 
 /// What an agent restored by itself, for it to adopt without a step.
@@ -110,6 +166,7 @@ pub(super) fn adopt(
             rollout: old.rollout().cloned(),
         },
         run: restored.and_then(|digest| world.run_of(&old.workload, digest)),
+        prefetch: None,
         timing: old.timing.clone(),
         local_tag: old.local_tag.clone(),
     };
@@ -136,6 +193,7 @@ pub(super) fn withdraw(
             rollout: old.rollout().cloned(),
         },
         run: None::<Run>,
+        prefetch: None,
         ..old.clone()
     };
     Some(assigned(agent, assignment, reason.to_owned(), now))
@@ -162,6 +220,7 @@ pub(super) fn stable_assignment(
             digest: pin.digest.clone(),
             images: pin.images.clone(),
         }),
+        prefetch: None,
         timing: Arc::new(rollout.spec.timing),
         local_tag: pin.local_tag.clone(),
     })

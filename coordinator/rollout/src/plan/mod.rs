@@ -3,6 +3,7 @@
 //! ```text
 //!   windows   maintenance windows that open and shut
 //!   sessions  holds that expire, agents that stay away, restored backups
+//!   quarantine  digests that failed on too many machines
 //!   adopt     what agents have rolled back by themselves
 //!   drain     what superseded rollouts have left to withdraw or take back
 //!   refresh   machines that an operator wants at their stable digests
@@ -16,7 +17,9 @@ mod assign;
 mod catch_up;
 mod late;
 mod notes;
+mod prefetch;
 mod probes;
+mod quarantine;
 mod refresh;
 mod sessions;
 mod take_back;
@@ -25,6 +28,7 @@ mod withdraw;
 
 use pinion_model::{RolloutPhase, Timestamp};
 
+use crate::gates::prefetch::{Pass, due as pull_due};
 use crate::gates::{Verdict, View, bake, metric, presence, progress};
 use crate::{Change, World, apply};
 
@@ -44,6 +48,7 @@ pub struct Plan {
 const STEPS: [fn(&World, Timestamp) -> Vec<Change>; 8] = [
     windows::plan,
     sessions::plan,
+    quarantine::plan,
     take_back::adopt,
     advance::drain,
     refresh::plan,
@@ -111,6 +116,17 @@ fn wake_at(world: &World, now: Timestamp) -> Option<Timestamp> {
         let grace = open.then(|| until(presence::check(view))).flatten();
         [progress::due(view), bake, metric, grace]
     });
+    let passes = world
+        .active_rollouts()
+        .filter(|rollout| rollout.phase == RolloutPhase::Running)
+        .filter_map(|rollout| Pass::of(world, rollout, now));
+    let due = due.chain(passes.map(pull_due));
+    let draining = world.index.draining.iter();
+    let back = world
+        .active_rollouts()
+        .filter(|rollout| rollout.phase == RolloutPhase::RollingBack)
+        .chain(draining.filter_map(|id| world.rollouts.get(id)));
+    let due = due.chain(back.map(|rollout| take_back::due(world, rollout)));
     agents
         .into_iter()
         .chain(due)

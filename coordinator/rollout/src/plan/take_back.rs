@@ -18,28 +18,56 @@ pub(super) fn adopt(world: &World, now: Timestamp) -> Vec<Change> {
     placements.collect()
 }
 
-/// Sends machines back to their baselines, all at once.
+/// Sends machines back to their baselines, as many at once as the strategy
+/// says. Those that are offline on their way are gone round, and where none
+/// gets further for `progress_deadline`, the others do not wait for it.
 pub(super) fn restore(world: &World, rollout: &Rollout, now: Timestamp) -> Vec<Change> {
     let stages = View::all(world, rollout, now);
     let members = stages.flat_map(|view| view.at(view.tally.places_on(Way::Todo)));
     members
+        .take(room(world, rollout, now))
         .map(|(agent, member)| assign::restore(world, rollout, agent, member, now))
         .collect()
+}
+
+fn count(world: &World, rollout: &Rollout, ways: &[Way]) -> usize {
+    let stages = View::all(world, rollout, Timestamp(0));
+    let counts = stages.flat_map(|view| ways.iter().map(move |way| view.tally.ways(*way)));
+    counts.sum()
+}
+
+fn room(world: &World, rollout: &Rollout, now: Timestamp) -> usize {
+    let whole = count(world, rollout, &Way::OUTSTANDING) + count(world, rollout, &[Way::Back]);
+    let limit = rollout.spec.rollback_in_flight.of(whole).max(1) as usize;
+    if now >= deadline(rollout) {
+        return limit;
+    }
+    limit.saturating_sub(count(world, rollout, &[Way::Going]))
+}
+
+fn deadline(rollout: &Rollout) -> Timestamp {
+    let progressed = rollout.stages.iter().map(|stage| stage.progressed_at);
+    let progressed = progressed.max().unwrap_or(rollout.since).max(rollout.since);
+    progressed + rollout.spec.progress_deadline
+}
+
+/// When the next ones are sent back, whatever became of those before; none if
+/// nobody waits for that.
+pub(super) fn due(world: &World, rollout: &Rollout) -> Option<Timestamp> {
+    let waits = rollout.rolled_back && count(world, rollout, &[Way::Todo]) > 0;
+    waits.then(|| deadline(rollout))
 }
 
 /// A roll-back, until every machine is back or cannot be waited for.
 pub(super) fn plan(world: &World, rollout: &Rollout, now: Timestamp) -> Vec<Change> {
     let restores = restore(world, rollout, now);
-    let waits = View::all(world, rollout, now).any(|view| {
-        let mut outstanding = Way::OUTSTANDING.into_iter();
-        outstanding.any(|way| view.tally.ways(way) > 0)
-    });
     if !restores.is_empty() {
         return restores;
     }
-    if waits {
-        // Those that cannot be sent back yet must not be sent forward meanwhile.
-        return withdraw::all(world, rollout, now);
+    // Those that cannot be sent back yet must not be sent forward meanwhile.
+    let withdrawn = withdraw::all(world, rollout, now);
+    if !withdrawn.is_empty() || count(world, rollout, &Way::OUTSTANDING) > 0 {
+        return withdrawn;
     }
     let failed = rollout.members.iter().filter_map(|(agent, member)| {
         let failure = member.restore.as_ref()?.failure.as_ref()?;

@@ -1,6 +1,6 @@
 use pinion_model::Timestamp;
 
-use super::assign;
+use super::{assign, prefetch};
 use crate::gates::View;
 use crate::world::Class;
 use crate::{Change, Rollout, World};
@@ -8,9 +8,10 @@ use crate::{Change, Rollout, World};
 /// Takes back all that a rollout has asked for and a withdrawal still reaches.
 pub(super) fn all(world: &World, rollout: &Rollout, now: Timestamp) -> Vec<Change> {
     let reason = format!("{} is {}", rollout.id, rollout.phase);
-    View::all(world, rollout, now)
-        .flat_map(|view| plan(view, &Class::WITHDRAWABLE, &reason))
-        .collect()
+    let turns =
+        View::all(world, rollout, now).flat_map(|view| plan(view, &Class::WITHDRAWABLE, &reason));
+    let pulls = prefetch::withdraw(world, rollout, &reason, now);
+    turns.chain(pulls).collect()
 }
 
 /// Takes back what these machines of a stage were asked and have not cut over.

@@ -47,7 +47,9 @@ impl CatchUp {
         if !world.is_assignable(agent, workload)
             || agent.busy_with(workload).is_some()
             || needs_a_person(placement)
+            || placement.is_pulling_ahead()
             || is_kept(world, placement)
+            || stays(world, placement)
         {
             return None;
         }
@@ -78,6 +80,17 @@ fn needs_a_person(placement: &Placement) -> bool {
         placement.phase,
         Some(AgentPhase::RollbackFailed | AgentPhase::RolledBack)
     )
+}
+
+/// It runs a digest that was quarantined since: no more machines get it, and
+/// taking it from those that have it is for a rollout.
+fn stays(world: &World, placement: &Placement) -> bool {
+    let assignment = placement.assignment.as_ref();
+    let rollout = assignment.and_then(|assignment| world.rollouts.get(assignment.rollout()?));
+    let asked = placement.asked.as_ref();
+    placement.phase == Some(AgentPhase::Settled)
+        && asked.is_some_and(|digest| world.is_quarantined(digest))
+        && rollout.is_none_or(|rollout| !rollout.rolled_back)
 }
 
 /// Its assignment is an active rollout's, or what a rollout that ended

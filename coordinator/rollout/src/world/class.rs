@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use pinion_model::{AgentId, RolloutPhase, Timestamp};
 
 use super::due::Due;
-use super::{Agent, Counts, Mark, Marks, Member, Presence, Rollout, Standing, World};
+use super::{Agent, Counts, Mark, Marks, Member, Presence, Pull, Rollout, Standing, World};
 use crate::shared::Places;
 use crate::{OfflinePolicy, SickPolicy};
 
@@ -155,13 +155,21 @@ pub(crate) enum Way {
     Busy,
     /// Assigned, or what it does first goes on; no outcome yet.
     Going,
+    /// The same, and offline.
+    GoingOffline,
     /// It is back, or will be seen to later because it is held.
     Back,
 }
 
 impl Way {
-    /// Not back yet.
-    pub(crate) const OUTSTANDING: [Self; 4] = [Self::Todo, Self::Away, Self::Busy, Self::Going];
+    /// Not over yet.
+    pub(crate) const OUTSTANDING: [Self; 5] = [
+        Self::Todo,
+        Self::Away,
+        Self::Busy,
+        Self::Going,
+        Self::GoingOffline,
+    ];
 
     /// None: there is nothing to take back.
     pub(crate) fn of(
@@ -179,7 +187,7 @@ impl Way {
             return Some(Self::Back);
         };
         let held = world.is_held(agent, &rollout.workload);
-        Some(match &member.restore {
+        let way = match &member.restore {
             Some(restore)
                 if restore
                     .phase
@@ -202,6 +210,12 @@ impl Way {
             None if agent.presence != Presence::Online => Self::Away,
             None if agent.busy_with(&rollout.workload).is_some() => Self::Busy,
             None => Self::Todo,
+        };
+        let offline = agent.presence == Presence::Offline;
+        Some(if way == Self::Going && offline {
+            Self::GoingOffline
+        } else {
+            way
         })
     }
 }
@@ -212,6 +226,7 @@ pub(crate) struct Tally {
     /// None of them is empty.
     classes: BTreeMap<Class, Places>,
     ways: BTreeMap<Way, Places>,
+    pulls: BTreeMap<Pull, Places>,
     /// Those with containers of the workload, which alone can prove something.
     able: Places,
     pub(crate) marks: Marks,
@@ -224,6 +239,7 @@ pub(crate) struct Tally {
 pub(crate) struct Seat {
     pub(crate) class: Class,
     pub(crate) way: Option<Way>,
+    pub(crate) pull: Option<Pull>,
     pub(crate) marks: Vec<Mark>,
     /// It had containers of the workload.
     pub(crate) able: bool,
@@ -239,6 +255,7 @@ impl Seat {
         Self {
             class,
             way: Way::of(world, rollout, id, member),
+            pull: Pull::of(world, rollout, id, member),
             marks: Mark::of(world, rollout, id, member, class),
             able: member.has_containers,
             grace: away.map(|agent| agent.presence_since + rollout.spec.offline_grace),
@@ -250,6 +267,7 @@ impl Seat {
 pub(crate) static EMPTY: Tally = Tally {
     classes: BTreeMap::new(),
     ways: BTreeMap::new(),
+    pulls: BTreeMap::new(),
     able: Places::EMPTY,
     marks: Marks::EMPTY,
     graces: None,
@@ -262,6 +280,7 @@ impl Tally {
         let grace = self.graces.as_ref().and_then(|graces| graces.of(&place));
         self.classes.get(&seat.class).is_some_and(is_in)
             && of(&self.ways, place) == seat.way
+            && of(&self.pulls, place) == seat.pull
             && self.marks.has(place, &seat.marks)
             && grace == seat.grace
     }
@@ -273,6 +292,7 @@ impl Tally {
         }
         transfer(&mut self.classes, place, Some(seat.class));
         transfer(&mut self.ways, place, seat.way);
+        transfer(&mut self.pulls, place, seat.pull);
         self.marks.put(place, &seat.marks);
         self.set_grace(place, seat.grace);
     }
@@ -282,6 +302,7 @@ impl Tally {
         self.able.remove(place);
         transfer(&mut self.classes, place, None);
         transfer(&mut self.ways, place, None);
+        transfer(&mut self.pulls, place, None);
         self.marks.put(place, &[]);
         self.set_grace(place, None);
     }
@@ -361,6 +382,17 @@ impl Tally {
     /// Their places, in order.
     pub(crate) fn places_on(&self, way: Way) -> impl Iterator<Item = usize> {
         let places = self.ways.get(&way).into_iter();
+        places.flat_map(Places::iter).map(|place| place as usize)
+    }
+
+    /// How many stand there in the pass ahead of the stages.
+    pub(crate) fn pulls(&self, pull: Pull) -> usize {
+        self.pulls.get(&pull).map_or(0, Places::len)
+    }
+
+    /// Their places, in order.
+    pub(crate) fn places_in(&self, pull: Pull) -> impl Iterator<Item = usize> {
+        let places = self.pulls.get(&pull).into_iter();
         places.flat_map(Places::iter).map(|place| place as usize)
     }
 

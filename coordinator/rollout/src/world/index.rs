@@ -5,7 +5,7 @@ use pinion_model::{AgentId, RolloutId, WorkloadName};
 
 use super::calendars::Calendars;
 use super::due::Due;
-use super::{Class, Presence, Rollout, Seat, Tally, Way, World};
+use super::{Class, Presence, Pull, Rollout, Seat, Tally, Way, World};
 use crate::{Map, Set};
 
 /// How long an agent that has not come since the coordinator began is unknown, not offline.
@@ -207,16 +207,21 @@ impl World {
         places.cloned().collect()
     }
 
-    /// The machines that failed in a rollout, and nobody has acknowledged it.
+    /// The machines that failed in a rollout, or to pull while its pass ahead
+    /// goes on, and nobody has acknowledged it.
     pub(crate) fn failed(&self, id: &RolloutId) -> Vec<AgentId> {
         let Some(rollout) = self.rollouts.get(id) else {
             return Vec::new();
         };
         let tallies = self.index.tallies.get(id).into_iter().flatten();
         let stages = rollout.stages.iter().zip(tallies);
+        let pulls = rollout.prefetch.as_ref();
+        let pulls = pulls.is_some_and(|pass| pass.passed_at.is_none());
         let places = stages.flat_map(|(stage, tally)| {
             let failed = [Class::Failed, Class::Excused].into_iter();
             let places = failed.flat_map(|class| tally.places(class));
+            let pull = pulls.then(|| tally.places_in(Pull::Failed));
+            let places = places.chain(pull.into_iter().flatten());
             places.filter_map(|place| stage.agent(place))
         });
         places.cloned().collect()
@@ -278,9 +283,9 @@ impl World {
             .unwrap_or_default();
         let drains = rollout.phase.is_terminal()
             && tallies.iter().any(|tally| {
-                let mut outstanding = Way::OUTSTANDING.into_iter();
-                tally.count_of(&Class::WITHDRAWABLE) > 0
-                    || outstanding.any(|way| tally.ways(way) > 0)
+                let back = Way::OUTSTANDING.iter().any(|way| tally.ways(*way) > 0);
+                let asked = tally.count_of(&Class::WITHDRAWABLE) + tally.pulls(Pull::Asked);
+                asked > 0 || back
             });
         if drains {
             self.index.draining.insert(id.clone());

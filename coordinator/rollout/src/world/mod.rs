@@ -13,6 +13,8 @@ mod late;
 mod mark;
 mod placed;
 mod placement;
+mod pull;
+mod quarantine;
 mod rollout;
 mod turns;
 mod workload;
@@ -24,7 +26,9 @@ pub use access::{Access, Operator, Token, TokenKind, Use};
 pub use agent::{Agent, Certificate, Hold, Presence, Processes, Versions};
 pub use check_run::{CheckRun, CheckVerdict};
 pub use hold::FleetHold;
-pub use placement::{Health, ObservedContainer, Placement, Tried};
+pub use placement::{Ahead, Health, ObservedContainer, Placement, Tried};
+pub use pull::PrefetchCounts;
+pub use quarantine::Quarantine;
 pub use rollout::{
     Approved, Attribution, Gate, Member, Prefetch, Prefetched, Restore, Rollout, Stage, Standing,
 };
@@ -34,6 +38,7 @@ pub(crate) use catch_up::CatchUp;
 pub(crate) use class::{Class, EMPTY, Seat, Tally, Way};
 pub(crate) use index::{Index, Touched};
 pub(crate) use mark::{Mark, Marks};
+pub(crate) use pull::Pull;
 
 use crate::{Assignment, Desired, Map};
 
@@ -56,6 +61,8 @@ pub struct World {
     pub holds: Map<String, FleetHold>,
     /// How many of those there ever were; the next id follows from it.
     pub holds_placed: u64,
+    /// Images that failed, and those that no more machines get.
+    pub quarantine: Map<Digest, Quarantine>,
     #[serde(skip)]
     pub(crate) index: Index,
 }
@@ -68,6 +75,7 @@ struct Facts {
     access: Access,
     holds: Map<String, FleetHold>,
     holds_placed: u64,
+    quarantine: Map<Digest, Quarantine>,
 }
 
 impl From<Facts> for World {
@@ -79,6 +87,7 @@ impl From<Facts> for World {
             access: facts.access,
             holds: facts.holds,
             holds_placed: facts.holds_placed,
+            quarantine: facts.quarantine,
             index: Index::default(),
         };
         world.rebuild_index();
@@ -119,7 +128,7 @@ impl World {
         let assignments = agent
             .placements
             .values()
-            .filter_map(|p| p.assignment.clone());
+            .filter_map(|placement| placement.told().cloned());
         Desired {
             generation: agent.generation,
             assignments: assignments.collect(),
@@ -166,7 +175,8 @@ impl World {
         workload.proven.iter().rev().find_map(|stable| {
             let rollout = self.rollouts.get(&stable.rollout)?;
             let pin = workload.pin(stable.pin)?;
-            rollout.is_for(id, agent).then_some((pin, rollout))
+            let may = rollout.is_for(id, agent) && !self.is_quarantined(&pin.digest);
+            may.then_some((pin, rollout))
         })
     }
 
@@ -214,17 +224,30 @@ impl World {
             .next()
     }
 
+    /// The last pin whose rollout completed and was not taken back, unless its
+    /// digest is quarantined: then the one before it.
+    #[must_use]
+    pub fn stable(&self, workload: &WorkloadName) -> Option<&Pin> {
+        let workload = self.workloads.get(workload)?;
+        let proven = workload.proven.iter().rev();
+        let mut pins = proven.filter_map(|stable| workload.pin(stable.pin));
+        pins.find(|pin| !self.is_quarantined(&pin.digest))
+    }
+
     /// The newest pin that was stable before this digest, or else the last that
-    /// was pinned before it; never one of a digest that was itself taken back.
+    /// was pinned before it; never one of a digest that was itself taken back
+    /// or is quarantined.
     pub(crate) fn before(&self, workload: &WorkloadName, digest: &Digest) -> Option<&Pin> {
         let workload = self.workloads.get(workload)?;
         let proven = workload.proven.iter().rev();
         let mut proven = proven.filter_map(|stable| workload.pin(stable.pin));
-        let stable = proven.find(|pin| pin.digest != *digest);
+        let stable = proven.find(|pin| pin.digest != *digest && !self.is_quarantined(&pin.digest));
         stable.or_else(|| {
             let first = workload.pins.iter().position(|pin| pin.digest == *digest)?;
             let mut earlier = workload.pins[..first].iter().rev();
-            earlier.find(|pin| !self.was_taken_back(workload, &pin.digest))
+            earlier.find(|pin| {
+                !self.was_taken_back(workload, &pin.digest) && !self.is_quarantined(&pin.digest)
+            })
         })
     }
 

@@ -38,6 +38,32 @@ pub struct Placement {
     /// An operator wants it at its stable digest, also where that failed
     /// before; it is asked for once no other workload is in flight there.
     pub refresh: Option<Box<Attribution>>,
+    /// It settled, and this could not be tidied up, such as the local tag.
+    pub untidy: Option<Arc<Failure>>,
+    /// The agent is told this in place of the assignment, which stays as it was.
+    pub ahead: Option<Box<Ahead>>,
+}
+
+/// Pulling ahead of a machine's turn.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ahead {
+    /// To pull, or to leave that be.
+    pub assignment: Assignment,
+    /// None until it was reported.
+    pub phase: Option<AgentPhase>,
+    /// Since when it is in that phase.
+    pub since: Timestamp,
+    /// Why it waits, in the agent's words.
+    pub waiting_for: Arc<str>,
+}
+
+impl Ahead {
+    /// Nothing follows.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        let over = |phase: AgentPhase| phase == AgentPhase::Prefetched || phase.is_terminal();
+        self.phase.is_some_and(over)
+    }
 }
 
 impl Placement {
@@ -52,7 +78,7 @@ impl Placement {
 
     /// Something was asked of it, or is to be.
     pub(crate) fn is_wanted(&self) -> bool {
-        self.assignment.is_some() || self.refresh.is_some()
+        self.told().is_some() || self.refresh.is_some()
     }
 
     /// Why an assignment above this generation failed here; also when what the
@@ -97,6 +123,19 @@ impl Placement {
             && !self
                 .phase
                 .is_some_and(|phase| phase.is_terminal() || phase.is_proven())
+    }
+
+    /// It pulls ahead of its turn, or has not said yet that it stopped.
+    #[must_use]
+    pub fn is_pulling_ahead(&self) -> bool {
+        self.ahead.as_ref().is_some_and(|ahead| !ahead.is_over())
+    }
+
+    /// What the agent is told.
+    #[must_use]
+    pub fn told(&self) -> Option<&Assignment> {
+        let ahead = self.ahead.as_ref().map(|ahead| &ahead.assignment);
+        ahead.or(self.assignment.as_ref())
     }
 
     /// A container of it is known not to run, or to be unhealthy.

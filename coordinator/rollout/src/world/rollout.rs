@@ -274,8 +274,10 @@ pub struct Member {
     pub waiting_for: Arc<str>,
     /// Since when it is where it is.
     pub since: Timestamp,
-    /// What it ran, proven, when it was assigned.
+    /// What it was seen to run when it was assigned.
     pub baseline: Option<Digest>,
+    /// The last digest that was proven healthy on it before it was assigned.
+    pub proven: Option<Digest>,
     /// What it was last said to run.
     pub running: Option<Digest>,
     /// Pulling ahead of its turn; none until it was asked to.
@@ -295,6 +297,16 @@ pub struct Prefetched {
     pub failure: Option<Arc<Failure>>,
     /// An operator resumed in knowledge of this failure.
     pub acknowledged: bool,
+    /// It was taken back; the agent has not said yet that it stopped.
+    pub withdrawing: bool,
+}
+
+impl Prefetched {
+    /// Whether the image is there, or could not be had.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.failure.is_some() || self.phase == Some(AgentPhase::Prefetched)
+    }
 }
 
 /// One agent's way back.
@@ -355,6 +367,7 @@ impl Member {
             waiting_for: Arc::default(),
             since: at,
             baseline: None,
+            proven: None,
             running: None,
             prefetch: None,
             restore: None,
@@ -392,11 +405,21 @@ impl Member {
         failures.any(|failure| !failure.log_tail.is_empty())
     }
 
+    /// An operator went on in knowledge of what failed here.
+    pub(crate) fn acknowledge(&mut self) {
+        self.acknowledged |= self.standing() == Standing::Failed;
+        if let Some(pull) = &mut self.prefetch {
+            pull.acknowledged |= pull.failure.is_some();
+        }
+    }
+
     /// Drops what containers said before they failed; the messages stay.
     pub(crate) fn forget_logs(&mut self) {
         let restore = self.restore.as_mut();
         let of_restore = restore.and_then(|restore| restore.failure.as_mut());
-        for failure in self.failure.iter_mut().chain(of_restore) {
+        let pull = self.prefetch.as_mut();
+        let of_pull = pull.and_then(|pull| pull.failure.as_mut());
+        for failure in self.failure.iter_mut().chain(of_restore).chain(of_pull) {
             if !failure.log_tail.is_empty() {
                 Arc::make_mut(failure).log_tail = String::new();
             }

@@ -1,0 +1,178 @@
+use pinion_model::{AgentId, Failure, FailureKind, Timestamp};
+
+use super::{Verdict, View};
+use crate::world::Pull;
+use crate::{Gate, Member, Prefetch, PrefetchRules, Presence, Rollout, World};
+
+/// How many machines are named in a reason.
+const NAMED: usize = 5;
+
+/// The pass ahead of the stages at one instant, while it is not over.
+#[derive(Clone, Copy)]
+pub(crate) struct Pass<'a> {
+    pub(crate) world: &'a World,
+    pub(crate) rollout: &'a Rollout,
+    pub(crate) known: &'a Prefetch,
+    pub(crate) rules: &'a PrefetchRules,
+    pub(crate) now: Timestamp,
+}
+
+impl<'a> Pass<'a> {
+    /// None: the rollout has none, or it is over.
+    pub(crate) fn of(world: &'a World, rollout: &'a Rollout, now: Timestamp) -> Option<Self> {
+        let known = rollout.prefetch.as_ref()?;
+        let rules = rollout.spec.prefetch.as_ref()?;
+        known.passed_at.is_none().then_some(Self {
+            world,
+            rollout,
+            known,
+            rules,
+            now,
+        })
+    }
+
+    /// How many stand there.
+    pub(crate) fn count(self, pulls: &[Pull]) -> usize {
+        let stages = View::all(self.world, self.rollout, self.now);
+        let counts = stages.flat_map(|view| pulls.iter().map(move |pull| view.tally.pulls(*pull)));
+        counts.sum()
+    }
+
+    /// Those that stand there, in the order of the stages.
+    pub(crate) fn members(self, pull: Pull) -> impl Iterator<Item = (&'a AgentId, &'a Member)> {
+        View::all(self.world, self.rollout, self.now)
+            .flat_map(move |view| view.at(view.tally.places_in(pull)))
+    }
+
+    /// How many more machines may be asked now.
+    pub(crate) fn room(self) -> usize {
+        let asked = self.count(&[Pull::Asked, Pull::Withdrawing]);
+        (self.known.max_in_flight as usize).saturating_sub(asked)
+    }
+
+    fn deadline(self) -> Timestamp {
+        self.known.progressed_at + self.rollout.spec.progress_deadline
+    }
+}
+
+/// No more machines may fail to pull than the pass's own budget, counting
+/// those that nobody has acknowledged.
+pub(crate) fn budget(pass: Pass<'_>) -> Verdict {
+    let failed = pass.count(&[Pull::Failed]);
+    let outcomes = pass.count(&[Pull::Done, Pull::Failed, Pull::Acknowledged]);
+    let open = pass.count(&[
+        Pull::Ready,
+        Pull::Busy,
+        Pull::Unknown,
+        Pull::Asked,
+        Pull::Withdrawing,
+    ]);
+    let judged = outcomes >= pass.rules.failure_budget.min_sample as usize || open == 0;
+    if failed <= pass.known.failure_budget as usize || !judged {
+        return Verdict::Pass;
+    }
+    let reason = format!(
+        "prefetch: {failed} of {} machine(s) could not get the image and {} may: {}; no container was touched",
+        pass.rollout.members.len(),
+        pass.known.failure_budget,
+        named(pass, failed)
+    );
+    Verdict::stop(Gate::Prefetch, reason)
+}
+
+fn named(pass: Pass<'_>, failed: usize) -> String {
+    let failure = |member: &Member| {
+        let failure = member.prefetch.as_ref()?.failure.as_ref()?;
+        Some(failure.to_string())
+    };
+    let names = pass
+        .members(Pull::Failed)
+        .take(NAMED)
+        .map(|(agent, member)| {
+            let failure = failure(member).unwrap_or_default();
+            format!("{agent} ({failure})")
+        });
+    let names = names.collect::<Vec<_>>().join("; ");
+    match failed.saturating_sub(NAMED) {
+        0 => names,
+        more => format!("{names}; and {more} more"),
+    }
+}
+
+/// The pass waits for machines that are to be asked, or that pull. What a
+/// machine does of the same workload before is waited for no longer than for
+/// any progress: then it is gone round.
+pub(crate) fn wait(pass: Pass<'_>) -> Verdict {
+    let overdue = pass.now >= pass.deadline();
+    let parts = [
+        (pass.count(&[Pull::Ready]), "to be asked"),
+        (pass.count(&[Pull::Asked]), "pulling"),
+        (pass.count(&[Pull::Withdrawing]), "told to stop"),
+        (
+            pass.count(&[Pull::Unknown]),
+            "not seen since the coordinator started",
+        ),
+        (
+            if overdue {
+                0
+            } else {
+                pass.count(&[Pull::Busy])
+            },
+            "at work on what was asked before",
+        ),
+    ];
+    let parts = parts.iter().filter(|(count, _)| *count > 0);
+    let parts: Vec<_> = parts
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+    if parts.is_empty() {
+        return Verdict::Pass;
+    }
+    let done = pass.count(&[Pull::Done]);
+    let detail = format!(
+        "the image on the machines (prefetch): {done} of {} have it, {} (at most {} at once)",
+        pass.rollout.members.len(),
+        parts.join(", "),
+        pass.known.max_in_flight
+    );
+    Verdict::wait(detail, due(pass))
+}
+
+/// When no machine has got further for `progress_deadline`, those that pull
+/// have failed; not those of which nobody could have heard.
+pub(crate) fn progress(pass: Pass<'_>) -> Verdict {
+    let deadline = pass.rollout.spec.progress_deadline.as_secs();
+    if pass.now < pass.deadline() {
+        return Verdict::Pass;
+    }
+    let late = counted(pass).map(|(agent, member)| {
+        let phase = member.prefetch.as_ref().and_then(|pull| pull.phase);
+        let phase = phase.map_or("not reported yet", pinion_model::AgentPhase::word);
+        let message = format!(
+            "no machine got further with the prefetch for {deadline} s (here: {phase}); look at the agent's log, then retry it"
+        );
+        (agent.clone(), Failure::new(FailureKind::Timeout, message))
+    });
+    let late: Vec<_> = late.collect();
+    if late.is_empty() {
+        return Verdict::Pass;
+    }
+    Verdict::Fail(late)
+}
+
+/// When the deadline passes; none while nothing that it is for is under way.
+pub(crate) fn due(pass: Pass<'_>) -> Option<Timestamp> {
+    let waits = counted(pass).next().is_some() || pass.count(&[Pull::Busy]) > 0;
+    waits.then(|| pass.deadline())
+}
+
+/// The machines of which progress is expected.
+fn counted(pass: Pass<'_>) -> impl Iterator<Item = (&AgentId, &Member)> {
+    let asked = pass.members(Pull::Asked);
+    asked
+        .chain(pass.members(Pull::Withdrawing))
+        .filter(move |(id, _)| {
+            let agent = pass.world.agents.get(*id);
+            agent.is_some_and(|agent| agent.presence != Presence::Unknown)
+        })
+}

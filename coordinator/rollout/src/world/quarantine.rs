@@ -1,0 +1,64 @@
+use pinion_model::{AgentId, Digest, WorkloadName};
+use serde::{Deserialize, Serialize};
+
+use super::{Attribution, World};
+use crate::Set;
+
+/// An image that failed, or that an operator distrusts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quarantine {
+    /// Whose image it is.
+    pub workload: WorkloadName,
+    /// Machines on which the image itself failed since it was last lifted: its
+    /// container could not be created or started, or was not healthy. Counted
+    /// until it is quarantined, and no further than the rollout's
+    /// `quarantine_after`.
+    pub failed_on: Set<AgentId>,
+    /// Who quarantined it, since when and why. None: it is not.
+    pub imposed: Option<Attribution>,
+    /// Who lifted it last, when and why.
+    pub lifted: Option<Attribution>,
+}
+
+impl Quarantine {
+    /// An image of which nothing bad is known yet.
+    #[must_use]
+    pub fn clean(workload: WorkloadName) -> Self {
+        Self {
+            workload,
+            failed_on: Set::default(),
+            imposed: None,
+            lifted: None,
+        }
+    }
+
+    /// Since when, by whom, why, on how many machines it failed, and how to
+    /// lift it. None: it is not quarantined.
+    #[must_use]
+    pub fn sentence(&self, digest: &Digest) -> Option<String> {
+        let by = self.imposed.as_ref()?;
+        Some(format!(
+            "{digest} of {} is quarantined since {} by {}, having failed on {} machine(s): {}; `pinion quarantine lift {digest} --reason …` lets it go to machines again",
+            self.workload,
+            by.at,
+            by.actor,
+            self.failed_on.len(),
+            by.reason
+        ))
+    }
+}
+
+impl World {
+    /// Whether a digest may not be assigned to any more machines.
+    #[must_use]
+    pub fn is_quarantined(&self, digest: &Digest) -> bool {
+        self.quarantined(digest).is_some()
+    }
+
+    /// Why a digest may not be assigned to any more machines. None: it may.
+    #[must_use]
+    pub fn quarantined(&self, digest: &Digest) -> Option<&Quarantine> {
+        let known = self.quarantine.get(digest);
+        known.filter(|known| known.imposed.is_some())
+    }
+}
