@@ -319,8 +319,15 @@ fn restored(
         stage.progressed_at = at;
     }
     if nothing_to_restore {
-        // Only what was asked before is there to be reported.
-        progressed(rollout, agent, report, failure, changed, at);
+        match member.standing() {
+            // What was asked before is there to be reported.
+            Standing::InFlight => progressed(rollout, agent, report, failure, changed, at),
+            // It stays, so what it had proven stays.
+            Standing::Soaking if report.phase.is_terminal() => {
+                member.phase = Some(AgentPhase::Settled);
+            }
+            _ => {}
+        }
     } else if report.phase.is_terminal() {
         outlived(member, failure, at);
     }

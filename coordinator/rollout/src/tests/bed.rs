@@ -418,6 +418,26 @@ impl Bed {
         self.rollout(rollout).stages[stage].order[place].to_string()
     }
 
+    /// A report about what the machine was asked to pull ahead, by hand.
+    pub(super) fn pull(&mut self, name: &str, phase: AgentPhase) {
+        let id = agent(name);
+        let placement = &self.world.agents[&id].placements[&self.workload];
+        let ahead = placement.ahead.as_ref().expect("asked ahead");
+        let report = Report {
+            workload: self.workload.clone(),
+            generation: ahead.assignment.generation,
+            attempt: ahead.assignment.attempt,
+            phase,
+            waiting_for: "".into(),
+            failure: phase
+                .is_failure()
+                .then(|| pinion_model::Failure::new(FailureKind::Credentials, "denied")),
+            containers: Vec::new(),
+            running: None,
+        };
+        self.reported(&id, report);
+    }
+
     /// A report about the machine's present assignment, by hand.
     pub(super) fn say(&mut self, name: &str, phase: AgentPhase) {
         self.say_of(name, phase, FailureKind::Health);

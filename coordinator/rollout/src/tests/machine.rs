@@ -19,6 +19,12 @@ pub(super) struct Machine {
     pub(super) sick: bool,
     /// Workloads of which no new digest runs here.
     pub(super) bad_workloads: BTreeSet<WorkloadName>,
+    /// Digests that it cannot pull, and why.
+    pub(super) out_of_reach: BTreeMap<Digest, FailureKind>,
+    /// Digests that it has pulled.
+    pub(super) pulled: BTreeSet<Digest>,
+    /// How often it went to the registry.
+    pub(super) pulls: usize,
     work: BTreeMap<WorkloadName, Work>,
 }
 
@@ -27,6 +33,13 @@ struct Work {
     doing: Assignment,
     phase: AgentPhase,
     before: Option<Digest>,
+    failed: Option<FailureKind>,
+}
+
+impl Work {
+    fn is_over(&self) -> bool {
+        self.phase.is_terminal() || self.phase == AgentPhase::Prefetched
+    }
 }
 
 impl Machine {
@@ -45,7 +58,7 @@ impl Machine {
             if known.is_some_and(|work| work.phase.has_cut_over() && !work.phase.is_terminal()) {
                 continue; // Finishes first; asked again with the next desired state.
             }
-            let phase = if wanted.run.is_none() {
+            let phase = if wanted.run.is_none() && wanted.prefetch.is_none() {
                 AgentPhase::Withdrawn
             } else {
                 AgentPhase::Pending
@@ -55,6 +68,7 @@ impl Machine {
                 doing: wanted.clone(),
                 phase,
                 before,
+                failed: None,
             };
             self.work.insert(wanted.workload.clone(), work);
             reports.extend(self.report(&wanted.workload));
@@ -72,18 +86,37 @@ impl Machine {
     }
 
     fn step_one(&mut self, name: &WorkloadName) -> Option<Report> {
-        let work = self
-            .work
-            .get_mut(name)
-            .filter(|work| !work.phase.is_terminal())?;
-        let digest = work.doing.digest()?.clone();
+        let work = self.work.get_mut(name).filter(|work| !work.is_over())?;
+        let ahead = work.doing.prefetch.as_ref();
+        let digest = work.doing.run.as_ref().or(ahead)?.digest.clone();
+        let pull = |there: AgentPhase| match self.out_of_reach.get(&digest) {
+            Some(kind) if !self.pulled.contains(&digest) => (AgentPhase::Refused, Some(*kind)),
+            _ => (there, None),
+        };
+        let pulls = matches!(work.phase, AgentPhase::Pulling | AgentPhase::Prefetching);
+        if pulls && !self.pulled.contains(&digest) {
+            self.pulls += 1;
+        }
         let has_containers = self.running.contains_key(name);
         let there = self.running.get(name) == Some(&digest) && !self.sick;
+        let (phase, failed) = match work.phase {
+            AgentPhase::Pending if work.doing.run.is_none() => (AgentPhase::Prefetching, None),
+            AgentPhase::Prefetching => pull(AgentPhase::Prefetched),
+            AgentPhase::Pulling if !has_containers => pull(AgentPhase::Staged),
+            AgentPhase::Pulling => pull(AgentPhase::CuttingOver),
+            _ => (AgentPhase::Pending, None),
+        };
+        if phase != AgentPhase::Pending {
+            if pulls && failed.is_none() {
+                self.pulled.insert(digest);
+            }
+            work.phase = phase;
+            work.failed = failed;
+            return self.report(name);
+        }
         work.phase = match work.phase {
             AgentPhase::Pending if there => AgentPhase::Settled,
             AgentPhase::Pending => AgentPhase::Pulling,
-            AgentPhase::Pulling if !has_containers => AgentPhase::Staged,
-            AgentPhase::Pulling => AgentPhase::CuttingOver,
             AgentPhase::CuttingOver => {
                 self.running.insert(name.clone(), digest.clone());
                 AgentPhase::Verifying
@@ -112,8 +145,10 @@ impl Machine {
             attempt: work.doing.attempt,
             phase: work.phase,
             waiting_for: "".into(),
-            failure: failed
-                .then(|| Failure::new(FailureKind::Health, "the container exited with code 1")),
+            failure: failed.then(|| match work.failed {
+                Some(kind) => Failure::new(kind, "the registry did not give the image"),
+                None => Failure::new(FailureKind::Health, "the container exited with code 1"),
+            }),
             containers: self.containers(name),
             running: self.running.get(name).cloned(),
         })

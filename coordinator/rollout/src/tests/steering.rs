@@ -4,7 +4,7 @@ use pinion_model::{AgentPhase, RolloutPhase};
 
 use super::bed::{Bed, agent, alice, count, digest, percent, rest, steer, strategy};
 use crate::commands::{self, RetryAgents};
-use crate::{Act, Amount, Approval, Change, Purpose, Refusal, StageSpec, Standing, Strategy};
+use crate::{Act, Amount, Approval, Change, Gate, Purpose, Refusal, StageSpec, Standing, Strategy};
 
 fn two_stages() -> Strategy {
     strategy(vec![count(1), rest()])
@@ -319,4 +319,111 @@ fn an_abort_names_the_machines_that_it_waits_for() {
     bed.plan();
     assert_eq!(bed.phase(&id), RolloutPhase::Aborted);
     assert!(crate::waiting_for(&bed.world, &id, 0, bed.now).is_empty());
+}
+
+/// A machine that failed, in a stage that nobody else can prove.
+fn failed_alone() -> (Bed, pinion_model::RolloutId) {
+    let mut bed = Bed::new(1);
+    bed.roll_out(1, strategy(vec![rest()]));
+    bed.drive();
+    let id = bed.roll_out(2, strategy(vec![rest()]));
+    bed.plan();
+    bed.say("m1", AgentPhase::RolledBack);
+    bed.plan();
+    assert_eq!(bed.rollout(&id).halted_by, Some(Gate::FailureBudget));
+    (bed, id)
+}
+
+#[test]
+fn retry_and_resume_work_in_either_order() {
+    for resume_first in [false, true] {
+        let (mut bed, id) = failed_alone();
+        let retry = commands::RetryAgents {
+            rollout: id.clone(),
+            agents: Vec::new(),
+            reason: String::new(),
+        };
+        for resumes in [resume_first, !resume_first] {
+            if resumes {
+                bed.decide(|world, now| commands::resume(world, steer(&id), &alice(), now))
+                    .expect("resumed");
+            } else {
+                bed.decide(|world, now| commands::retry(world, retry.clone(), &alice(), now))
+                    .expect("retried");
+            }
+            bed.plan();
+        }
+        assert_eq!(bed.phase(&id), RolloutPhase::Running, "{resume_first}");
+        bed.drive();
+        assert_eq!(bed.phase(&id), RolloutPhase::Completed, "{resume_first}");
+        assert!(!bed.rollout(&id).stages[0].accepted_unproven);
+    }
+}
+
+#[test]
+fn what_was_halted_as_inconclusive_is_not_accepted_by_resuming_a_retry() {
+    let mut bed = Bed::new(1);
+    let rules = StageSpec {
+        failure_budget: Some(Amount::Percent(100).into()),
+        ..rest()
+    };
+    let id = bed.roll_out(2, strategy(vec![rules]));
+    bed.plan();
+    bed.say("m1", AgentPhase::RolledBack);
+    bed.plan();
+    assert_eq!(bed.rollout(&id).halted_by, Some(Gate::MinProven));
+    let retry = commands::RetryAgents {
+        rollout: id.clone(),
+        agents: Vec::new(),
+        reason: String::new(),
+    };
+    bed.decide(|world, now| commands::retry(world, retry.clone(), &alice(), now))
+        .expect("retried");
+    bed.plan();
+    assert_eq!(bed.phase(&id), RolloutPhase::Halted, "until it is resumed");
+    bed.decide(|world, now| commands::resume(world, steer(&id), &alice(), now))
+        .expect("resumed");
+    bed.plan();
+    bed.say("m1", AgentPhase::RolledBack);
+    bed.plan();
+    assert_eq!(
+        bed.rollout(&id).halted_by,
+        Some(Gate::MinProven),
+        "nothing is proven yet"
+    );
+}
+
+#[test]
+fn what_could_not_be_tidied_up_stays_visible_and_is_no_failure() {
+    let mut bed = Bed::new(1);
+    let id = bed.roll_out(2, strategy(vec![rest()]));
+    bed.plan();
+    let assignment = bed
+        .world
+        .assignment(&agent("m1"), &bed.workload)
+        .expect("asked")
+        .clone();
+    let report = crate::Report {
+        workload: bed.workload.clone(),
+        generation: assignment.generation,
+        attempt: assignment.attempt,
+        phase: AgentPhase::Settled,
+        waiting_for: "".into(),
+        failure: Some(pinion_model::Failure::new(
+            pinion_model::FailureKind::Engine,
+            "could not move the tag app:current",
+        )),
+        containers: vec![super::machine::container(&bed.workload, &digest(2))],
+        running: Some(digest(2)),
+    };
+    bed.reported(&agent("m1"), report);
+    bed.plan();
+    assert_eq!(bed.phase(&id), RolloutPhase::Completed);
+    assert_eq!(bed.counts(&id, 0).failed, 0);
+    let why = bed.why(&id, "m1").expect("a reason");
+    assert_eq!(why.word, "settled_with_failure");
+    assert!(why.detail.contains("app:current"), "{}", why.detail);
+    bed.roll_out(3, strategy(vec![rest()]));
+    bed.drive();
+    assert_eq!(bed.word(&id, "m1"), None, "it is about another digest now");
 }
