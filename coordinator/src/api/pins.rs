@@ -48,8 +48,8 @@ impl PinService for PinApi {
         let promoted =
             promotion::promote(&self.0.ledger, &self.0.config, &promotion, &actor).await?;
         let answer = self.0.ledger.read(|world| {
-            let workload = world.workloads.get(&promotion.workload)?;
-            Some(pin(&promotion.workload, workload, &promoted.pin))
+            world.workloads.get(&promotion.workload)?;
+            Some(pin(world, &promotion.workload, &promoted.pin))
         });
         Ok(Response::new(v1::PromotePinResponse {
             pin: answer,
@@ -65,10 +65,10 @@ impl PinService for PinApi {
         let name = self.known(&request.into_inner().workload)?;
         let answer = self.0.ledger.read(|world| {
             let workload = world.workloads.get(&name)?;
-            let of = |found: Option<&_>| found.map(|found| pin(&name, workload, found));
+            let of = |found: Option<&_>| found.map(|found| pin(world, &name, found));
             Some(v1::GetPinResponse {
                 current: of(workload.current()),
-                stable: of(workload.stable()),
+                stable: of(world.stable(&name)),
             })
         });
         Ok(Response::new(answer.unwrap_or_default()))
@@ -81,9 +81,7 @@ impl PinService for PinApi {
         let catalog = &self.0.config.workloads;
         let answer = self.0.ledger.read(|world| {
             let current = |(name, workload): (&WorkloadName, &Workload)| {
-                workload
-                    .current()
-                    .map(|current| pin(name, workload, current))
+                workload.current().map(|current| pin(world, name, current))
             };
             let unpinned = |name: &&WorkloadName| {
                 world
@@ -120,7 +118,7 @@ impl PinService for PinApi {
             };
             let older = workload.pins.iter().rev();
             let older = older.filter(|pin| before.is_none_or(|before| pin.number < before));
-            page::cut(older.map(|found| pin(&name, workload, found)), size)
+            page::cut(older.map(|found| pin(world, &name, found)), size)
         });
         let next = pins
             .last()

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use pinion_model::{AgentId, Attempt, Failure, Generation, SessionEpoch, Timestamp, WorkloadName};
 use pinion_proto::{convert, v1};
 use pinion_rollout::{
-    Assignment, Desired, Health, Observation, ObservedContainer, Report, Versions,
+    Assignment, Desired, Health, Observation, ObservedContainer, Report, Run, Versions,
 };
 
 use super::limits::{self, cut};
@@ -27,8 +27,8 @@ fn assignment(assignment: &Assignment) -> v1::Assignment {
         attempt: assignment.attempt.0,
         rollout: convert::or_empty(assignment.rollout()),
         stage: convert::or_empty(assignment.stage()),
-        run: images(assignment),
-        prefetch: Vec::new(),
+        run: images(assignment.run.as_ref()),
+        prefetch: images(assignment.prefetch.as_ref()),
         start_within: Some(convert::duration(timing.start_within)),
         healthy_deadline: Some(convert::duration(timing.healthy_deadline)),
         min_healthy: Some(convert::duration(timing.min_healthy)),
@@ -39,8 +39,8 @@ fn assignment(assignment: &Assignment) -> v1::Assignment {
 }
 
 /// The digest in each registry, in the catalog's order.
-fn images(assignment: &Assignment) -> Vec<v1::Image> {
-    let Some(run) = &assignment.run else {
+fn images(run: Option<&Run>) -> Vec<v1::Image> {
+    let Some(run) = run else {
         return Vec::new();
     };
     let image = |image: &pinion_model::Image| v1::Image {

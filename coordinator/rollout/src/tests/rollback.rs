@@ -27,9 +27,7 @@ fn a_completed_rollout_is_taken_back_everywhere_and_the_history_says_so() {
     bed.decide(|world, now| commands::roll_back(world, steer(&id), &alice(), now))
         .expect("rolled back");
     assert_eq!(
-        bed.world.workloads[&bed.workload]
-            .stable()
-            .map(|pin| pin.number.0),
+        bed.world.stable(&bed.workload).map(|pin| pin.number.0),
         Some(1),
         "at once"
     );

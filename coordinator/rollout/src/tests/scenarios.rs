@@ -29,9 +29,7 @@ fn the_demo_goes_to_v2_and_v3_stops_itself_on_the_one_machine_that_it_reached() 
     let v2 = ["m1", "m2", "m3", "m4"];
     assert!(v2.iter().all(|name| *bed.running(name) == digest(2)));
     assert_eq!(
-        bed.world.workloads[&bed.workload]
-            .stable()
-            .map(|pin| pin.number.0),
+        bed.world.stable(&bed.workload).map(|pin| pin.number.0),
         Some(2)
     );
 
@@ -63,9 +61,7 @@ fn the_demo_goes_to_v2_and_v3_stops_itself_on_the_one_machine_that_it_reached() 
         "what it restored is what is desired"
     );
     assert_eq!(
-        bed.world.workloads[&bed.workload]
-            .stable()
-            .map(|pin| pin.number.0),
+        bed.world.stable(&bed.workload).map(|pin| pin.number.0),
         Some(2)
     );
 }

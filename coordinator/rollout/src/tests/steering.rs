@@ -193,9 +193,7 @@ fn an_abort_keeps_what_is_done_and_waits_for_what_is_in_flight() {
     assert_eq!(bed.phase(&id), RolloutPhase::Aborted);
     assert_eq!(*bed.running(&canary), digest(2), "what is done stays done");
     assert_eq!(
-        bed.world.workloads[&bed.workload]
-            .stable()
-            .map(|pin| pin.number.0),
+        bed.world.stable(&bed.workload).map(|pin| pin.number.0),
         Some(1)
     );
     assert_eq!(

@@ -28,12 +28,6 @@ impl Workload {
         self.pins.get(index)
     }
 
-    /// The last pin whose rollout completed and was not taken back.
-    #[must_use]
-    pub fn stable(&self) -> Option<&Pin> {
-        self.pin(self.proven.last()?.pin)
-    }
-
     /// The newest pin of this digest.
     #[must_use]
     pub fn pin_of(&self, digest: &Digest) -> Option<&Pin> {

@@ -173,9 +173,12 @@ fn machine(bench: &Bench, id: &AgentId) -> Result<Vec<String>, String> {
         .collect();
     let desired = bench.world.desired(id);
     for assignment in desired.assignments {
-        let run = assignment
-            .digest()
-            .map_or("nothing new".to_owned(), Digest::to_string);
+        let ahead = assignment.prefetch.as_ref();
+        let run = match (assignment.digest(), ahead) {
+            (Some(digest), _) => digest.to_string(),
+            (None, Some(ahead)) => format!("pull {}", ahead.digest),
+            (None, None) => "nothing new".to_owned(),
+        };
         lines.push(format!(
             "desired: {} {run}, generation {}",
             assignment.workload, assignment.generation
@@ -197,8 +200,9 @@ fn pins(bench: &Bench) -> Vec<String> {
                 pin.number, pin.digest, pin.promoted_by
             ));
         }
-        let stable = workload
-            .stable()
+        let stable = bench
+            .world
+            .stable(name)
             .map_or("nothing".to_owned(), |pin| format!("pin {}", pin.number));
         lines.push(format!("{name}: stable is {stable}"));
     }

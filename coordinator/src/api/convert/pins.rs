@@ -1,10 +1,10 @@
 use pinion_model::{Digest, Image, WorkloadName};
 use pinion_proto::convert::{or_empty, timestamp};
 use pinion_proto::v1;
-use pinion_rollout::{Pin, Workload};
+use pinion_rollout::{Pin, World};
 
-/// A pin of `workload`.
-pub(crate) fn pin(name: &WorkloadName, workload: &Workload, pin: &Pin) -> v1::Pin {
+/// A pin of a workload.
+pub(crate) fn pin(world: &World, name: &WorkloadName, pin: &Pin) -> v1::Pin {
     v1::Pin {
         workload: name.to_string(),
         number: pin.number.0,
@@ -14,8 +14,8 @@ pub(crate) fn pin(name: &WorkloadName, workload: &Workload, pin: &Pin) -> v1::Pi
         promoted_by: Some((&pin.promoted_by).into()),
         promoted_at: Some(timestamp(pin.at)),
         images: images(&pin.images, &pin.digest),
-        stable: workload
-            .stable()
+        stable: world
+            .stable(name)
             .is_some_and(|stable| stable.number == pin.number),
     }
 }

@@ -59,6 +59,7 @@ pub(crate) fn assigned(agent: &str, generation: u64) -> Change {
         attempt: Attempt(1),
         purpose: Purpose::Withdraw { rollout: None },
         run: None,
+        prefetch: None,
         timing: Timing::default().into(),
         local_tag: "current".into(),
     };

@@ -306,6 +306,7 @@ fn an_assignment_goes_over_the_wire_whole() {
             ]
             .into(),
         }),
+        prefetch: None,
         timing: Arc::new(Timing {
             soak: Duration::from_millis(1500),
             ..Timing::default()
