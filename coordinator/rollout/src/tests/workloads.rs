@@ -564,6 +564,7 @@ proptest! {
             bed.work_on(workload);
             let strategy = Strategy {
                 max_in_flight: Some(Amount::Count(limits[place])),
+                quarantine_after: Some(u32::MAX),
                 ..after(&first, strategy(vec![count(1), rest()]))
             };
             ids.push(bed.start(strategy));

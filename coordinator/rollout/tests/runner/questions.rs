@@ -1,6 +1,6 @@
 //! What an operator asks without changing anything.
 
-use pinion_model::{AgentId, Digest, RolloutId};
+use pinion_model::{AgentId, RolloutId};
 use pinion_rollout::commands::plan_rollout;
 use pinion_rollout::{
     Approval, Counts, Reason, explain, explain_all, plan, plan_hash, summary, waiting_for,
