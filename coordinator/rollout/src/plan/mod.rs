@@ -45,7 +45,7 @@ pub struct Plan {
 
 /// Each depends on what those before it have changed, so only the first that
 /// has something to do is asked in one round.
-const STEPS: [fn(&World, Timestamp) -> Vec<Change>; 8] = [
+const STEPS: &[fn(&World, Timestamp) -> Vec<Change>] = &[
     windows::plan,
     sessions::plan,
     quarantine::plan,
