@@ -17,9 +17,11 @@ ENGINES := $(if $(filter 0,$(PINION_TEST_DOCKER)),,engines)
 
 # Without engines no test logs in anywhere.
 MOTO := $(if $(ENGINES),moto)
+# Without engines no rollout waits for a metric.
+METRICS := $(if $(ENGINES),metrics)
 
 setup: ## Install missing packages of the distribution (as root)
-	@deploy/ci/setup.sh $(ENGINES) buf $(MOTO)
+	@deploy/ci/setup.sh $(ENGINES) buf $(MOTO) $(METRICS)
 
 build: ## The three programs, optimised, in target/release
 	$(CARGO) build --locked --release --bins -p pinion-coordinator -p pinion-agent -p pinion-cli
@@ -35,7 +37,7 @@ demo-down: ## Take down what `make demo KEEP=1` left up
 	@$(OUT)/debug/pinion-demo down
 
 test: programs ## All tests, on real engines and registries. PINION_TEST_DOCKER=0 leaves engines out
-	@deploy/ci/setup.sh buf $(MOTO)
+	@deploy/ci/setup.sh buf $(MOTO) $(METRICS)
 	@deploy/ci/tools.sh $(TOOLS) buf $(MOTO)
 	@if [ "$$PINION_TEST_DOCKER" = 0 ]; then echo "PINION_TEST_DOCKER=0: tests/e2e is left out, and with it every test on a real engine, registry or network"; fi
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \

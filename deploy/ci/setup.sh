@@ -4,6 +4,7 @@
 #   setup.sh engines   also to run tenant machines and registries: `make demo`, `make test`
 #   setup.sh buf       also to install buf: `make check`, `make test`
 #   setup.sh moto      also to log in to an AWS that moto plays: `make test`
+#   setup.sh metrics   also to measure with a real Prometheus: `make test`
 #
 # Does nothing where everything is there.
 set -eu
@@ -35,8 +36,9 @@ for part in "$@"; do
             # Debian's python3 has venv, but not what fills one.
             python3 -c 'import ensurepip' 2>/dev/null || packages="$packages python3-venv"
             ;;
+        metrics) need prometheus prometheus ;;
         *)
-            echo "usage: setup.sh [engines] [buf] [moto]" >&2
+            echo "usage: setup.sh [engines] [buf] [moto] [metrics]" >&2
             exit 2
             ;;
     esac

@@ -10,6 +10,7 @@ mod grpcurl;
 mod harness_itself;
 mod kill;
 mod main_path;
+mod metric_gate;
 mod offline;
 mod pulls;
 mod support;

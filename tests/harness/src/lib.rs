@@ -8,6 +8,7 @@
 //!                 ├── Registry (TLS, Basic or Bearer) ◄── Proxy (scripted faults)
 //!                 ├── Tenant (netns + veth + dockerd) ──── Agent (pinion-agent)
 //!                 ├── Coordinator (pinion-coordinator)
+//!                 ├── Prometheus ◄── Exporter (an application's figures)
 //!                 ├── Aws (moto), which Amazon's credential helper asks
 //!                 └── Cli (pinion), curl, buf
 //!   sweep: takes a world down from what is on disk and in the kernel, so that the end of a test,
@@ -26,6 +27,7 @@ pub mod fleet;
 pub mod image;
 pub mod needs;
 pub mod process;
+pub mod prometheus;
 pub mod registry;
 pub mod scenario;
 pub mod sweep;

@@ -76,6 +76,7 @@ fn retry(
         let stage = member.stage as usize;
         rollout.open_stage = rollout.open_stage.min(stage);
         rollout.stages[stage].passed_at = None;
+        rollout.stages[stage].checks.clear();
         rollout.stages[stage].progressed_at = at;
         touched.agents.insert(agent.clone());
     }
@@ -137,6 +138,9 @@ fn fail(
             generation: member.generation,
             failure,
         }));
+    }
+    if let Some(stage) = rollout.stages.get_mut(member.stage as usize) {
+        stage.checks.clear();
     }
     touched.agents.insert(agent.clone());
     touched.members.insert((id.clone(), agent.clone()));

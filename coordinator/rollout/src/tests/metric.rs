@@ -8,7 +8,8 @@ use super::bed::{Bed, agent, alice, count, digest, rest, steer, strategy};
 use crate::gates::{Verdict, View, metric};
 use crate::{
     Act, Amount, Change, Check, Decision, DueProbe, FailureAction, Gate, HttpGet, Judgement,
-    Observation, Probe, Sample, StageSpec, Strategy, commands, due_probes, summary, waiting_for,
+    Observation, ObservedContainer, Probe, Sample, StageSpec, Strategy, commands, due_probes,
+    summary, waiting_for,
 };
 use Judgement::{Failure, Inconclusive, Success};
 
@@ -448,6 +449,37 @@ fn when_a_machine_of_the_stage_moves_the_samples_begin_anew() {
         .expect("one more attempt");
     bed.drive();
     bed.sampled(&due, asked_before, Success);
+    assert_eq!(bed.rollout(&id).stages[0].checks, []);
+    bed.measured(&[Success]);
+    assert_eq!(bed.rollout(&id).open_stage, 0, "one of two");
+    bed.measured(&[Success]);
+    assert_eq!(bed.phase(&id), RolloutPhase::Completed);
+}
+
+#[test]
+fn when_a_success_is_taken_back_the_samples_begin_anew() {
+    let mut bed = Bed::new(2);
+    let only = StageSpec {
+        checks: vec![Check {
+            samples: 2,
+            ..http("smoke")
+        }],
+        failure_budget: Some(Amount::Count(1).into()),
+        ..rest()
+    };
+    let id = bed.roll_out(2, strategy(vec![only]));
+    bed.drive();
+    bed.measured(&[Success]);
+    let stopped = ObservedContainer {
+        running: false,
+        ..bed.machines[&agent("m1")].containers(&bed.workload)[0].clone()
+    };
+    bed.observe(Observation::Inventory {
+        agent: agent("m1"),
+        workloads: [(bed.workload.clone(), vec![stopped])].into(),
+        at: bed.now,
+    });
+    bed.drive();
     assert_eq!(bed.rollout(&id).stages[0].checks, []);
     bed.measured(&[Success]);
     assert_eq!(bed.rollout(&id).open_stage, 0, "one of two");
