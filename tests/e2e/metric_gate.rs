@@ -22,15 +22,12 @@ struct Site {
 }
 
 impl Site {
-    /// Two machines, a stage each; `checks` in between, in which `{query}` is
-    /// a good part of a check of the errors.
+    /// Two machines, a stage each; `checks` in between, in which `{query}`
+    /// asks the Prometheus for the share of errors.
     async fn start(world: &World, on_failure: &str, checks: &str) -> anyhow::Result<Self> {
         let app = Exporter::start(world).await?;
         let prometheus = Prometheus::start(world, &app).await?;
-        let query = format!(
-            "url = \"{}\", query = '{QUERY}', success = \"< 0.01\"",
-            prometheus.url()
-        );
+        let query = format!("url = \"{}\", query = '{QUERY}'", prometheus.url());
         let checks = checks.replace("{query}", &query);
         let stages = format!("[ {{ count = 1, checks = [ {checks} ] }}, {{ rest = true }} ]");
         let on_failure = format!("\"{on_failure}\"");
@@ -85,8 +82,8 @@ fn check<'a>(rollout: &'a Value, name: &str) -> anyhow::Result<&'a Value> {
 fn the_next_stage_waits_for_a_good_metric_and_a_dry_run_holds_nothing() {
     scenario(async |world| {
         let checks = r#"
-            { name = "errors", interval = "1s", samples = 3, timeout = "5m", prometheus = { {query}, failure = ">= 0.1" } },
-            { name = "none", interval = "1s", timeout = "5m", dry_run = true, prometheus = { {query}, failure = "> 0" } }"#
+            { name = "errors", interval = "1s", samples = 3, timeout = "5m", prometheus = { {query}, success = "< 0.01", failure = ">= 0.1" } },
+            { name = "none", interval = "1s", timeout = "5m", dry_run = true, prometheus = { {query}, success = "> 0.9" } }"#
             .replace('\n', " ");
         let site = Site::start(world, "halt", &checks).await?;
         let before = containers(&site.fleet).await?;
@@ -128,7 +125,7 @@ fn the_next_stage_waits_for_a_good_metric_and_a_dry_run_holds_nothing() {
 #[test]
 fn a_bad_metric_halts_the_rollout_and_a_good_one_lets_it_be_resumed() {
     scenario(async |world| {
-        let checks = r#"{ name = "errors", interval = "1s", samples = 2, failure_limit = 1, timeout = "5m", prometheus = { {query} } }"#;
+        let checks = r#"{ name = "errors", interval = "1s", samples = 2, failure_limit = 1, timeout = "5m", prometheus = { {query}, success = "< 0.01" } }"#;
         let site = Site::start(world, "halt", checks).await?;
         site.app.fails(0.5);
         let before = containers(&site.fleet).await?;
@@ -170,7 +167,7 @@ fn a_bad_metric_halts_the_rollout_and_a_good_one_lets_it_be_resumed() {
 #[test]
 fn when_prometheus_is_gone_the_rollout_halts_and_takes_nothing_back() {
     scenario(async |world| {
-        let checks = r#"{ name = "errors", interval = "1s", samples = 3, timeout = "4s", prometheus = { {query} } }"#;
+        let checks = r#"{ name = "errors", interval = "1s", samples = 3, timeout = "4s", prometheus = { {query}, success = "< 0.01" } }"#;
         let mut site = Site::start(world, "rollback", checks).await?;
         site.app.fails(0.0);
         site.prometheus.kill()?;

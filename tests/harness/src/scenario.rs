@@ -121,7 +121,7 @@ pub fn show_logs(directory: &Path) {
 
 /// Lines below a warning of the Go programs, and a registry's access log.
 fn is_foreign_chatter(line: &str) -> bool {
-    let is_go = line.starts_with("time=\"");
+    let is_go = line.starts_with("time=\"") || line.starts_with("ts=");
     let is_quiet = line.contains("level=info") || line.contains("kernel does not support");
     (is_go && is_quiet) || line.contains(" HTTP/1.1\" ")
 }
