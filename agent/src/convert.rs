@@ -103,6 +103,7 @@ fn assignment(
         stage: optional_text("stage", &message.stage)?,
         run: images("run", &message.run, order)?,
         prefetch: images("prefetch", &message.prefetch, order)?,
+        received_at: Timestamp::default(),
         start_within: span(
             "start_within",
             &message.start_within,

@@ -106,7 +106,8 @@ impl Journal {
         &self.clock
     }
 
-    /// Takes a desired state; it is on disk when this returns. The same
+    /// Takes a desired state, with the instant at which each assignment of it
+    /// came first; it is on disk when this returns. The same
     /// generation again is taken too: the catalog that comes with it may be newer.
     ///
     /// # Errors
@@ -121,6 +122,7 @@ impl Journal {
                 offered,
             });
         }
+        let desired = desired.received(&held.desired, self.clock.now());
         if held.desired != desired {
             let path = self.directory.join("desired.json");
             store(&path, &desired).map_err(fault("write", &path))?;
@@ -191,6 +193,7 @@ impl Held {
         self.records
             .values()
             .filter_map(of)
+            .chain(self.desired.assignments.values().map(|a| a.received_at))
             .max()
             .unwrap_or_default()
     }

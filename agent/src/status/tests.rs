@@ -36,6 +36,7 @@ fn assignment() -> Assignment {
             image("registry.fly.io/web", 2),
         ],
         prefetch: Vec::new(),
+        received_at: Timestamp(0),
         start_within: Duration::from_secs(600),
         healthy_deadline: Duration::from_secs(60),
         min_healthy: Duration::from_secs(5),

@@ -2,7 +2,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use pinion_model::{
-    Attempt, Digest, Generation, ImageRef, Repository, RolloutId, StageName, WorkloadName,
+    Attempt, Digest, Generation, ImageRef, Repository, RolloutId, StageName, Timestamp,
+    WorkloadName,
 };
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +16,20 @@ pub struct Desired {
     pub assignments: BTreeMap<WorkloadName, Assignment>,
     /// How workloads are found on the machine.
     pub catalog: BTreeMap<WorkloadName, CatalogEntry>,
+}
+
+impl Desired {
+    /// The same as it is accepted now, after `held`: an assignment that has not
+    /// changed was received when it came first.
+    #[must_use]
+    pub fn received(mut self, held: &Self, now: Timestamp) -> Self {
+        for (workload, assignment) in &mut self.assignments {
+            let known = held.assignments.get(workload);
+            let same = known.filter(|known| known.generation == assignment.generation);
+            assignment.received_at = same.map_or(now, |known| known.received_at);
+        }
+        self
+    }
 }
 
 /// How the containers of one workload are found, and what they start from.
@@ -44,6 +59,8 @@ pub struct Assignment {
     pub run: Vec<ImageRef>,
     /// Images to pull and verify without touching a container.
     pub prefetch: Vec<ImageRef>,
+    /// When this machine accepted it, by its own clock; stamped by [`Desired::received`].
+    pub received_at: Timestamp,
     /// From receipt: when it has not cut over by then, it never does.
     pub start_within: Duration,
     /// From the start of the next container: proven by then, or rolled back.

@@ -188,6 +188,7 @@ fn nobodys(workload: &WorkloadName) -> Assignment {
         stage: None,
         run: Vec::new(),
         prefetch: Vec::new(),
+        received_at: Timestamp(0),
         start_within: Duration::MAX,
         healthy_deadline: HEALTHY_DEADLINE,
         min_healthy: MIN_HEALTHY,

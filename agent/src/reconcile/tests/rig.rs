@@ -60,6 +60,7 @@ pub(super) fn wanting(generation: u64, run: Vec<ImageRef>) -> Desired {
         stage: None,
         run,
         prefetch: Vec::new(),
+        received_at: Timestamp(0),
         start_within: Duration::from_secs(600),
         healthy_deadline: Duration::from_secs(60),
         min_healthy: Duration::from_secs(5),

@@ -171,7 +171,13 @@ impl View<'_> {
             self.operation.stage,
             Stage::Preflight | Stage::Prepare | Stage::Create
         );
-        can_cut && self.now > self.operation.accepted_at + self.operation.assignment.start_within
+        let assignment = &self.operation.assignment;
+        // What the machine itself asked for again counts from then.
+        let begins = match self.operation.quiet {
+            true => self.operation.accepted_at,
+            false => assignment.received_at,
+        };
+        can_cut && self.now > begins + assignment.start_within
     }
 
     fn late(self) -> Failure {

@@ -55,3 +55,54 @@ fn what_forbids_a_replacement_is_asked_again_at_the_gate() {
     let refused = refused.operation.expect("it goes on");
     assert_eq!(refused.stage, Stage::Abandon { withdrawn: false });
 }
+
+#[test]
+fn what_came_while_another_operation_went_on_starts_within_its_time_or_never() {
+    use ContainerState::{Created, Running};
+    let mut waited = operation(Stage::Create);
+    waited.units[0].made = true;
+    // Its turn came when the one before it had soaked.
+    waited.accepted_at = NOW + 590 * SECOND;
+    let machine = [
+        old("web", Running, "always"),
+        made("web.next.g1a1", Created, "always"),
+    ];
+    let at =
+        |operation: &Operation, now| match step(&record(Some(operation.clone())), &machine, now) {
+            Step::Write(written) => written.operation.expect("it goes on").stage,
+            other => panic!("a decision is written down: {other:?}"),
+        };
+    assert_eq!(at(&waited, NOW + 600 * SECOND), Stage::Cut);
+    let late = Stage::Abandon { withdrawn: false };
+    assert_eq!(at(&waited, NOW + 601 * SECOND), late);
+    waited.quiet = true;
+    assert_eq!(
+        at(&waited, NOW + 601 * SECOND),
+        Stage::Cut,
+        "the machine itself asked for it, and not long ago"
+    );
+}
+
+#[test]
+fn an_assignment_that_has_not_changed_was_received_when_it_came_first() {
+    let one = |generation: u64| Assignment {
+        generation: Generation(generation),
+        ..assignment()
+    };
+    let desired = |assignment: Assignment| Desired {
+        generation: assignment.generation,
+        assignments: BTreeMap::from([(assignment.workload.clone(), assignment)]),
+        catalog: BTreeMap::new(),
+    };
+    let received = |held: &Desired, generation, now| {
+        let taken = desired(one(generation)).received(held, now);
+        let at = taken.assignments.values().map(|a| a.received_at).max();
+        (taken, at)
+    };
+    let (first, at) = received(&Desired::default(), 1, NOW);
+    assert_eq!(at, Some(NOW));
+    let (again, at) = received(&first, 1, NOW + SECOND);
+    assert_eq!(at, Some(NOW), "the same again");
+    let (_, at) = received(&again, 2, NOW + SECOND);
+    assert_eq!(at, Some(NOW + SECOND), "another one");
+}

@@ -41,6 +41,7 @@ fn assignment() -> Assignment {
         stage: None,
         run: vec![image(2)],
         prefetch: Vec::new(),
+        received_at: NOW,
         start_within: 600 * SECOND,
         healthy_deadline: 60 * SECOND,
         min_healthy: 5 * SECOND,
