@@ -7,7 +7,7 @@ TOOLS := target/tools
 OUT := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build programs demo demo-down test check fmt bench tools
+.PHONY: help setup build programs demo demo-down test check fmt bench sim tools
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,6 +62,10 @@ bench: ## Measure rollout, recreate and memory against the bare engine, optimise
 	@deploy/ci/setup.sh engines
 	@$(CARGO) build --locked --release --bins
 	@$(OUT)/release/pinion-bench
+
+sim: ## Simulated fleets, from seeds: SEEDS=2000 AGENTS=200, or SEED=17 AGENTS=20 LOG=1
+	@$(CARGO) run --locked --quiet -p pinion-sim -- --agents $(or $(AGENTS),200) \
+		$(if $(SEED),--seed $(SEED)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(LOG),--log)
 
 fmt: ## Format all code
 	$(CARGO) fmt --all
