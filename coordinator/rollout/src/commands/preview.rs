@@ -164,6 +164,18 @@ fn blocker(
     }
 }
 
+/// Rollouts of other workloads that go first on the machines that they are for.
+fn goes_first(world: &World, rollout: &Rollout) -> impl Iterator<Item = String> {
+    let first = rollout.spec.after.iter();
+    let first = first.filter_map(|workload| world.active_rollout(workload));
+    first.map(|first| {
+        format!(
+            "{} goes first: a machine of {} ({}) waits until that has finished there",
+            first.workload, first.id, first.phase
+        )
+    })
+}
+
 fn blockers(
     world: &World,
     request: &StartRollout,
@@ -173,6 +185,7 @@ fn blockers(
     let digest = rollout.digest();
     let quarantined = world.quarantined(digest);
     let mut blockers = Vec::from_iter(quarantined.and_then(|known| known.sentence(digest)));
+    blockers.extend(goes_first(world, rollout));
     if rollout.members.is_empty() {
         blockers.push("no machine is in it: none is enrolled, selected and in a stage".to_owned());
     } else {
