@@ -156,7 +156,7 @@ fn is_host_and_port(authority: &str) -> bool {
         .strip_prefix('[')
         .and_then(|rest| rest.split_once(']'));
     let (host, rest) = match bracketed {
-        Some((host, rest)) => (host.parse::<std::net::Ipv6Addr>().is_ok(), rest),
+        Some((host, rest)) => (host.parse::<core::net::Ipv6Addr>().is_ok(), rest),
         None => {
             let end = authority.find(':').unwrap_or(authority.len());
             let (host, rest) = authority.split_at(end);

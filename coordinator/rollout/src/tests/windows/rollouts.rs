@@ -4,6 +4,8 @@ use pinion_model::{AgentPhase, RolloutPhase};
 
 use super::super::bed::{agent, digest, rest};
 use super::{at, bed, freeze, moves, nights, override_all, relabel, within};
+use crate::gates::View;
+use crate::world::Class;
 use crate::{Observation, Purpose, StageSpec, Standing, commands, summary};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -237,6 +239,30 @@ fn a_roll_back_does_not_wait_for_windows() {
     bed.steer_with(commands::roll_back, &id);
     bed.drive();
     assert_eq!(*bed.running("m1"), digest(1), "a way back is an emergency");
+}
+
+#[test]
+fn a_machine_on_its_way_back_when_a_window_ends_goes_on() {
+    let mut bed = bed("2026-07-01T23:58Z", &["eu"]);
+    let id = bed.roll_out(2, within(vec![nights()], vec![]));
+    bed.plan();
+    bed.steer_with(commands::roll_back, &id);
+    bed.plan();
+    let back = |bed: &super::Bed| bed.rollout(&id).members[&agent("m1")].restore.clone();
+    let asked = back(&bed).expect("it is taken back");
+    bed.now = at("2026-07-02T00:00Z");
+    bed.plan();
+    assert_eq!(back(&bed), Some(asked), "what takes it back stands");
+    let view = View::all(&bed.world, bed.rollout(&id), bed.now).next();
+    let overstays = view.map(|view| view.tally.count(Class::AskedShut));
+    assert_eq!(overstays, Some(0), "and is nobody's to withdraw");
+    let purpose = bed
+        .world
+        .desired(&agent("m1"))
+        .assignments
+        .remove(0)
+        .purpose;
+    assert_eq!(purpose, Purpose::Restore { rollout: id });
 }
 
 #[test]
