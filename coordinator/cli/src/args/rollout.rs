@@ -87,7 +87,7 @@ Examples:
     #[command(after_help = "\
 Examples:
   pinion rollout approve codex-7-1 --plan 1f0c2a4b5d6e7f809a1b
-  pinion rollout approve codex-7-1 --plan 1f0c2a4b5d6e7f809a1b --stage rest --reason 'canary looks good'
+  pinion rollout approve codex-7-1 --plan 1f0c2a4b5d6e7f809a1b --reason 'looks good'
 
 The plan is what `pinion rollout show` has beside the stage: it is approved,
 and nothing that becomes of it later.")]
