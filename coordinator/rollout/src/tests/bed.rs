@@ -295,6 +295,10 @@ impl Bed {
     }
 
     pub(super) fn promote(&mut self, n: u8) {
+        self.try_promote(n).expect("a pin");
+    }
+
+    pub(super) fn try_promote(&mut self, n: u8) -> Result<commands::Promoted, Refusal> {
         let request = Promote {
             workload: self.workload.clone(),
             digest: digest(n),
@@ -305,7 +309,6 @@ impl Bed {
             auto: None,
         };
         self.decide(|world, now| commands::promote(world, request.clone(), &alice(), now))
-            .expect("a pin");
     }
 
     /// Promotes a digest whose rollout follows by itself.

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use pinion_model::{AgentId, RolloutId, Timestamp};
+use pinion_model::{AgentId, FailureKind, RolloutId, Timestamp};
 use proptest::prelude::*;
 
 use super::bed::{Bed, Command, agent, alice, digest, steer, strategy};
 use super::metric::http;
-use crate::commands::{self, HoldAgent, Refresh, RetryAgents, SetLabels};
+use crate::commands::{self, HoldAgent, QuarantineDigest, Refresh, RetryAgents, SetLabels};
 use crate::{
-    Amount, Approval, Calendar, Change, Check, Cohort, FailureAction, Freeze, Judgement,
-    Observation, OfflinePolicy, Refusal, StageSpec, Strategy as Rules, Window,
+    Amount, Approval, Budget, Calendar, Change, Check, Cohort, FailureAction, Freeze, Judgement,
+    Observation, OfflinePolicy, PrefetchSpec, Refusal, StageSpec, Strategy as Rules, Window,
 };
 
 pub(super) const MACHINES: usize = 8;
@@ -41,6 +41,10 @@ pub(super) enum Event {
     Sicken(usize),
     Repeat(usize),
     Spoil(usize, u8),
+    Deny(usize, u8),
+    Grant(usize),
+    Quarantine(u8),
+    Lift(u8),
     Measure(Judgement),
 }
 
@@ -123,6 +127,17 @@ fn calendar() -> impl Strategy<Value = Calendar> {
     prop_oneof![Just(Calendar::default()), calendar]
 }
 
+fn prefetch() -> impl Strategy<Value = PrefetchSpec> {
+    let budget = (0..3_u32, 0..4_u32).prop_map(|(n, min_sample)| Budget {
+        amount: Amount::Count(n),
+        min_sample,
+    });
+    (amount(), budget).prop_map(|(max_in_flight, failure_budget)| PrefetchSpec {
+        max_in_flight: Some(max_in_flight),
+        failure_budget: Some(failure_budget),
+    })
+}
+
 fn rules() -> impl Strategy<Value = Rules> {
     let action = prop_oneof![Just(FailureAction::Halt), Just(FailureAction::Rollback)];
     let offline = prop_oneof![
@@ -131,12 +146,22 @@ fn rules() -> impl Strategy<Value = Rules> {
         Just(OfflinePolicy::Fail)
     ];
     let stages = proptest::collection::vec(stage(), 1..4);
-    (stages, action, offline, calendar()).prop_map(|(stages, action, offline, calendar)| Rules {
-        calendar,
-        on_failure: Some(action),
-        offline: Some(offline),
-        ..strategy(stages)
-    })
+    let ahead = (
+        proptest::option::of(prefetch()),
+        proptest::option::of(1..4_u32),
+        proptest::option::of(amount()),
+    );
+    (stages, action, offline, calendar(), ahead).prop_map(
+        |(stages, action, offline, calendar, ahead)| Rules {
+            calendar,
+            on_failure: Some(action),
+            offline: Some(offline),
+            prefetch: ahead.0,
+            quarantine_after: ahead.1,
+            rollback_in_flight: ahead.2,
+            ..strategy(stages)
+        },
+    )
 }
 
 pub(super) fn event() -> impl Strategy<Value = Event> {
@@ -166,6 +191,10 @@ pub(super) fn event() -> impl Strategy<Value = Event> {
         1 => machine().prop_map(Event::Sicken),
         2 => (0..400_usize).prop_map(Event::Repeat),
         1 => (machine(), 2..5_u8).prop_map(|(machine, n)| Event::Spoil(machine, n)),
+        2 => (machine(), 2..5_u8).prop_map(|(machine, n)| Event::Deny(machine, n)),
+        1 => machine().prop_map(Event::Grant),
+        1 => (2..5_u8).prop_map(Event::Quarantine),
+        2 => (2..5_u8).prop_map(Event::Lift),
         3 => judgement().prop_map(Event::Measure),
     ]
 }
@@ -208,6 +237,8 @@ impl Bed {
             Event::Sicken(n) => self.sicken(&id(*n)),
             Event::Repeat(nth) => self.repeat(*nth),
             Event::Spoil(n, bad) => self.spoil(&id(*n), *bad),
+            Event::Deny(n, bad) => self.deny(&id(*n), *bad),
+            Event::Grant(n) => self.grant(&id(*n)),
             Event::Enrol => self.enrol_one(),
             Event::Measure(outcome) => self.measure(*outcome),
             _ => self.operate(event),
@@ -231,6 +262,8 @@ impl Bed {
             Event::Override => self.steered(commands::override_windows),
             Event::Relabel(n, night) => self.name_night(&id(*n), *night),
             Event::Retry => self.retry(),
+            Event::Quarantine(n) => self.quarantine(*n),
+            Event::Lift(n) => self.lift(*n),
             Event::Hold(n) => self.hold(&id(*n)),
             Event::Release(n) => self.release(*n),
             Event::Refresh(n) => self.refresh(&id(*n)),
@@ -252,8 +285,38 @@ impl Bed {
         }
     }
 
+    fn quarantine(&mut self, n: u8) {
+        let request = QuarantineDigest {
+            digest: digest(n),
+            workload: self.workload.clone(),
+            reason: "distrust".to_owned(),
+        };
+        tried(
+            self.decide(|world, now| commands::quarantine(world, request.clone(), &alice(), now)),
+        );
+    }
+
+    pub(super) fn lift(&mut self, n: u8) {
+        tried(self.decide(|world, now| {
+            commands::lift_quarantine(world, &digest(n), "trust", &alice(), now)
+        }));
+    }
+
+    fn deny(&mut self, id: &AgentId, bad: u8) {
+        if let Some(machine) = self.machines.get_mut(id) {
+            let denied = FailureKind::Credentials;
+            machine.out_of_reach.insert(digest(bad), denied);
+        }
+    }
+
+    fn grant(&mut self, id: &AgentId) {
+        if let Some(machine) = self.machines.get_mut(id) {
+            machine.out_of_reach.clear();
+        }
+    }
+
     fn try_roll_out(&mut self, n: u8, rules: &Rules) {
-        self.promote(n);
+        tried(self.try_promote(n));
         let request = commands::StartRollout {
             workload: self.workload.clone(),
             pin: None,

@@ -543,3 +543,25 @@ fn a_strategy_without_it_has_no_pass() {
         .collect();
     assert!(asked.values().all(Option::is_none));
 }
+
+#[test]
+fn what_is_over_leaves_nobody_told_only_to_pull() {
+    let (mut bed, id) = begun(2, with(pass(2, 0)));
+    bed.plan();
+    for _ in 0..2 {
+        bed.step("m1");
+        bed.step("m2");
+    }
+    let told = |bed: &Bed| bed.world.desired(&agent("m1")).assignments.remove(0);
+    bed.decide(|world, now| commands::abort(world, steer(&id), &alice(), now))
+        .expect("aborted");
+    bed.drive();
+    assert_eq!(bed.phase(&id), RolloutPhase::Aborted);
+    let now = told(&bed);
+    assert!(now.digest() == Some(&digest(1)) && now.prefetch.is_none());
+    assert_eq!(
+        bed.machines[&agent("m1")].pulls,
+        1,
+        "only what was prefetched"
+    );
+}

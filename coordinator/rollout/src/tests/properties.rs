@@ -8,11 +8,12 @@ use proptest::prelude::*;
 
 use super::bed::Bed;
 use super::events::{MACHINES, event};
-use crate::gates::{View, in_flight};
+use crate::gates::prefetch::{Pass, budget};
+use crate::gates::{Verdict, View, in_flight};
 use crate::world::Class;
 use crate::{
-    Act, Approval, Change, Decision, Judgement, OfflinePolicy, Plan, Purpose, Rollout, World,
-    apply, commands, explain_all, plan_hash, summary, waiting_for,
+    Act, Approval, Assignment, Change, Decision, Judgement, OfflinePolicy, Plan, Purpose, Rollout,
+    World, apply, commands, explain_all, plan_hash, summary, waiting_for,
 };
 
 /// Applies a plan change by change, and checks each at its own moment.
@@ -23,6 +24,78 @@ fn check_plan(before: &World, planned: &Plan) {
             check_act(&world, act, *at);
         }
         apply(&mut world, change);
+    }
+}
+
+/// What was committed since, by whomever: each against the world of its own moment.
+fn check_issues(before: &World, changes: &[Change]) {
+    let mut world = before.clone();
+    for change in changes {
+        if let Change::Decision(decision) = change {
+            match &decision.act {
+                Act::Assigned { assignment, .. } => check_issue(&world, assignment, decision.at),
+                Act::RollbackStarted { rollout, .. } => assert!(
+                    !world.rollouts[rollout].rolled_back,
+                    "a roll-back is never rolled back"
+                ),
+                _ => {}
+            }
+        }
+        apply(&mut world, change);
+    }
+}
+
+/// What a machine is asked to run or to pull.
+fn check_issue(world: &World, assignment: &Assignment, now: Timestamp) {
+    let ahead = assignment.prefetch.as_ref().map(|run| &run.digest);
+    let issued = assignment.digest().or(ahead);
+    if !matches!(assignment.purpose, Purpose::Adopt { .. }) {
+        let quarantined = issued.is_some_and(|digest| world.is_quarantined(digest));
+        assert!(
+            !quarantined,
+            "no quarantined digest is issued: {assignment:?}"
+        );
+    }
+    match &assignment.purpose {
+        Purpose::Rollout { rollout, .. } => {
+            let pass = world.rollouts[rollout].prefetch.as_ref();
+            assert!(
+                pass.is_none_or(|pass| pass.passed_at.is_some()),
+                "nothing is touched before the pass is over"
+            );
+        }
+        Purpose::Prefetch { rollout } if ahead.is_some() => {
+            let rollout = &world.rollouts[rollout];
+            let pass = Pass::of(world, rollout, now).expect("a pass that is not over");
+            assert_eq!(rollout.phase, RolloutPhase::Running);
+            assert!(pass.room() > 0, "nobody pulls beyond the limit of the pass");
+            assert!(assignment.run.is_none(), "no container is touched");
+        }
+        Purpose::Restore { rollout } => {
+            let rollout = &world.rollouts[rollout];
+            assert!(rollout.rolled_back, "only what is rolled back takes back");
+            assert!(issued != Some(rollout.digest()), "never to its own digest");
+        }
+        _ => {}
+    }
+}
+
+/// Nothing is done with a quarantined digest, and nobody pulls beyond the budget.
+fn check_passes(bed: &Bed, rollout: &Rollout) {
+    let running = matches!(
+        rollout.phase,
+        RolloutPhase::Running | RolloutPhase::AwaitingApproval
+    );
+    assert!(
+        !running || !bed.world.is_quarantined(rollout.digest()),
+        "no rollout of a quarantined digest goes on"
+    );
+    if let Some(pass) = Pass::of(&bed.world, rollout, bed.now).filter(|_| running) {
+        assert!(
+            rollout.stages.iter().all(|stage| stage.opened_at.is_none()),
+            "no stage opens before the pass is over"
+        );
+        assert!(budget(pass) == Verdict::Pass, "over its budget it stops");
     }
 }
 
@@ -159,6 +232,7 @@ fn check(bed: &Bed, wake_at: Option<Timestamp>) {
     );
     for rollout in bed.world.rollouts.values() {
         check_stages(bed, rollout);
+        check_passes(bed, rollout);
         if !rollout.phase.is_terminal() {
             let open = waiting_for(&bed.world, &rollout.id, rollout.open_stage, bed.now);
             let explained =
@@ -183,7 +257,8 @@ fn check_digests(bed: &Bed, ran: &BTreeMap<AgentId, BTreeSet<Digest>>) {
         .collect();
     for (id, known) in &bed.world.agents {
         for assignment in bed.world.desired(id).assignments {
-            if let Some(digest) = assignment.digest() {
+            let ahead = assignment.prefetch.as_ref().map(|run| &run.digest);
+            if let Some(digest) = assignment.digest().or(ahead) {
                 assert!(
                     pinned.contains(digest) || ran[id].contains(digest),
                     "{digest} on {id} came from nowhere"
@@ -212,6 +287,7 @@ fn finish(bed: &mut Bed) {
             RolloutPhase::Paused | RolloutPhase::Halted => bed.steered(commands::resume),
             _ => {}
         }
+        (2..5).for_each(|n| bed.lift(n));
         bed.steered(commands::override_windows);
         bed.pass(Duration::from_secs(31));
     }
@@ -250,9 +326,12 @@ proptest! {
                 ran.entry(id.clone()).or_default().extend(machine.running.values().cloned());
             }
             bed.pass(Duration::from_secs(1));
+            let (earlier, since) = (bed.world.clone(), bed.history.len());
             bed.happen(event);
+            check_issues(&earlier, &bed.history[since..]);
             let world = bed.world.clone();
             let planned = bed.plan();
+            check_issues(&world, &planned.changes);
             check_plan(&world, &planned);
             check(&bed, planned.wake_at);
             check_digests(&bed, &ran);

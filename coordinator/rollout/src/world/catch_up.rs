@@ -62,7 +62,8 @@ impl CatchUp {
             .tried
             .as_ref()
             .is_some_and(|tried| tried.digest == *stable);
-        let behind = placement.asked.as_ref() != Some(stable) && !failed;
+        let asked = placement.asked.as_ref() == Some(stable) && !is_left_over(world, placement);
+        let behind = !asked && !failed;
         let waits = behind && is_shut(world, workload, id, agent);
         behind.then_some(if waits { Self::Shut } else { Self::Behind })
     }
@@ -80,6 +81,15 @@ fn needs_a_person(placement: &Placement) -> bool {
         placement.phase,
         Some(AgentPhase::RollbackFailed | AgentPhase::RolledBack)
     )
+}
+
+/// It was told last to pull ahead for a rollout that is over: it is told again
+/// what stands, so that it knows what to start from.
+fn is_left_over(world: &World, placement: &Placement) -> bool {
+    let ahead = placement.ahead.as_ref();
+    let rollout = ahead.and_then(|ahead| ahead.assignment.rollout());
+    let rollout = rollout.and_then(|id| world.rollouts.get(id));
+    rollout.is_some_and(|rollout| rollout.phase.is_terminal())
 }
 
 /// It runs a digest that was quarantined since: no more machines get it, and

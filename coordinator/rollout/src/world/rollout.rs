@@ -401,7 +401,9 @@ impl Member {
     pub(crate) fn has_logs(&self) -> bool {
         let restore = self.restore.as_ref();
         let of_restore = restore.and_then(|restore| restore.failure.as_ref());
-        let mut failures = self.failure.iter().chain(of_restore);
+        let pull = self.prefetch.as_ref();
+        let of_pull = pull.and_then(|pull| pull.failure.as_ref());
+        let mut failures = self.failure.iter().chain(of_restore).chain(of_pull);
         failures.any(|failure| !failure.log_tail.is_empty())
     }
 
