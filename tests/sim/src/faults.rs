@@ -21,10 +21,22 @@ impl Sim {
             0..200 => self.kill_agent(machine),
             200..300 => self.lose_power(machine),
             300..310 => self.vanish(machine),
-            310..480 => Ok(self.cut_off(machine)),
-            480..580 => Ok(self.fill_disk(machine)),
-            580..680 => Ok(self.silence_engine(machine)),
-            680..800 => Ok(self.sicken(machine)),
+            310..480 => {
+                self.cut_off(machine);
+                Ok(())
+            }
+            480..580 => {
+                self.fill_disk(machine);
+                Ok(())
+            }
+            580..680 => {
+                self.silence_engine(machine);
+                Ok(())
+            }
+            680..800 => {
+                self.sicken(machine);
+                Ok(())
+            }
             800..810 => self.lose_journal(machine),
             810..870 => self.join(),
             _ => self.trouble_a_coordinator(draw),

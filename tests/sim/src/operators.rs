@@ -15,7 +15,7 @@ use crate::totals::Fault;
 /// Something that a person asks for. It may be asked again, after a conflict.
 #[derive(Debug, Clone)]
 pub(crate) enum Asked {
-    Promote(Promote),
+    Promote(Box<Promote>),
     Start(Box<StartRollout>),
     Pause(RolloutId),
     Resume(RolloutId),
@@ -34,7 +34,9 @@ impl Asked {
     pub(crate) fn decide(&self, world: &World, now: Timestamp) -> Result<Vec<Change>, Refusal> {
         let by = &alice();
         match self {
-            Self::Promote(promote) => changes(commands::promote(world, promote.clone(), by, now)),
+            Self::Promote(promote) => {
+                changes(commands::promote(world, (**promote).clone(), by, now))
+            }
             Self::Start(start) => {
                 changes(commands::start_rollout(world, (**start).clone(), by, now))
             }
@@ -183,7 +185,7 @@ impl Sim {
             local_tag: line.entry.local_tag.clone(),
             auto,
         };
-        self.ask(Asked::Promote(promote));
+        self.ask(Asked::Promote(Box::new(promote)));
     }
 
     fn start(&mut self, line: usize) -> Asked {

@@ -178,7 +178,7 @@ pub(crate) enum Command {
     Pin(PinCommand),
     /// Taking a pin to the machines, stage by stage
     #[command(subcommand, after_help = rollout::EXAMPLES)]
-    Rollout(RolloutCommand),
+    Rollout(Box<RolloutCommand>),
     /// The machines
     #[command(subcommand, after_help = agent::EXAMPLES)]
     Agent(AgentCommand),

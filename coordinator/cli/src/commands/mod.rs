@@ -43,7 +43,7 @@ pub(crate) async fn run(cli: Cli) -> Result<Exit, Error> {
     };
     match cli.command {
         Command::Pin(command) => pin::run(&app, command).await,
-        Command::Rollout(command) => rollout::run(&app, command).await,
+        Command::Rollout(command) => rollout::run(&app, *command).await,
         Command::Agent(command) => agent::run(&app, command).await,
         Command::Token(command) => access::tokens(&app, command).await,
         Command::Operator(command) => access::operators(&app, command).await,

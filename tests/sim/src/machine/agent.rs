@@ -235,11 +235,9 @@ impl Sim {
         let record = known.journal.records.get(workload).unwrap_or(&nothing);
         if !known.engine_is_silent {
             for reference in images_of_interest(record) {
-                let look_up = |reference: &String| known.engine.look_up(reference);
-                if !images.contains_key(&reference) {
-                    let found = look_up(&reference);
-                    images.insert(reference, found);
-                }
+                images
+                    .entry(reference)
+                    .or_insert_with_key(|reference| known.engine.look_up(reference));
             }
         }
         let permitted = permitted(&known.journal.desired, workload, record);
