@@ -20,8 +20,9 @@ fn break_the_disk(served: &Served) {
     prlimit(Some(pid), Resource::Fsize, none).expect("it is ours");
 }
 
-fn promote(served: &Served, data: &Path) -> String {
-    let (digest, source) = ("a".repeat(64), "b".repeat(40));
+/// Promotes a digest of this letter alone; what curl says of a refusal.
+fn promote(served: &Served, data: &Path, letter: &str) -> String {
+    let (digest, source) = (letter.repeat(64), "b".repeat(40));
     let body = data.with_extension("json");
     let promotion = format!(
         r#"{{"template_name":"codex","image_digest":"sha256:{digest}","git_sha":"{source}"}}"#
@@ -37,8 +38,11 @@ fn a_coordinator_whose_disk_fails_ends_so_that_it_is_started_again() {
     let dir = tempfile::tempdir().expect("a directory");
     let data = dir.path().join("data");
     let mut served = Served::start_immune(&data);
+    // Once this is stored, so is all that a start writes.
+    let said = promote(&served, &data, "c");
+    assert!(said.is_empty(), "{said}");
     break_the_disk(&served);
-    let said = promote(&served, &data);
+    let said = promote(&served, &data, "a");
     assert!(said.contains("503"), "{said}");
     let began = Instant::now();
     let ended = loop {
