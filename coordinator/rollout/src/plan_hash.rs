@@ -11,7 +11,8 @@ const KEPT: usize = 10;
 
 /// What a stage would do now, as one word: the rollout and its digest, the
 /// stage and its limits, and of every machine in order what becomes of it,
-/// which attempt it is and what it runs. A person approves exactly this, and
+/// which attempt it is and what it runs, and whether the digest is quarantined.
+/// A person approves exactly this, and
 /// an approval of anything else is none.
 ///
 /// Being online is no part of it: a machine that comes and goes has its turn
@@ -29,6 +30,7 @@ pub(crate) fn of_stage(world: &World, rollout: &Rollout, stage: &Stage) -> Strin
     let mut shown = Shown(Sha256::new());
     shown.text(rollout.id.as_str());
     shown.text(rollout.digest().as_str());
+    shown.number(u64::from(world.is_quarantined(rollout.digest())));
     shown.limits(stage);
     for agent in stage.order.iter() {
         if let Some(member) = rollout.members.get(agent) {

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use pinion_model::{Actor, AgentId, PinNumber, RolloutId, Timestamp, WorkloadName};
 use pinion_proto::v1;
 use pinion_proto::v1::rollout_service_server::RolloutService;
-use pinion_rollout::commands::{self, StartRollout, Steer};
+use pinion_rollout::commands::{self, Abort, AbortMode, StartRollout, Steer};
 use pinion_rollout::{Outcome, Refusal, Strategy, World};
 use tonic::{Request, Response, Status};
 
@@ -286,9 +286,26 @@ impl RolloutService for RolloutApi {
         request: Request<v1::AbortRolloutRequest>,
     ) -> Result<Response<v1::AbortRolloutResponse>, Status> {
         let by = caller(&request);
-        let v1::AbortRolloutRequest { rollout, reason } = request.into_inner();
-        let rollout = self.steer(&by, &rollout, reason, commands::abort).await?;
-        Ok(Response::new(v1::AbortRolloutResponse { rollout }))
+        let v1::AbortRolloutRequest {
+            rollout,
+            reason,
+            revert,
+        } = request.into_inner();
+        let abort = Abort {
+            rollout: text("rollout", &rollout)?,
+            mode: if revert {
+                AbortMode::Revert
+            } else {
+                AbortMode::Keep
+            },
+            reason,
+        };
+        self.0
+            .decide(|world, now| commands::abort(world, abort.clone(), &by, now))
+            .await?;
+        Ok(Response::new(v1::AbortRolloutResponse {
+            rollout: Some(self.rollout(&abort.rollout)?),
+        }))
     }
 
     async fn roll_back(

@@ -113,11 +113,21 @@ Examples:
 
 After a halt, the failures known now do not halt it again; new ones do.")]
     Resume(Change),
-    /// End it: what is done stays done
+    /// End it: what is done stays done, or is reverted
     #[command(after_help = "\
 Examples:
-  pinion rollout abort codex-7-1 --reason 'wrong pin' --yes")]
-    Abort(Change),
+  pinion rollout abort codex-7-1 --reason 'wrong pin' --yes
+  pinion rollout abort codex-7-1 --revert --reason 'not today' --yes
+
+The pins stay as they are in both cases; `pinion rollout rollback` goes back to
+the pin before, too.")]
+    Abort {
+        #[command(flatten)]
+        change: Change,
+        /// Take every machine that it changed back to what it ran before
+        #[arg(long)]
+        revert: bool,
+    },
     /// Take every machine that it changed back to what it ran before
     #[command(after_help = "\
 Examples:

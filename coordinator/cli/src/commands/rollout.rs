@@ -39,7 +39,9 @@ pub(super) async fn run(app: &App, command: RolloutCommand) -> Result<Exit, Erro
         }
         RolloutCommand::Pause(change) => steer::pause(app, link, change).await?,
         RolloutCommand::Resume(change) => steer::resume(app, link, change).await?,
-        RolloutCommand::Abort(change) => steer::abort(app, link, change).await?,
+        RolloutCommand::Abort { change, revert } => {
+            steer::abort(app, link, change, revert).await?;
+        }
         RolloutCommand::Rollback(change) => steer::roll_back(app, link, change).await?,
         RolloutCommand::Retry { change, agents } => {
             steer::retry(app, link, change, &agents).await?;
@@ -51,8 +53,15 @@ pub(super) async fn run(app: &App, command: RolloutCommand) -> Result<Exit, Erro
 /// Asks before what cannot be taken back.
 fn ask_first(app: &App, command: &RolloutCommand) -> Result<(), Error> {
     let question = match command {
-        RolloutCommand::Abort(change) => format!(
+        RolloutCommand::Abort {
+            change,
+            revert: false,
+        } => format!(
             "Abort {}? What is done stays done; what has not cut over is withdrawn.",
+            change.rollout
+        ),
+        RolloutCommand::Abort { change, .. } => format!(
+            "Abort {}? Every machine that it changed goes back to what it ran before.",
             change.rollout
         ),
         RolloutCommand::Rollback(change) => format!(

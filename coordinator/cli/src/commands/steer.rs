@@ -68,11 +68,17 @@ pub(super) async fn resume(app: &App, link: &Link, change: Change) -> Result<(),
     })
 }
 
-/// Ends it as it is.
-pub(super) async fn abort(app: &App, link: &Link, change: Change) -> Result<(), Error> {
+/// Ends it as it is, or as it was before.
+pub(super) async fn abort(
+    app: &App,
+    link: &Link,
+    change: Change,
+    revert: bool,
+) -> Result<(), Error> {
     let request = v1::AbortRolloutRequest {
         rollout: change.rollout.to_string(),
         reason: change.reason,
+        revert,
     };
     let answer = link
         .ask(

@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 
 use pinion_model::{AgentId, RolloutId, RolloutPhase, Timestamp};
 
+use crate::commands::AbortMode;
 use crate::world::{Gate, Stable, Tally, Touched};
 use crate::{Act, Counts, Decision, Rollout, World};
 
@@ -10,6 +11,7 @@ pub(super) fn apply(world: &mut World, decision: &Decision, touched: &mut Touche
     let at = decision.at;
     match &decision.act {
         Act::RolloutStarted { rollout } => start(world, rollout, at, touched),
+        Act::RolloutQueued { rollout } => queue(world, rollout, at, touched),
         Act::RolloutPaused { rollout, reason } => edit(world, rollout, touched, |rollout| {
             enter(
                 rollout,
@@ -32,14 +34,14 @@ pub(super) fn apply(world: &mut World, decision: &Decision, touched: &mut Touche
             enter(rollout, RolloutPhase::Halted, reason, at);
             rollout.halted_by = Some(*gate);
         }),
-        Act::RolloutAborted { rollout, reason } => edit(world, rollout, touched, |rollout| {
-            enter(
-                rollout,
-                RolloutPhase::Aborting,
-                &said(&decision.actor, "aborted", reason),
-                at,
-            );
-        }),
+        Act::RolloutAborted {
+            rollout,
+            mode,
+            reason,
+        } => {
+            let reason = said(&decision.actor, "aborted", reason);
+            abort(world, rollout, *mode, &reason, at, touched);
+        }
         Act::RollbackStarted { rollout, reason } => roll_back(world, rollout, reason, at, touched),
         Act::RolloutEnded {
             rollout,
@@ -84,18 +86,10 @@ fn said(actor: &pinion_model::Actor, what: &str, reason: &str) -> String {
 
 fn start(world: &mut World, rollout: &Rollout, at: Timestamp, touched: &mut Touched) {
     let id = rollout.id.clone();
-    if let Some(old) = rollout
-        .replaces
-        .as_ref()
-        .and_then(|old| world.rollouts.get_mut(old))
-    {
-        let tallies = world.index.tallies.get(&old.id);
-        let tallies = tallies.map(Vec::as_slice).unwrap_or_default();
-        let reason = superseded(old, tallies, &id);
-        enter(old, RolloutPhase::Superseded, &reason, at);
-        old.superseded_by = Some(id.clone());
-        touched.phases.insert(old.id.clone());
+    if let Some(old) = &rollout.replaces {
+        supersede(world, old, &id, at, touched);
     }
+    outdate(world, rollout, at, touched);
     let workload = world.workloads.or_default(&rollout.workload);
     // Logs are for finding out what went wrong last; kept for ever, they would fill the memory.
     let previous = workload.rollouts.last();
@@ -115,7 +109,41 @@ fn start(world: &mut World, rollout: &Rollout, at: Timestamp, touched: &mut Touc
     world.rollouts.insert(id, rollout.clone());
 }
 
+fn queue(world: &mut World, rollout: &Rollout, at: Timestamp, touched: &mut Touched) {
+    outdate(world, rollout, at, touched);
+    touched.rollouts.insert(rollout.id.clone());
+    world.rollouts.insert(rollout.id.clone(), rollout.clone());
+}
+
+/// One that waits gives its place up to a newer one.
+fn outdate(world: &mut World, newer: &Rollout, at: Timestamp, touched: &mut Touched) {
+    if let Some(queued) = world.index.queued.get(&newer.workload).cloned() {
+        supersede(world, &queued, &newer.id, at, touched);
+    }
+}
+
+fn supersede(
+    world: &mut World,
+    old: &RolloutId,
+    by: &RolloutId,
+    at: Timestamp,
+    touched: &mut Touched,
+) {
+    let tallies = world.index.tallies.get(old);
+    let tallies = tallies.map(Vec::as_slice).unwrap_or_default();
+    let old = world.rollouts.get_mut(old).filter(|old| old.id != *by);
+    if let Some(old) = old.filter(|old| !old.phase.is_terminal()) {
+        let reason = superseded(old, tallies, by);
+        enter(old, RolloutPhase::Superseded, &reason, at);
+        old.superseded_by = Some(by.clone());
+        touched.phases.insert(old.id.clone());
+    }
+}
+
 fn superseded(old: &Rollout, tallies: &[Tally], by: &RolloutId) -> String {
+    if old.phase == RolloutPhase::Queued {
+        return format!("superseded by {by} before it began");
+    }
     let counts = tallies.iter().map(|tally| tally.counts(old.spec.offline));
     let counts: Vec<_> = counts.collect();
     let sum = |count: fn(&Counts) -> u32| counts.iter().map(count).sum::<u32>();
@@ -148,6 +176,25 @@ fn resume(rollout: &mut Rollout, failed: &[AgentId], at: Timestamp) {
         stage.checks.clear();
     }
     enter(rollout, RolloutPhase::Running, "", at);
+}
+
+/// What it reverts is over for its machines as after a roll-back; the pins stay.
+fn abort(
+    world: &mut World,
+    id: &RolloutId,
+    mode: AbortMode,
+    reason: &str,
+    at: Timestamp,
+    touched: &mut Touched,
+) {
+    if let Some(rollout) = world.rollouts.get_mut(id) {
+        enter(rollout, RolloutPhase::Aborting, reason, at);
+        rollout.rolled_back |= mode == AbortMode::Revert;
+        touched.rollouts.insert(id.clone());
+        if mode == AbortMode::Revert {
+            touched.workloads.insert(rollout.workload.clone());
+        }
+    }
 }
 
 fn roll_back(
@@ -189,6 +236,7 @@ fn end(
         return;
     };
     let workload = rollout.workload.clone();
+    let had_begun = rollout.phase != RolloutPhase::Queued;
     enter(rollout, phase, reason, at);
     if phase == RolloutPhase::Completed
         && let Some(workload) = world.workloads.get_mut(&rollout.workload)
@@ -201,7 +249,7 @@ fn end(
     touched.phases.insert(id.clone());
     if world.index.active.get(&workload) == Some(id) {
         touched.ended.insert(workload);
-    } else {
+    } else if had_begun {
         touched.workloads.insert(workload);
     }
 }

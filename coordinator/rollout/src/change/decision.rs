@@ -6,6 +6,7 @@ use pinion_model::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::commands::AbortMode;
 use crate::{
     Assignment, Certificate, FleetHold, Gate, Openings, Operator, Pin, Rollout, Token, Use,
 };
@@ -31,8 +32,12 @@ pub struct Decision {
 pub enum Act {
     /// A digest became a workload's current pin.
     PinPromoted { workload: WorkloadName, pin: Pin },
-    /// A rollout began; an active one of its workload is superseded.
+    /// A rollout began, or one that was queued; those of its workload that are
+    /// not over are superseded.
     RolloutStarted { rollout: Box<Rollout> },
+    /// A rollout waits for the end of the active one; another one that waits is
+    /// superseded.
+    RolloutQueued { rollout: Box<Rollout> },
     /// The pass ahead of the stages asks machines to pull from now on.
     PrefetchOpened { rollout: RolloutId },
     /// Its machines have the image, or get it when their turn comes.
@@ -75,7 +80,11 @@ pub enum Act {
         reason: String,
     },
     /// An operator ends it; machines in flight finish or are withdrawn.
-    RolloutAborted { rollout: RolloutId, reason: String },
+    RolloutAborted {
+        rollout: RolloutId,
+        mode: AbortMode,
+        reason: String,
+    },
     /// Windows of its calendar opened or shut, or freezes began or ended.
     WindowsMoved {
         rollout: RolloutId,

@@ -1,6 +1,7 @@
 use pinion_model::{AgentId, LabelSelector};
 
 use super::{Act, Decision};
+use crate::commands::AbortMode;
 use crate::{Assignment, FleetHold, TokenKind};
 
 impl Decision {
@@ -32,6 +33,13 @@ fn of_rollout(act: &Act) -> Option<String> {
             rollout.stages.len(),
             because(&rollout.started.reason)
         ),
+        Act::RolloutQueued { rollout } => format!(
+            "pin {} ({}), {}{}",
+            rollout.pin,
+            rollout.digest().short(),
+            rollout.reason,
+            because(&rollout.started.reason)
+        ),
         Act::StageOpened { stage, .. } => format!("stage {}", stage + 1),
         Act::ApprovalAwaited { stage, note, .. } => {
             format!("stage {}{}", stage + 1, because(note))
@@ -54,6 +62,11 @@ fn of_rollout(act: &Act) -> Option<String> {
             ..
         } => format!("stage {stage}, plan {plan}{}", because(reason)),
         Act::RolloutHalted { gate, reason, .. } => format!("{}{}", gate.word(), because(reason)),
+        Act::RolloutAborted {
+            mode: AbortMode::Revert,
+            reason,
+            ..
+        } => format!("every machine goes back{}", because(reason)),
         Act::RolloutEnded { phase, reason, .. } => format!("{phase}{}", because(reason)),
         Act::WindowsMoved { openings, .. } => openings.to_string(),
         _ => return None,

@@ -8,6 +8,7 @@ impl Decision {
         match &self.act {
             Act::PinPromoted { .. } => "pin.promoted",
             Act::RolloutStarted { .. } => "rollout.started",
+            Act::RolloutQueued { .. } => "rollout.queued",
             Act::PrefetchOpened { .. } => "prefetch.opened",
             Act::PrefetchPassed { .. } => "prefetch.passed",
             Act::PrefetchFailed { .. } => "agent.prefetch_failed",
@@ -60,7 +61,9 @@ impl Decision {
     pub fn subject(&self) -> String {
         match &self.act {
             Act::PinPromoted { workload, .. } => workload.to_string(),
-            Act::RolloutStarted { rollout } => rollout.id.to_string(),
+            Act::RolloutStarted { rollout } | Act::RolloutQueued { rollout } => {
+                rollout.id.to_string()
+            }
             Act::PrefetchOpened { rollout }
             | Act::PrefetchPassed { rollout, .. }
             | Act::StageOpened { rollout, .. }

@@ -62,6 +62,7 @@ fn first_of<'a>(
     world: &'a World,
     workload: &WorkloadName,
 ) -> impl Iterator<Item = &'a WorkloadName> {
-    let rollouts = world.active_rollout(workload).into_iter();
+    let active = world.active_rollout(workload).into_iter();
+    let rollouts = active.chain(world.queued_rollout(workload));
     rollouts.flat_map(|rollout| &rollout.spec.after)
 }

@@ -1,7 +1,7 @@
 use pinion_model::{Actor, RolloutId, StageName, Timestamp};
 
 use super::check_text;
-use super::steer::{live, steered};
+use super::steer::{has_begun, live, steered};
 use crate::{Act, Approval, Outcome, Refusal, Rollout, Stage, World, plan_hash};
 
 /// A stage to open.
@@ -33,6 +33,7 @@ pub fn approve(
 ) -> Result<Outcome<RolloutId>, Refusal> {
     check_text("reason", &request.reason)?;
     let rollout = live(world, &request.rollout, "approve")?;
+    has_begun(world, rollout)?;
     let (place, stage) = asked(rollout, request.stage.as_ref())?;
     check_approver(rollout, stage, by)?;
     let name = &stage.rules.name;

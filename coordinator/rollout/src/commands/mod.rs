@@ -4,11 +4,14 @@
 //! A command may be run again on a newer world, when somebody else committed
 //! in between; it decides anew each time.
 
+mod abort;
 mod access;
 mod after;
 mod approve;
+mod begin;
 mod enrollment;
 mod fleet;
+mod follow;
 mod holds;
 mod pins;
 mod preview;
@@ -18,10 +21,12 @@ mod refresh;
 mod retry;
 mod start;
 mod steer;
+mod supersede;
 mod windows;
 
 use pinion_model::{Actor, AgentId, RolloutId, Timestamp};
 
+pub use abort::{Abort, AbortMode, abort};
 pub use access::{
     CreateToken, IssueOperator, NewToken, create_token, issue_operator, revoke_operator,
     revoke_token,
@@ -38,9 +43,10 @@ pub use quarantine::{QuarantineDigest, lift_quarantine, quarantine};
 pub use refresh::{Refresh, Refreshed, refresh};
 pub use retry::{RetryAgents, retry};
 pub use start::{StartRollout, start_rollout};
-pub use steer::{Steer, abort, pause, resume, roll_back};
+pub use steer::{Steer, pause, resume, roll_back};
 pub use windows::override_windows;
 
+pub(crate) use begin::begun;
 pub(crate) use steer::taken_back;
 
 use crate::{Act, Agent, Change, Decision, Refusal, Rollout, World};

@@ -1,10 +1,10 @@
 use pinion_model::{
-    Actor, Digest, Image, LabelSelector, PinNumber, RolloutId, SourceSha, Timestamp, WorkloadName,
+    Actor, Digest, Image, PinNumber, RolloutId, SourceSha, Timestamp, WorkloadName,
 };
 
-use super::start::{StartRollout, begin};
+use super::follow::{Followed, follow, under_way};
 use super::{check_text, decided, quarantine};
-use crate::{Act, Change, Outcome, Pin, Refusal, Strategy, Workload, World};
+use crate::{Act, Outcome, Pin, Refusal, Strategy, Workload, World};
 
 /// A digest to become a workload's pin. The catalog's part of it (images, tag,
 /// whether a rollout follows) is the caller's to fill in.
@@ -33,12 +33,15 @@ pub struct Promoted {
     pub pin: Pin,
     /// False if this digest was the current pin already.
     pub changed: bool,
-    /// The rollout that this started, or found under way to the same digest.
+    /// The rollout that this started or queued, or found under way to the same digest.
     pub rollout: Option<RolloutId>,
+    /// Why no rollout began or was queued, where one should have been.
+    pub no_rollout: Option<String>,
 }
 
 /// Makes a digest the workload's pin, and starts its rollout if that is the
-/// workload's setting.
+/// workload's setting. The pin stands also where no rollout of it can begin
+/// now: the answer says why.
 ///
 /// # Errors
 ///
@@ -66,7 +69,9 @@ pub fn promote(
         return Ok(Outcome::unchanged(Promoted {
             pin: current.clone(),
             changed: false,
-            rollout: under_way(world, &request.workload, &request.digest),
+            rollout: under_way(world, &request.workload, &request.digest)
+                .map(|rollout| rollout.id.clone()),
+            no_rollout: None,
         }));
     }
     let auto = request.auto.clone();
@@ -80,57 +85,20 @@ pub fn promote(
             pin: pin.clone(),
         },
     )];
-    let rollout = match &auto {
-        Some(strategy) => Some(follow(world, &name, &pin, strategy, by, now, &mut changes)?),
-        None => None,
+    let followed = match &auto {
+        Some(strategy) => follow(world, &name, &pin, strategy, by, now)?,
+        None => Followed::default(),
     };
+    changes.extend(followed.changes);
     Ok(Outcome {
         changes,
         value: Promoted {
             pin,
             changed: true,
-            rollout,
+            rollout: followed.rollout,
+            no_rollout: followed.no_rollout,
         },
     })
-}
-
-/// The rollout that takes this digest to the fleet now.
-fn under_way(world: &World, workload: &WorkloadName, digest: &Digest) -> Option<RolloutId> {
-    let active = world.active_rollout(workload)?;
-    (active.digest() == digest && !active.rolled_back).then(|| active.id.clone())
-}
-
-/// The rollout of a new pin. Whoever comes back to the digest that is on its
-/// way finds its rollout there.
-fn follow(
-    world: &World,
-    workload: &WorkloadName,
-    pin: &Pin,
-    strategy: &Strategy,
-    by: &Actor,
-    now: Timestamp,
-    changes: &mut Vec<Change>,
-) -> Result<RolloutId, Refusal> {
-    if let Some(same) = under_way(world, workload, &pin.digest) {
-        return Ok(same);
-    }
-    let request = StartRollout {
-        workload: workload.clone(),
-        pin: Some(pin.number),
-        strategy: strategy.clone(),
-        agents: LabelSelector::default(),
-        reason: format!("pin {} was promoted", pin.number),
-    };
-    let rollout = begin(world, &request, pin, by, now)?;
-    let id = rollout.id.clone();
-    changes.push(decided(
-        by,
-        now,
-        Act::RolloutStarted {
-            rollout: Box::new(rollout),
-        },
-    ));
-    Ok(id)
 }
 
 fn next_pin(workload: Option<&Workload>, request: Promote, by: &Actor, at: Timestamp) -> Pin {

@@ -1,8 +1,10 @@
 use pinion_model::{AgentId, Digest, PinNumber, RolloutId, Timestamp, WorkloadName};
 
 use super::StartRollout;
+use super::begin::{asked, begun, spec};
 use super::reach::unmatched;
-use super::start::{begin, pin_of};
+use super::start::pin_of;
+use super::supersede::{Course, course};
 use crate::explain::{held, shut};
 use crate::plan_hash::of_stage;
 use crate::{Agent, Approval, Presence, Refusal, Rollout, SickPolicy, Spec, World};
@@ -25,7 +27,7 @@ pub struct PlannedRollout {
     pub stages: Vec<PlannedStage>,
     /// What would keep it from starting or finishing, in words.
     pub blockers: Vec<String>,
-    /// The rollout that it would supersede.
+    /// The rollout that it would supersede: the active one, or one that is queued.
     pub supersedes: Option<RolloutId>,
     /// With every default filled in.
     pub spec: Spec,
@@ -74,7 +76,9 @@ pub fn plan_rollout(
 ) -> Result<PlannedRollout, Refusal> {
     let pin = pin_of(world, request)?;
     let system = pinion_model::Actor::System;
-    let rollout = begin(world, request, pin, &system, now)?;
+    let spec = spec(world, request, now)?;
+    let course = course(world, &request.workload, pin, &spec, now)?;
+    let rollout = begun(world, asked(world, request, pin, spec, &system, now), now);
     let stages: Vec<_> = rollout
         .stages
         .iter()
@@ -84,10 +88,12 @@ pub fn plan_rollout(
         workload: rollout.workload.clone(),
         pin: rollout.pin,
         digest: rollout.digest().clone(),
-        blockers: blockers(world, request, &rollout, &stages),
+        blockers: blockers(world, request, &course, &rollout, &stages),
         selected: rollout.selected,
         stages,
-        supersedes: rollout.replaces,
+        supersedes: match course {
+            Course::Now { replaces } | Course::Later { replaces, .. } => replaces,
+        },
         spec: Spec::clone(&rollout.spec),
     })
 }
@@ -179,6 +185,7 @@ fn goes_first(world: &World, rollout: &Rollout) -> impl Iterator<Item = String> 
 fn blockers(
     world: &World,
     request: &StartRollout,
+    course: &Course,
     rollout: &Rollout,
     stages: &[PlannedStage],
 ) -> Vec<String> {
@@ -186,6 +193,11 @@ fn blockers(
     let quarantined = world.quarantined(digest);
     let mut blockers = Vec::from_iter(quarantined.and_then(|known| known.sentence(digest)));
     blockers.extend(goes_first(world, rollout));
+    if let Course::Later { reason, .. } = course {
+        blockers.push(format!(
+            "it would be queued: {reason}; its stages are frozen when it begins"
+        ));
+    }
     if rollout.members.is_empty() {
         blockers.push("no machine is in it: none is enrolled, selected and in a stage".to_owned());
     } else {

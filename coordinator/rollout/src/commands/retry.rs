@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 
 use pinion_model::{Actor, AgentId, RolloutId, RolloutPhase, Timestamp};
 
+use super::steer::has_begun;
 use super::{check_text, decided, quarantine, rollout_of};
 use crate::{Act, Member, Outcome, Refusal, Rollout, Standing, World};
 
@@ -34,6 +35,7 @@ pub fn retry(
 ) -> Result<Outcome<Vec<AgentId>>, Refusal> {
     check_text("reason", &request.reason)?;
     let rollout = rollout_of(world, &request.rollout)?;
+    has_begun(world, rollout)?;
     if rollout.phase.is_terminal()
         || matches!(
             rollout.phase,

@@ -1,16 +1,10 @@
-use std::sync::Arc;
+use pinion_model::{Actor, LabelSelector, PinNumber, Timestamp, WorkloadName};
 
-use pinion_model::{
-    Actor, LabelSelector, PinNumber, RolloutId, RolloutPhase, Timestamp, WorkloadName,
-};
-
+use super::begin::{asked, begun, spec, told_with};
 use super::reach::unmatched;
-use super::{after, check_text, decided, quarantine};
-use crate::spec::{fill, freeze};
-use crate::{
-    Act, Amount, Attribution, Fault, Outcome, Pin, Prefetch, Refusal, Rollout, Run, Spec, Strategy,
-    Workload, World,
-};
+use super::supersede::{Course, course};
+use super::{check_text, decided, quarantine};
+use crate::{Act, Change, Outcome, Pin, Refusal, Rollout, Strategy, Workload, World};
 
 /// A rollout to start, or to try on paper.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,13 +21,16 @@ pub struct StartRollout {
     pub reason: String,
 }
 
-/// Starts taking a pin to the fleet. An active rollout of the workload is superseded.
+/// Starts taking a pin to the fleet. What becomes of a rollout of the workload
+/// that is not over is the strategy's to say: it is superseded, or this one is
+/// queued behind it (its phase says so), or refused.
 ///
 /// # Errors
 ///
 /// `NotFound` for a workload without pins or an unknown pin, `Invalid` for a
 /// strategy that contradicts itself or a selector that matches no machine,
-/// `Precondition` if that pin is being rolled out already or its digest is quarantined.
+/// `Precondition` if that pin is being rolled out already, its digest is
+/// quarantined, or another rollout is not over and the strategy rejects that.
 pub fn start_rollout(
     world: &World,
     request: StartRollout,
@@ -43,31 +40,45 @@ pub fn start_rollout(
     check_text("reason", &request.reason)?;
     let pin = pin_of(world, &request)?;
     quarantine::refuse(world, &pin.digest)?;
-    let begun = begin(world, &request, pin, by, now);
-    let rollout = told_with(begun, unmatched(world, &request))?;
+    let spec = told_with(spec(world, &request, now), unmatched(world, &request))?;
+    let course = course(world, &request.workload, pin, &spec, now)?;
+    let asked = asked(world, &request, pin, spec, by, now);
+    let rollout = begun(world, asked.clone(), now);
     if rollout.members.is_empty() {
         return Err(Refusal::invalid("agents", nobody(&rollout)));
     }
-    let act = Act::RolloutStarted {
-        rollout: Box::new(rollout.clone()),
-    };
+    let (change, value) = set_on(course, asked, rollout, by, now);
     Ok(Outcome {
-        changes: vec![decided(by, now, act)],
-        value: rollout,
+        changes: vec![change],
+        value,
     })
 }
 
-/// Everything that is wrong is told at once.
-fn told_with<T>(result: Result<T, Refusal>, more: Vec<Fault>) -> Result<T, Refusal> {
-    match result {
-        Ok(value) if more.is_empty() => Ok(value),
-        Ok(_) => Err(Refusal::Invalid { faults: more }),
-        Err(Refusal::Invalid { mut faults }) => {
-            faults.extend(more);
-            Err(Refusal::Invalid { faults })
-        }
-        Err(refusal) => Err(refusal),
-    }
+/// The change that takes a rollout on its course, and the rollout as it is then.
+pub(super) fn set_on(
+    course: Course,
+    asked: Rollout,
+    begun: Rollout,
+    by: &Actor,
+    now: Timestamp,
+) -> (Change, Rollout) {
+    let rollout = match &course {
+        Course::Now { replaces } => Rollout {
+            replaces: replaces.clone(),
+            ..begun
+        },
+        Course::Later { replaces, reason } => Rollout {
+            replaces: replaces.clone(),
+            reason: reason.clone(),
+            ..asked
+        },
+    };
+    let boxed = Box::new(rollout.clone());
+    let act = match course {
+        Course::Now { .. } => Act::RolloutStarted { rollout: boxed },
+        Course::Later { .. } => Act::RolloutQueued { rollout: boxed },
+    };
+    (decided(by, now, act), rollout)
 }
 
 fn nobody(rollout: &Rollout) -> String {
@@ -90,105 +101,4 @@ pub(super) fn pin_of<'a>(world: &'a World, request: &StartRollout) -> Result<&'a
                 Refusal::not_found("pin", format!("{} of {}", number, request.workload))
             }),
     }
-}
-
-/// A rollout as it begins. It may have no machine: a promotion on an empty
-/// fleet is right, and its rollout then waits for a person.
-pub(super) fn begin(
-    world: &World,
-    request: &StartRollout,
-    pin: &Pin,
-    by: &Actor,
-    now: Timestamp,
-) -> Result<Rollout, Refusal> {
-    let workload = &request.workload;
-    let spec = spec(world, request, now)?;
-    let replaces = replaced(world, workload, pin)?;
-    let id = next_id(world, workload, pin.number);
-    let frozen = freeze(world, &spec, &id, workload, &pin.digest, now);
-    Ok(Rollout {
-        id,
-        workload: workload.clone(),
-        pin: pin.number,
-        run: Run {
-            digest: pin.digest.clone(),
-            images: pin.images.clone(),
-        },
-        local_tag: pin.local_tag.clone(),
-        phase: RolloutPhase::Running,
-        reason: String::new(),
-        since: now,
-        halted_by: None,
-        open_stage: 0,
-        stages: frozen.stages,
-        members: frozen.members,
-        left_out: frozen.left_out.into(),
-        selected: frozen.selected,
-        prefetch: spec.prefetch.map(|rules| Prefetch {
-            max_in_flight: rules.max_in_flight.of(frozen.selected as usize),
-            failure_budget: rules.failure_budget.amount.of(frozen.selected as usize),
-            progressed_at: now,
-            ..Prefetch::default()
-        }),
-        max_unavailable: spec
-            .max_unavailable
-            .map(|limit| limit.of(frozen.selected as usize)),
-        quarantine_after: spec
-            .quarantine_after
-            .unwrap_or_else(|| Amount::Percent(1).of(frozen.selected as usize).max(3)),
-        openings: spec.calendar.state(now),
-        windows_overridden: None,
-        rolled_back: false,
-        started: Attribution {
-            actor: by.clone(),
-            at: now,
-            reason: request.reason.clone(),
-        },
-        ended_at: None,
-        replaces,
-        superseded_by: None,
-        spec: Arc::new(spec),
-    })
-}
-
-/// With every default filled in.
-fn spec(world: &World, request: &StartRollout, now: Timestamp) -> Result<Spec, Refusal> {
-    let after = after::check(world, &request.workload, &request.strategy.after);
-    told_with(fill(&request.strategy, request.agents.clone(), now), after)
-}
-
-/// The active rollout that makes way for one of this pin; the same digest is
-/// not taken to the fleet twice at once.
-fn replaced(
-    world: &World,
-    workload: &WorkloadName,
-    pin: &Pin,
-) -> Result<Option<RolloutId>, Refusal> {
-    let active = world.active_rollout(workload);
-    if let Some(same) =
-        active.filter(|active| active.run.digest == pin.digest && !active.rolled_back)
-    {
-        let message = format!(
-            "{} takes this digest to the fleet already, and is {}; resume it, or abort it first",
-            same.id, same.phase
-        );
-        return Err(Refusal::precondition(message));
-    }
-    Ok(active.map(|active| active.id.clone()))
-}
-
-/// The n-th rollout of that pin is `<workload>-<pin>-<n>`.
-fn next_id(world: &World, workload: &WorkloadName, pin: PinNumber) -> RolloutId {
-    let rollouts = world
-        .workloads
-        .get(workload)
-        .map(|workload| workload.rollouts.as_slice());
-    let of_pin = |id: &&RolloutId| {
-        world
-            .rollouts
-            .get(id)
-            .is_some_and(|rollout| rollout.pin == pin)
-    };
-    let before = rollouts.unwrap_or_default().iter().filter(of_pin).count();
-    RolloutId::new(workload, pin, u32::try_from(before + 1).unwrap_or(u32::MAX))
 }

@@ -26,6 +26,7 @@ pub fn pause(
 ) -> Result<Outcome<RolloutId>, Refusal> {
     check_text("reason", &request.reason)?;
     let rollout = live(world, &request.rollout, "pause")?;
+    has_begun(world, rollout)?;
     match rollout.phase {
         RolloutPhase::Paused => return Ok(Outcome::unchanged(request.rollout)),
         RolloutPhase::Running | RolloutPhase::AwaitingApproval => {}
@@ -58,6 +59,7 @@ pub fn resume(
 ) -> Result<Outcome<RolloutId>, Refusal> {
     check_text("reason", &request.reason)?;
     let rollout = live(world, &request.rollout, "resume")?;
+    has_begun(world, rollout)?;
     if !matches!(rollout.phase, RolloutPhase::Paused | RolloutPhase::Halted) {
         let message = format!(
             "{} is {}; only a rollout that is paused or halted can be resumed",
@@ -67,38 +69,6 @@ pub fn resume(
     }
     quarantine::refuse(world, rollout.digest())?;
     let act = Act::RolloutResumed {
-        rollout: rollout.id.clone(),
-        reason: request.reason,
-    };
-    Ok(steered(request.rollout, act, by, now))
-}
-
-/// Ends it: what is done stays done, what has not cut over is withdrawn.
-/// The pin stays the current one; the stable one stays as it was.
-///
-/// # Errors
-///
-/// `NotFound` for an unknown rollout, `Precondition` if it is over or is being rolled back.
-pub fn abort(
-    world: &World,
-    request: Steer,
-    by: &Actor,
-    now: Timestamp,
-) -> Result<Outcome<RolloutId>, Refusal> {
-    check_text("reason", &request.reason)?;
-    let rollout = live(world, &request.rollout, "abort")?;
-    match rollout.phase {
-        RolloutPhase::Aborting => return Ok(Outcome::unchanged(request.rollout)),
-        RolloutPhase::RollingBack => {
-            let message = format!(
-                "{} is rolling back, which cannot be aborted half-way; it can be superseded by a new rollout",
-                rollout.id
-            );
-            return Err(Refusal::precondition(message));
-        }
-        _ => {}
-    }
-    let act = Act::RolloutAborted {
         rollout: rollout.id.clone(),
         reason: request.reason,
     };
@@ -119,6 +89,7 @@ pub fn roll_back(
 ) -> Result<Outcome<RolloutId>, Refusal> {
     check_text("reason", &request.reason)?;
     let rollout = rollout_of(world, &request.rollout)?;
+    has_begun(world, rollout)?;
     let newest = world
         .workloads
         .get(&rollout.workload)
@@ -199,6 +170,21 @@ pub(super) fn live<'a>(
         return Err(Refusal::precondition(message));
     }
     Ok(rollout)
+}
+
+/// One that is queued has nothing yet that could be steered, but its end.
+pub(super) fn has_begun(world: &World, rollout: &Rollout) -> Result<(), Refusal> {
+    if rollout.phase != RolloutPhase::Queued {
+        return Ok(());
+    }
+    let ahead = world.active_rollout(&rollout.workload);
+    let ahead = ahead.map_or_else(String::new, |ahead| {
+        format!(" before {} is over, which is {}", ahead.id, ahead.phase)
+    });
+    Err(Refusal::precondition(format!(
+        "{} is queued and does not begin{ahead}; until then it can only be aborted",
+        rollout.id
+    )))
 }
 
 /// One act on the rollout that was named.

@@ -24,6 +24,11 @@ pub fn explain(
 ) -> Option<Reason> {
     let rollout = world.rollouts.get(rollout)?;
     let known = world.agents.get(agent);
+    if rollout.phase == RolloutPhase::Queued {
+        let known = known.filter(|known| known.revoked.is_none());
+        let selected = known.filter(|known| rollout.spec.agents.matches(&known.labels));
+        return selected.map(|_| queued(rollout));
+    }
     let Some(member) = rollout.members.get(agent) else {
         return known
             .filter(|agent| agent.revoked.is_none())
@@ -61,6 +66,16 @@ pub fn explain_all(world: &World, rollout: &RolloutId, now: Timestamp) -> Vec<(A
         .chain(others)
         .filter_map(|agent| Some((agent.clone(), explain(world, rollout, agent, now)?)));
     reasons.collect()
+}
+
+/// Nobody is in it yet: its stages are frozen when it begins.
+fn queued(rollout: &Rollout) -> Reason {
+    Reason {
+        stage: None,
+        word: "queued",
+        detail: format!("the rollout is queued: {}", rollout.reason),
+        since: rollout.since,
+    }
 }
 
 fn outside(rollout: &Rollout, id: &AgentId, agent: &Agent) -> Reason {

@@ -28,7 +28,7 @@ pub struct Reason {
     /// `busy`, `after`, `offline`, `unknown`, `outside_window`, `freeze`, `held`, `identity_conflict`,
     /// `revoked`, `removed`, `in_flight`, `withdrawing`, `soaking`, `staged`, `joins_late`,
     /// `failed`, `drifted`, `settled_with_failure`, `nothing_to_go_back_to`, `prefetching`,
-    /// `prefetch_failed`, `prefetch_not_passed`, `quarantined`, `paused`, `halted`, `aborting`, `rolling_back`,
+    /// `prefetch_failed`, `prefetch_not_passed`, `quarantined`, `queued`, `paused`, `halted`, `aborting`, `rolling_back`,
     /// `over` or `not_a_member`.
     pub word: &'static str,
     /// For people: what it waits for, and what would unblock it.

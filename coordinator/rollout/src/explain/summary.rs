@@ -25,7 +25,7 @@ pub fn waiting_for(
     let Some(view) = View::all(world, rollout, now).nth(stage) else {
         return Vec::new();
     };
-    if rollout.phase == RolloutPhase::Aborting {
+    if rollout.phase == RolloutPhase::Aborting && !rollout.rolled_back {
         return unfinished(view).into_iter().collect();
     }
     if stage != rollout.open_stage {
@@ -116,20 +116,12 @@ pub fn summary(world: &World, rollout: &RolloutId, now: Timestamp) -> String {
             "{} is {}, {place}: {}. `pinion rollout resume {}` goes on, `abort` and `rollback` end it",
             rollout.id, rollout.phase, rollout.reason, rollout.id
         ),
-        RolloutPhase::RollingBack => {
-            let waits = |way| {
-                View::all(world, rollout, now)
-                    .map(|view| view.tally.ways(way))
-                    .sum::<usize>()
-            };
-            format!(
-                "{} is rolling back ({}): {} machine(s) on their way, {} offline",
-                rollout.id,
-                rollout.reason,
-                waits(Way::Todo) + waits(Way::Busy) + waits(Way::Going),
-                waits(Way::Away) + waits(Way::GoingOffline)
-            )
-        }
+        phase if rollout.rolled_back && !phase.is_terminal() => format!(
+            "{} is {phase} ({}): {}",
+            rollout.id,
+            rollout.reason,
+            going_back(world, rollout, now)
+        ),
         RolloutPhase::Aborting => {
             let waits = View::all(world, rollout, now).filter_map(unfinished);
             format!(
@@ -142,6 +134,19 @@ pub fn summary(world: &World, rollout: &RolloutId, now: Timestamp) -> String {
         phase if rollout.reason.is_empty() => format!("{} is {phase}", rollout.id),
         phase => format!("{} is {phase}: {}", rollout.id, rollout.reason),
     }
+}
+
+/// How many machines are not back yet.
+fn going_back(world: &World, rollout: &Rollout, now: Timestamp) -> String {
+    let waits = |way| {
+        let stages = View::all(world, rollout, now);
+        stages.map(|view| view.tally.ways(way)).sum::<usize>()
+    };
+    format!(
+        "{} machine(s) on their way, {} offline",
+        waits(Way::Todo) + waits(Way::Busy) + waits(Way::Going),
+        waits(Way::Away) + waits(Way::GoingOffline)
+    )
 }
 
 fn listed(waits: &[String]) -> String {

@@ -62,6 +62,7 @@ fn advance(world: &World, rollout: &Rollout, now: Timestamp) -> Vec<Change> {
     match rollout.phase {
         RolloutPhase::Running | RolloutPhase::AwaitingApproval => run(world, rollout, now),
         RolloutPhase::RollingBack => take_back::plan(world, rollout, now),
+        RolloutPhase::Aborting if rollout.rolled_back => take_back::plan(world, rollout, now),
         RolloutPhase::Aborting => abort(world, rollout, now),
         _ => withdraw::all(world, rollout, now),
     }

@@ -5,6 +5,7 @@
 //!   sessions  holds that expire, agents that stay away, restored backups
 //!   quarantine  digests that failed on too many machines
 //!   adopt     what agents have rolled back by themselves
+//!   queue     rollouts whose turn has come
 //!   drain     what superseded rollouts have left to withdraw or take back
 //!   refresh   machines that an operator wants at their stable digests
 //!   late      machines that came after their stage was frozen, into the open one
@@ -20,6 +21,7 @@ mod notes;
 mod prefetch;
 mod probes;
 mod quarantine;
+mod queue;
 mod refresh;
 mod sessions;
 mod take_back;
@@ -50,6 +52,7 @@ const STEPS: &[fn(&World, Timestamp) -> Vec<Change>] = &[
     sessions::plan,
     quarantine::plan,
     take_back::adopt,
+    queue::plan,
     advance::drain,
     refresh::plan,
     late::plan,
@@ -124,7 +127,7 @@ fn wake_at(world: &World, now: Timestamp) -> Option<Timestamp> {
     let draining = world.index.draining.iter();
     let back = world
         .active_rollouts()
-        .filter(|rollout| rollout.phase == RolloutPhase::RollingBack)
+        .filter(|rollout| rollout.rolled_back)
         .chain(draining.filter_map(|id| world.rollouts.get(id)));
     let due = due.chain(back.map(|rollout| take_back::due(world, rollout)));
     agents

@@ -58,7 +58,7 @@ pub(super) fn due(world: &World, rollout: &Rollout) -> Option<Timestamp> {
     waits.then(|| deadline(rollout))
 }
 
-/// A roll-back, until every machine is back or cannot be waited for.
+/// A roll-back, or an abort that reverts, until every machine is back or cannot be waited for.
 pub(super) fn plan(world: &World, rollout: &Rollout, now: Timestamp) -> Vec<Change> {
     let restores = restore(world, rollout, now);
     if !restores.is_empty() {
@@ -80,7 +80,10 @@ pub(super) fn plan(world: &World, rollout: &Rollout, now: Timestamp) -> Vec<Chan
     }
     let act = Act::RolloutEnded {
         rollout: rollout.id.clone(),
-        phase: RolloutPhase::RolledBack,
+        phase: match rollout.phase {
+            RolloutPhase::Aborting => RolloutPhase::Aborted,
+            _ => RolloutPhase::RolledBack,
+        },
         reason,
     };
     vec![Decision::system(now, act).into()]

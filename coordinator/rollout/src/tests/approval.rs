@@ -197,7 +197,16 @@ fn what_does_not_change_what_a_stage_would_do_does_not_change_its_plan() {
 #[test]
 fn every_part_of_a_plan_stands_in_its_hash() {
     type Alter = fn(&mut Bed, &RolloutId);
-    let changes: [(&str, Alter); 6] = [
+    let changes: [(&str, Alter); 7] = [
+        ("the digest is quarantined", |bed, id| {
+            let distrust = commands::QuarantineDigest {
+                digest: bed.rollout(id).digest().clone(),
+                workload: bed.workload.clone(),
+                reason: String::from("it eats data"),
+            };
+            bed.decide(|world, now| commands::quarantine(world, distrust.clone(), &alice(), now))
+                .expect("quarantined");
+        }),
         ("a machine is held", |bed, id| {
             let name = bed.nth(id, 1, 0);
             hold(bed, &name);

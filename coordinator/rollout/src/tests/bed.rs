@@ -10,7 +10,8 @@ use pinion_model::{
 
 use super::machine::{Machine, container, with_health};
 use crate::commands::{
-    self, Approve, Claim, CreateToken, NewToken, Promote, Redeem, StartRollout, Steer,
+    self, Abort, AbortMode, Approve, Claim, CreateToken, NewToken, Promote, Redeem, StartRollout,
+    Steer,
 };
 use crate::{
     Amount, Certificate, Change, Cohort, Counts, Observation, Outcome, Plan, Reason, Refusal,
@@ -79,6 +80,41 @@ pub(super) fn steer(rollout: &RolloutId) -> Steer {
         rollout: rollout.clone(),
         reason: "because".to_owned(),
     }
+}
+
+/// Aborts it, and keeps what is done.
+pub(super) fn keep(
+    world: &World,
+    steer: Steer,
+    by: &Actor,
+    now: Timestamp,
+) -> Result<Outcome<RolloutId>, Refusal> {
+    abort(world, steer, AbortMode::Keep, by, now)
+}
+
+/// Aborts it, and takes back what is done.
+pub(super) fn revert(
+    world: &World,
+    steer: Steer,
+    by: &Actor,
+    now: Timestamp,
+) -> Result<Outcome<RolloutId>, Refusal> {
+    abort(world, steer, AbortMode::Revert, by, now)
+}
+
+fn abort(
+    world: &World,
+    steer: Steer,
+    mode: AbortMode,
+    by: &Actor,
+    now: Timestamp,
+) -> Result<Outcome<RolloutId>, Refusal> {
+    let abort = Abort {
+        rollout: steer.rollout,
+        mode,
+        reason: steer.reason,
+    };
+    commands::abort(world, abort, by, now)
 }
 
 impl Bed {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pinion_model::{LabelSelector, Labels, RolloutPhase};
 
-use super::bed::{Bed, agent, alice, count, digest, rest, steer, strategy};
+use super::bed::{Bed, agent, alice, count, digest, keep, rest, steer, strategy};
 use crate::commands::{self, HoldAgent, Refresh, StartRollout};
 use crate::{Purpose, StageSpec, Strategy};
 
@@ -238,7 +238,7 @@ fn a_machine_that_missed_the_way_back_to_an_older_pin_catches_up_with_it() {
     while bed.counts(&newer, 0).settled == 0 {
         bed.step(&first);
     }
-    bed.decide(|world, now| commands::abort(world, steer(&newer), &alice(), now))
+    bed.decide(|world, now| keep(world, steer(&newer), &alice(), now))
         .expect("aborted");
     bed.drive();
     assert_eq!(

@@ -1,16 +1,18 @@
 //! Random events for a fleet, and how each happens.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use pinion_model::{AgentId, FailureKind, RolloutId, Timestamp};
+use pinion_model::{AgentId, FailureKind, RolloutId, Timestamp, WorkloadName};
 use proptest::prelude::*;
 
-use super::bed::{Bed, Command, agent, alice, digest, steer, strategy};
+use super::bed::{Bed, Command, agent, alice, digest, keep, revert, steer, strategy};
 use super::metric::http;
 use crate::commands::{self, HoldAgent, QuarantineDigest, Refresh, RetryAgents, SetLabels};
 use crate::{
     Amount, Approval, Budget, Calendar, Change, Check, Cohort, FailureAction, Freeze, Judgement,
-    Observation, OfflinePolicy, PrefetchSpec, Refusal, StageSpec, Strategy as Rules, Window,
+    Observation, OfflinePolicy, PrefetchSpec, Refusal, StageSpec, Strategy as Rules, Supersede,
+    Window,
 };
 
 pub(super) const MACHINES: usize = 8;
@@ -27,6 +29,9 @@ pub(super) enum Event {
     Pause,
     Resume,
     Abort,
+    Revert,
+    AbortQueued,
+    WorkOn(&'static str),
     RollBack,
     Approve,
     Override,
@@ -114,7 +119,7 @@ fn calendar() -> impl Strategy<Value = Calendar> {
     });
     let window = (16..30_u8, 1..10_u64).prop_map(|(minute, minutes)| Window {
         agents: pinion_model::LabelSelector([("at".to_owned(), "night".to_owned())].into()),
-        days: std::collections::BTreeSet::new(),
+        days: BTreeSet::new(),
         start: format!("00:{minute}").parse().expect("a time"),
         duration: Duration::from_secs(minutes * 60),
         time_zone: "UTC".parse().expect("a zone"),
@@ -151,17 +156,36 @@ fn rules() -> impl Strategy<Value = Rules> {
         proptest::option::of(1..4_u32),
         proptest::option::of(amount()),
     );
-    (stages, action, offline, calendar(), ahead).prop_map(
-        |(stages, action, offline, calendar, ahead)| Rules {
-            calendar,
-            on_failure: Some(action),
-            offline: Some(offline),
-            prefetch: ahead.0,
-            quarantine_after: ahead.1,
-            rollback_in_flight: ahead.2,
-            ..strategy(stages)
-        },
-    )
+    let limits = (stages, action, offline, calendar(), ahead);
+    let limits = limits.prop_map(|(stages, action, offline, calendar, ahead)| Rules {
+        calendar,
+        on_failure: Some(action),
+        offline: Some(offline),
+        prefetch: ahead.0,
+        quarantine_after: ahead.1,
+        rollback_in_flight: ahead.2,
+        ..strategy(stages)
+    });
+    (limits, company()).prop_map(|(limits, (supersede, after))| Rules {
+        supersede: Some(supersede),
+        after,
+        ..limits
+    })
+}
+
+/// How a rollout goes with those of its own workload, and of the other.
+fn company() -> impl Strategy<Value = (Supersede, BTreeSet<WorkloadName>)> {
+    let supersede = prop_oneof![
+        2 => Just(Supersede::Replace),
+        1 => Just(Supersede::Queue),
+        1 => Just(Supersede::Reject),
+    ];
+    let after = prop_oneof![3 => Just(None), 1 => Just(Some("app")), 1 => Just(Some("web"))];
+    let after = after.prop_map(|name| {
+        let name = name.map(|name| name.parse().expect("a workload"));
+        name.into_iter().collect()
+    });
+    (supersede, after)
 }
 
 pub(super) fn event() -> impl Strategy<Value = Event> {
@@ -177,6 +201,9 @@ pub(super) fn event() -> impl Strategy<Value = Event> {
         1 => Just(Event::Pause),
         3 => Just(Event::Resume),
         1 => Just(Event::Abort),
+        1 => Just(Event::Revert),
+        1 => Just(Event::AbortQueued),
+        2 => prop_oneof![Just("app"), Just("web")].prop_map(Event::WorkOn),
         1 => Just(Event::RollBack),
         3 => Just(Event::Approve),
         1 => Just(Event::Override),
@@ -240,6 +267,7 @@ impl Bed {
             Event::Deny(n, bad) => self.deny(&id(*n), *bad),
             Event::Grant(n) => self.grant(&id(*n)),
             Event::Enrol => self.enrol_one(),
+            Event::WorkOn(workload) => self.work_on(workload),
             Event::Measure(outcome) => self.measure(*outcome),
             _ => self.operate(event),
         }
@@ -256,7 +284,9 @@ impl Bed {
             Event::RollOut(n, rules) => self.try_roll_out(*n, rules),
             Event::Pause => self.steered(commands::pause),
             Event::Resume => self.steered(commands::resume),
-            Event::Abort => self.steered(commands::abort),
+            Event::Abort => self.steered(keep),
+            Event::Revert => self.steered(revert),
+            Event::AbortQueued => self.abort_queued(),
             Event::RollBack => self.steered(commands::roll_back),
             Event::Approve => self.approve_newest(),
             Event::Override => self.steered(commands::override_windows),
@@ -312,6 +342,13 @@ impl Bed {
     fn grant(&mut self, id: &AgentId) {
         if let Some(machine) = self.machines.get_mut(id) {
             machine.out_of_reach.clear();
+        }
+    }
+
+    fn abort_queued(&mut self) {
+        if let Some(queued) = self.world.queued_rollout(&self.workload) {
+            let queued = steer(&queued.id);
+            tried(self.decide(|world, now| keep(world, queued.clone(), &alice(), now)));
         }
     }
 

@@ -2,8 +2,7 @@
 
 use pinion_model::{AgentPhase, Failure, FailureKind};
 
-use super::bed::{Bed, agent, alice, digest, rest, steer, strategy};
-use crate::commands;
+use super::bed::{Bed, agent, alice, digest, keep, rest, steer, strategy};
 use crate::{Approval, Change, Report, StageSpec};
 
 #[test]
@@ -70,7 +69,7 @@ fn only_the_newest_rollout_keeps_what_its_containers_said() {
     let asked = bed.world.desired(&agent("m1")).assignments.remove(0);
     fail(&mut bed, &asked);
     bed.plan();
-    bed.decide(|world, now| commands::abort(world, steer(&old), &alice(), now))
+    bed.decide(|world, now| keep(world, steer(&old), &alice(), now))
         .expect("aborted");
     bed.plan();
     assert_eq!(log(&bed, &old), "boom", "also once it is over");

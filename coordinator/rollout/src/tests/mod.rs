@@ -1,5 +1,6 @@
 //! The engine against a fake fleet: scenarios, properties, commands.
 
+mod abort;
 mod approval;
 mod baseline;
 mod bed;
@@ -28,5 +29,6 @@ mod scenarios;
 mod sessions;
 mod spread;
 mod steering;
+mod supersede;
 mod windows;
 mod workloads;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pinion_model::{AgentPhase, FailureKind, RolloutId, RolloutPhase};
 
-use super::bed::{Bed, agent, alice, count, digest, rest, steer, strategy};
+use super::bed::{Bed, agent, alice, count, digest, keep, rest, steer, strategy};
 use crate::commands;
 use crate::gates::Verdict;
 use crate::gates::prefetch::{Pass, budget, progress, wait};
@@ -292,7 +292,7 @@ fn pausing_withdraws_what_is_being_pulled_and_resuming_asks_again() {
 fn an_abort_and_a_newer_rollout_withdraw_what_is_being_pulled_and_do_not_wait_for_it() {
     let (mut bed, id) = begun(2, with(pass(2, 0)));
     bed.plan();
-    bed.decide(|world, now| commands::abort(world, steer(&id), &alice(), now))
+    bed.decide(|world, now| keep(world, steer(&id), &alice(), now))
         .expect("aborted");
     bed.plan();
     assert_eq!(bed.phase(&id), RolloutPhase::Aborted);

@@ -141,6 +141,13 @@ fn check_act(world: &World, act: &Act, now: Timestamp) {
                         .any(|p| p.generation() == known.generation),
                 "generations rise"
             );
+            let adopts = matches!(assignment.purpose, Purpose::Adopt { .. });
+            assert!(
+                adopts
+                    || assignment.run.is_none()
+                    || known.busy_with(&assignment.workload).is_none(),
+                "one workload at a time is in flight on a machine"
+            );
             if let Purpose::Rollout { rollout, .. } = &assignment.purpose {
                 check_turn(world, &world.rollouts[rollout], agent, now);
             }
@@ -233,6 +240,14 @@ fn check(bed: &Bed, wake_at: Option<Timestamp>) {
     for rollout in bed.world.rollouts.values() {
         check_stages(bed, rollout);
         check_passes(bed, rollout);
+        if rollout.phase == RolloutPhase::Queued {
+            assert!(
+                rollout.members.is_empty() && rollout.stages.is_empty(),
+                "a queued one has nobody"
+            );
+            let active = bed.world.active_rollout(&rollout.workload);
+            assert!(active.is_some(), "a queued one waits for another");
+        }
         if !rollout.phase.is_terminal() {
             let open = waiting_for(&bed.world, &rollout.id, rollout.open_stage, bed.now);
             let explained =
@@ -279,22 +294,25 @@ fn finish(bed: &mut Bed) {
         bed.drive();
         bed.measure(Judgement::Success);
         bed.drive();
-        let Some(active) = bed.world.active_rollout(&bed.workload) else {
+        let active = bed.world.active_rollouts();
+        let active: Vec<_> = active.map(|it| (it.workload.clone(), it.phase)).collect();
+        if active.is_empty() {
             return;
-        };
-        match active.phase {
-            RolloutPhase::AwaitingApproval => bed.approve_newest(),
-            RolloutPhase::Paused | RolloutPhase::Halted => bed.steered(commands::resume),
-            _ => {}
         }
         (2..5).for_each(|n| bed.lift(n));
-        bed.steered(commands::override_windows);
+        for (workload, phase) in active {
+            bed.workload = workload;
+            match phase {
+                RolloutPhase::AwaitingApproval => bed.approve_newest(),
+                RolloutPhase::Paused | RolloutPhase::Halted => bed.steered(commands::resume),
+                _ => {}
+            }
+            bed.steered(commands::override_windows);
+        }
         bed.pass(Duration::from_secs(31));
     }
-    let active = bed
-        .world
-        .active_rollout(&bed.workload)
-        .expect("looked at just now");
+    let mut active = bed.world.active_rollouts();
+    let active = active.next().expect("looked at just now");
     panic!(
         "never ends: {}\n{:#?}",
         summary(&bed.world, &active.id, bed.now),

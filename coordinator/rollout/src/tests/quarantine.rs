@@ -2,7 +2,7 @@
 
 use pinion_model::{AgentPhase, FailureKind, RolloutPhase};
 
-use super::bed::{Bed, agent, alice, count, digest, image, rest, steer, strategy};
+use super::bed::{Bed, agent, alice, count, digest, image, keep, rest, steer, strategy};
 use crate::commands::{self, QuarantineDigest};
 use crate::gates::Verdict;
 use crate::gates::quarantine::{check, is_due};
@@ -199,7 +199,7 @@ fn the_count_goes_on_over_the_rollouts_of_a_digest_and_never_beyond_what_is_enou
     let (a, b) = (bed.nth(&first, 0, 0), bed.nth(&first, 0, 1));
     fail(&mut bed, &a, FailureKind::Health);
     fail(&mut bed, &b, FailureKind::Start);
-    bed.decide(|world, now| commands::abort(world, steer(&first), &alice(), now))
+    bed.decide(|world, now| keep(world, steer(&first), &alice(), now))
         .expect("aborted");
     bed.plan();
     assert!(!bed.world.is_quarantined(&digest(2)));

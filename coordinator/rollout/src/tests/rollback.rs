@@ -2,7 +2,7 @@
 
 use pinion_model::{Actor, AgentPhase, RolloutPhase};
 
-use super::bed::{Bed, agent, alice, count, digest, rest, steer, strategy};
+use super::bed::{Bed, agent, alice, count, digest, keep, rest, steer, strategy};
 use crate::commands;
 use crate::{Amount, FailureAction, Gate, Presence, Purpose, StageSpec, Strategy};
 
@@ -268,7 +268,7 @@ fn a_machine_whose_old_container_did_not_come_back_is_left_to_a_person() {
     bed.say("m1", AgentPhase::RollbackFailed);
     bed.plan();
     let generation = bed.world.agents[&agent("m1")].generation;
-    bed.decide(|world, now| commands::abort(world, steer(&id), &alice(), now))
+    bed.decide(|world, now| keep(world, steer(&id), &alice(), now))
         .expect("aborted");
     bed.plan();
     assert_eq!(bed.phase(&id), RolloutPhase::Aborted);

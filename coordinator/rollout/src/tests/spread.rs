@@ -7,7 +7,7 @@ use pinion_model::{AgentId, LabelSelector, Labels, RolloutId};
 use proptest::prelude::{ProptestConfig, any, prop_assert, prop_oneof, proptest};
 use proptest::strategy::Strategy as _;
 
-use super::bed::{Bed, agent, count, percent, rest, strategy};
+use super::bed::{Bed, agent, count, keep, percent, rest, strategy};
 use crate::{Cohort, SickPolicy, StageSpec, Strategy, commands};
 
 const REGION: &str = "region";
@@ -108,6 +108,8 @@ fn nothing_is_spread_by_default() {
     for n in 2..12 {
         let id = bed.roll_out(n, strategy(vec![count(2), rest()]));
         apart += usize::from(shares(&bed, &id, 0).len() == 1);
+        bed.steer_with(keep, &id);
+        bed.plan();
     }
     assert!(apart > 0, "by chance a stage is of one domain");
 }

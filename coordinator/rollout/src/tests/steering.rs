@@ -2,7 +2,7 @@
 
 use pinion_model::{AgentPhase, RolloutPhase};
 
-use super::bed::{Bed, agent, alice, count, digest, percent, rest, steer, strategy};
+use super::bed::{Bed, agent, alice, count, digest, keep, percent, rest, steer, strategy};
 use crate::commands::{self, RetryAgents};
 use crate::{Act, Amount, Approval, Change, Gate, Purpose, Refusal, StageSpec, Standing, Strategy};
 
@@ -180,7 +180,7 @@ fn an_abort_keeps_what_is_done_and_waits_for_what_is_in_flight() {
     }
     bed.plan();
     bed.say(&bed.nth(&id, 1, 0), AgentPhase::CuttingOver);
-    bed.decide(|world, now| commands::abort(world, steer(&id), &alice(), now))
+    bed.decide(|world, now| keep(world, steer(&id), &alice(), now))
         .expect("aborted");
     bed.plan();
     assert_eq!(
@@ -281,7 +281,7 @@ fn what_cannot_be_done_in_a_phase_is_refused_with_what_can() {
     let running = bed.decide(|world, now| commands::resume(world, steer(&id), &alice(), now));
     assert!(matches!(running, Err(Refusal::Precondition { .. })));
     bed.drive();
-    for command in [commands::pause, commands::resume, commands::abort] {
+    for command in [commands::pause, commands::resume, keep] {
         let over = bed
             .decide(|world, now| command(world, steer(&id), &alice(), now))
             .expect_err("over");
@@ -301,7 +301,7 @@ fn an_abort_names_the_machines_that_it_waits_for() {
     bed.say("m2", AgentPhase::CuttingOver);
     bed.say("m3", AgentPhase::Settled);
     bed.offline("m2");
-    bed.decide(|world, now| commands::abort(world, steer(&id), &alice(), now))
+    bed.decide(|world, now| keep(world, steer(&id), &alice(), now))
         .expect("aborted");
     bed.plan();
     let waits = crate::waiting_for(&bed.world, &id, 0, bed.now);

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use pinion_model::{AgentPhase, RolloutId, RolloutPhase};
 use proptest::prelude::*;
 
-use super::bed::{Bed, agent, alice, count, digest, rest, steer, strategy};
+use super::bed::{Bed, agent, alice, count, digest, keep, rest, steer, strategy};
 use crate::commands::{self, HoldAgent, Refresh, StartRollout};
 use crate::gates::{Verdict, View, others};
 use crate::world::Class;
@@ -380,7 +380,7 @@ fn a_failure_of_what_goes_first_holds_the_machine_until_it_is_known_or_over() {
     bed.plan();
     assert_eq!(bed.word(&web, "m1"), Some("in_flight"), "acknowledged");
     let (mut bed, app, web) = start();
-    bed.steer_with(commands::abort, &app);
+    bed.steer_with(keep, &app);
     bed.plan();
     assert_eq!(bed.phase(&app), RolloutPhase::Aborted);
     assert_eq!(bed.word(&web, "m1"), Some("in_flight"), "over");
@@ -486,7 +486,7 @@ fn workloads_that_would_wait_for_each_other_are_refused() {
         "{found:?}"
     );
     assert!(faults(&bed, "app", all()).is_empty());
-    bed.steer_with(commands::abort, &web);
+    bed.steer_with(keep, &web);
     bed.drive();
     assert!(
         faults(&bed, "app", after(&["db"], all())).is_empty(),

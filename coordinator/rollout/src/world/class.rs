@@ -178,7 +178,10 @@ impl Way {
         id: &AgentId,
         member: &Member,
     ) -> Option<Self> {
-        let over = rollout.phase == RolloutPhase::RolledBack;
+        let over = matches!(
+            rollout.phase,
+            RolloutPhase::RolledBack | RolloutPhase::Aborted
+        );
         if !rollout.rolled_back || over || !member.was_changed() {
             return None;
         }

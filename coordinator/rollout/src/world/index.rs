@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use pinion_model::{AgentId, RolloutId, WorkloadName};
+use pinion_model::{AgentId, RolloutId, RolloutPhase, WorkloadName};
 
 use super::calendars::Calendars;
 use super::due::Due;
@@ -17,6 +17,8 @@ pub(crate) const UNKNOWN_FOR: Duration = Duration::from_secs(90);
 pub(crate) struct Index {
     /// The rollout of each workload that is not terminal.
     pub(crate) active: Map<WorkloadName, RolloutId>,
+    /// The rollout of each workload that waits for the active one's end.
+    pub(crate) queued: Map<WorkloadName, RolloutId>,
     /// Superseded rollouts with machines to withdraw or to take back.
     pub(crate) draining: Set<RolloutId>,
     /// By rollout, by stage.
@@ -183,12 +185,18 @@ impl World {
         let Some(rollout) = self.rollouts.get(id) else {
             return;
         };
-        if !rollout.phase.is_terminal() {
-            self.index
-                .active
-                .insert(rollout.workload.clone(), id.clone());
-        } else if self.index.active.get(&rollout.workload) == Some(id) {
-            self.index.active.remove(&rollout.workload);
+        let workload = rollout.workload.clone();
+        let queued = rollout.phase == RolloutPhase::Queued;
+        let active = !queued && !rollout.phase.is_terminal();
+        for (rollouts, wanted) in [
+            (&mut self.index.queued, queued),
+            (&mut self.index.active, active),
+        ] {
+            if wanted {
+                rollouts.insert(workload.clone(), id.clone());
+            } else if rollouts.get(&workload) == Some(id) {
+                rollouts.remove(&workload);
+            }
         }
     }
 

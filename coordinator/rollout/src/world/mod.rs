@@ -135,13 +135,19 @@ impl World {
         }
     }
 
-    /// The rollout of a workload that is not terminal.
+    /// The rollout of a workload that has begun and is not terminal.
     #[must_use]
     pub fn active_rollout(&self, workload: &WorkloadName) -> Option<&Rollout> {
         self.rollouts.get(self.index.active.get(workload)?)
     }
 
-    /// Every rollout that is not terminal.
+    /// The rollout of a workload that begins when the active one is over.
+    #[must_use]
+    pub fn queued_rollout(&self, workload: &WorkloadName) -> Option<&Rollout> {
+        self.rollouts.get(self.index.queued.get(workload)?)
+    }
+
+    /// Every rollout that has begun and is not terminal.
     pub fn active_rollouts(&self) -> impl Iterator<Item = &Rollout> {
         self.index
             .active

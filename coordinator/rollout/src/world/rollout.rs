@@ -46,7 +46,7 @@ pub struct Rollout {
     pub halted_by: Option<Gate>,
     /// 0-based; the number of stages once the last has passed.
     pub open_stage: usize,
-    /// At least one.
+    /// At least one; none while it is queued.
     pub stages: Vec<Stage>,
     /// Every machine of every stage.
     pub members: Map<AgentId, Member>,

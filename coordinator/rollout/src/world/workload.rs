@@ -10,7 +10,7 @@ pub struct Workload {
     pub pins: Vec<Pin>,
     /// Pins whose rollout completed and was not taken back, oldest first.
     pub proven: Vec<Stable>,
-    /// Every rollout, oldest first.
+    /// Every rollout that began, oldest first.
     pub rollouts: Vec<RolloutId>,
 }
 

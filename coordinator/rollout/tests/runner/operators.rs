@@ -4,8 +4,8 @@ use pinion_model::{
     Actor, AgentId, LabelSelector, Labels, Role, RolloutId, StageName, WorkloadName,
 };
 use pinion_rollout::commands::{
-    self, Approve, HoldAgent, PlaceHold, Promote, Refresh, RetryAgents, SetLabels, StartRollout,
-    Steer,
+    self, Abort, AbortMode, Approve, HoldAgent, PlaceHold, Promote, Refresh, RetryAgents,
+    SetLabels, StartRollout, Steer,
 };
 use pinion_rollout::{Observation, Strategy, World, plan_hash};
 
@@ -229,20 +229,38 @@ fn steer(bench: &mut Bench, verb: &str, words: &mut Words) -> Result<(), String>
     if let Some((first, word)) = second.filter(|(_, word)| !words.take(word)) {
         return Err(format!("it is \"{first} {word}\""));
     }
+    let rollout = rollout(bench, words)?;
+    let revert = verb == "abort" && words.take("revert");
     let request = Steer {
-        rollout: rollout(bench, words)?,
+        rollout,
         reason: words.quoted(),
     };
     words.end()?;
+    if verb == "abort" {
+        abort(bench, request, revert);
+        return Ok(());
+    }
     let command = match verb {
         "pause" => commands::pause,
         "resume" => commands::resume,
-        "abort" => commands::abort,
         "override" => commands::override_windows,
         _ => commands::roll_back,
     };
     bench.decide(|world, now| command(world, request, &alice(), now));
     Ok(())
+}
+
+/// `abort [ROLLOUT] [revert] ["reason"]`.
+fn abort(bench: &mut Bench, steer: Steer, revert: bool) {
+    let request = Abort {
+        rollout: steer.rollout,
+        mode: match revert {
+            true => AbortMode::Revert,
+            false => AbortMode::Keep,
+        },
+        reason: steer.reason,
+    };
+    bench.decide(|world, now| commands::abort(world, request, &alice(), now));
 }
 
 /// `approve [ROLLOUT] [stage NAME] [plan-1] ["reason"] [by carol the admin]`: that
