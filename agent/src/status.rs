@@ -85,6 +85,9 @@ fn view(
         None => meanwhile(record, &containers)
             .or_else(|| permitted.first().map(|image| image.digest.clone())),
     });
+    // It is to leave its containers as they are, and perhaps to pull ahead.
+    let left = assignment.is_some_and(|assignment| assignment.run.is_empty());
+    let digest = digest.or_else(|| left.then(|| stands(record, &containers)).flatten());
     let image = digest
         .as_ref()
         .and_then(|digest| image_of(digest, record, &permitted));
@@ -133,6 +136,14 @@ fn meanwhile(record: Option<&Record>, containers: &[ObservedContainer]) -> Optio
         .cloned()
 }
 
+/// Without anything to run: what the local tag is on, else as before the
+/// outcome of anything else.
+fn stands(record: Option<&Record>, containers: &[ObservedContainer]) -> Option<Digest> {
+    let tagged = record.and_then(|record| record.tagged.as_ref());
+    let tagged = tagged.map(|image| image.digest.clone());
+    tagged.or_else(|| meanwhile(record, containers))
+}
+
 fn newest_proven(record: Option<&Record>) -> Option<&Digest> {
     let newest = record?.proven.first()?;
     Some(&newest.digest)
@@ -142,8 +153,10 @@ fn newest_proven(record: Option<&Record>) -> Option<&Digest> {
 fn image_of(digest: &Digest, record: Option<&Record>, permitted: &[ImageRef]) -> Option<ImageRef> {
     let proven = record.into_iter().flat_map(|r| &r.proven);
     let anchored = record.into_iter().flat_map(|r| &r.anchors);
+    let tagged = record.and_then(|record| record.tagged.as_ref());
     proven
         .chain(anchored)
+        .chain(tagged)
         .chain(permitted)
         .find(|image| image.digest == *digest)
         .cloned()

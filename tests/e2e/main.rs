@@ -12,5 +12,6 @@ mod kill;
 mod main_path;
 mod metric_gate;
 mod offline;
+mod prefetch;
 mod pulls;
 mod support;

@@ -13,6 +13,17 @@ use super::refresh::{Ask, Pending, Wait};
 use crate::credentials::Resolve;
 use crate::driver::Driver;
 
+/// Why there is nothing that could be carried out again.
+fn nothing_to_run(assignment: Option<&Assignment>) -> String {
+    let ahead = assignment.and_then(|assignment| assignment.prefetch.first());
+    match ahead {
+        Some(image) => format!(
+            "a rollout only has {image} pulled here ahead of the machine's turn; its containers stay as they are until then"
+        ),
+        None => "no digest is assigned to it on this machine".to_owned(),
+    }
+}
+
 /// Whether a container runs what is assigned.
 fn runs(container: &Container, assignment: &Assignment) -> bool {
     let mut digests = container.repo_digests.iter().map(|image| &image.digest);
@@ -62,7 +73,7 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
             .assignments
             .get(workload)
             .filter(|a| !a.run.is_empty())
-            .ok_or("no digest is assigned to it on this machine")?;
+            .ok_or_else(|| nothing_to_run(desired.assignments.get(workload)))?;
         let mine = containers_of(workload, containers, &desired.catalog)
             .map_err(|failure| failure.message)?;
         let replaces = !mine.iter().all(|c| runs(c, assignment));

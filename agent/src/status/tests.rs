@@ -61,13 +61,17 @@ fn outcome(generation: u64, phase: AgentPhase, running: Option<Digest>) -> Outco
 
 /// What is told, where the policy permits the second registry or none.
 fn told(record: Record, is_permitted: bool) -> Option<ImageRef> {
+    told_of(assignment(), record, is_permitted)
+}
+
+fn told_of(assignment: Assignment, record: Record, is_permitted: bool) -> Option<ImageRef> {
     let desired = Desired {
         generation: Generation(2),
-        assignments: BTreeMap::from([(web(), assignment())]),
+        assignments: BTreeMap::from([(web(), assignment)]),
         catalog: BTreeMap::new(),
     };
     let permitted = |a: &Assignment| match is_permitted {
-        true => a.run[1..].to_vec(),
+        true => a.run.iter().skip(1).cloned().collect(),
         false => Vec::new(),
     };
     let views = views(
@@ -134,4 +138,38 @@ fn a_new_machine_is_told_what_is_assigned_where_its_policy_permits_it() {
         told(settled, true).map(|image| image.digest),
         Some(digest(2))
     );
+}
+
+#[test]
+fn what_is_only_pulled_ahead_changes_nothing_of_what_to_start_from() {
+    use AgentPhase::{Prefetched, Withdrawn};
+    let good = image("ghcr.io/acme/web", 1);
+    for (prefetch, phase) in [
+        (vec![image("ghcr.io/acme/web", 2)], Prefetched),
+        (Vec::new(), Withdrawn),
+    ] {
+        let ahead = Assignment {
+            run: Vec::new(),
+            prefetch,
+            ..assignment()
+        };
+        let tagged = Record {
+            outcome: Some(Outcome {
+                digest: None,
+                ..outcome(2, phase, None)
+            }),
+            tagged: Some(good.clone()),
+            ..Record::default()
+        };
+        let proven = Record {
+            tagged: None,
+            proven: vec![good.clone()],
+            ..tagged.clone()
+        };
+        for record in [tagged, proven] {
+            let found = told_of(ahead.clone(), record, true);
+            assert_eq!(found, Some(good.clone()), "{phase}");
+        }
+        assert_eq!(told_of(ahead, Record::default(), true), None, "{phase}");
+    }
 }

@@ -27,6 +27,10 @@ pub struct Record {
     /// Images that an anchor tag keeps from being pruned.
     #[serde(default)]
     pub anchors: BTreeSet<ImageRef>,
+    /// The image that has the local tag: what the machine's next container
+    /// starts from.
+    #[serde(default)]
+    pub tagged: Option<ImageRef>,
     /// References whose tag is to be removed when nothing else is to do.
     #[serde(default)]
     pub retired: Vec<String>,

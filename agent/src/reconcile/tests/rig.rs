@@ -245,8 +245,12 @@ pub(super) fn publish(rig: &Rig, n: u8, behaviour: Behaviour) {
 }
 
 pub(super) fn fail_pull(rig: &Rig, n: u8, kind: FailureKind) {
+    fail_pull_in(rig, REPOSITORY, n, kind);
+}
+
+pub(super) fn fail_pull_in(rig: &Rig, repository: &str, n: u8, kind: FailureKind) {
     rig.engine.machine().publish(
-        &image(n),
+        &image_in(repository, n),
         Err(Failure::new(kind, format!("the registry said {kind}"))),
     );
 }

@@ -43,10 +43,12 @@ pub(super) fn close(
 }
 
 /// It speaks against the digest, not against the moment: not tried again
-/// until an operator raises the attempt.
+/// until an operator raises the attempt. What was only to be pulled speaks
+/// against nothing: its turn is another attempt.
 fn is_final(outcome: &Outcome) -> bool {
     let momentary = |kind| matches!(kind, FailureKind::Timeout | FailureKind::InUse);
     outcome.phase.is_failure()
+        && outcome.digest.is_some()
         && !outcome
             .failure
             .as_ref()

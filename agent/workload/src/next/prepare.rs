@@ -61,7 +61,7 @@ fn check_and_anchor(view: View<'_>, chosen: &ImageRef, image: &Image) -> Step {
 }
 
 /// The engine only warns when it creates a container of another platform.
-fn wrong_platform(view: View<'_>, chosen: &ImageRef, image: &Image) -> Option<Failure> {
+pub(super) fn wrong_platform(view: View<'_>, chosen: &ImageRef, image: &Image) -> Option<Failure> {
     let (os, architecture) = view.observed.platform?;
     let runs_here = match (architecture, image.architecture.as_str()) {
         (_, "") | ("amd64", "386") | ("arm64", "arm") => true,
@@ -92,7 +92,7 @@ fn anchor_old(view: View<'_>) -> Option<Step> {
 }
 
 /// A tag that keeps the image from being pruned; noted before it is put there.
-fn anchor(view: View<'_>, reference: &ImageRef, image: &Image) -> Option<Step> {
+pub(super) fn anchor(view: View<'_>, reference: &ImageRef, image: &Image) -> Option<Step> {
     let tag = anchor_tag(reference);
     let repository = reference.repository.to_string();
     if image.repo_tags.contains(&format!("{repository}:{tag}")) {

@@ -53,6 +53,9 @@ fn close(view: View<'_>, chosen: Option<&ImageRef>, is_tagged: bool) -> Step {
     let mut record = view.observed.record.clone();
     if let Some(image) = chosen {
         keep_images(&mut record, image, proven, replaced(view));
+        if is_tagged {
+            record.tagged = Some(image.clone());
+        }
     }
     let digest = view.operation.assignment.digest().cloned();
     finish::close(view, phase, digest.filter(|_| proven), record)
