@@ -10,6 +10,10 @@
 //! windows is open; one that no window selects, at any time; and nobody while
 //! a freeze that selects it is on.
 //!
+//! To touch a machine is to ask it for other containers. What changes none is
+//! not held up (pulling ahead), nor what must not wait: a machine that is taken
+//! back, and one that has cut over already when its window ends.
+//!
 //! A window opens at a time of day where the machine is, so it follows
 //! daylight saving, and stays open for a length of real time:
 //!
