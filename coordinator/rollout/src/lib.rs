@@ -52,8 +52,8 @@ pub use spec::{
     StageSpec, Strategy, Supersede, TimeOfDay, TimeZoneName, Timing, Window, check_all,
 };
 pub use world::{
-    Access, Agent, Ahead, Approved, Attribution, Certificate, CheckRun, CheckVerdict, Counts,
-    FleetHold, Gate, Health, Hold, Member, ObservedContainer, Operator, Pin, Placement, Prefetch,
-    PrefetchCounts, Prefetched, Presence, Processes, Quarantine, Restore, Rollout, Stable, Stage,
-    Standing, Token, TokenKind, Tried, Use, Versions, Workload, World,
+    Access, Agent, Ahead, Approved, Attribution, Certificate, CheckRun, CheckVerdict, Checks,
+    Counts, FleetHold, Gate, Health, Hold, Member, ObservedContainer, Operator, Pin, Placement,
+    Prefetch, PrefetchCounts, Prefetched, Presence, Processes, Quarantine, Restore, Rollout,
+    Stable, Stage, Standing, Token, TokenKind, Tried, Use, Versions, Workload, World,
 };

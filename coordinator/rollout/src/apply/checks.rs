@@ -23,7 +23,7 @@ pub(super) fn probed(world: &mut World, observation: &Observation) {
     };
     let open = rollout.open_stage;
     let Some(stage) = rollout.stages.get_mut(open).filter(|known| {
-        known.rules.name == *stage && known.opened_at.is_some() && *asked_at >= known.progressed_at
+        known.rules.name == *stage && known.opened_at.is_some() && *asked_at >= known.checks.since
     }) else {
         return;
     };
@@ -31,10 +31,9 @@ pub(super) fn probed(world: &mut World, observation: &Observation) {
     let Some(rule) = rules.find(|rule| rule.name == *check) else {
         return;
     };
-    match stage.checks.iter_mut().find(|run| run.name == *check) {
-        None => stage
-            .checks
-            .push(CheckRun::begin(check.clone(), sample.clone(), *asked_at)),
+    let runs = &mut stage.checks.runs;
+    match runs.iter_mut().find(|run| run.name == *check) {
+        None => runs.push(CheckRun::begin(check.clone(), sample.clone(), *asked_at)),
         Some(run) if run.verdict(rule, *at).is_none() && *asked_at > run.last_at => {
             run.add(sample.clone(), *asked_at);
         }
@@ -51,7 +50,7 @@ pub(super) fn sit_out(world: &mut World, at: Timestamp) {
         for run in rollout
             .stages
             .iter_mut()
-            .flat_map(|stage| &mut stage.checks)
+            .flat_map(|stage| &mut stage.checks.runs)
         {
             run.sit_out(at);
         }

@@ -76,7 +76,7 @@ fn retry(
         let stage = member.stage as usize;
         rollout.open_stage = rollout.open_stage.min(stage);
         rollout.stages[stage].passed_at = None;
-        rollout.stages[stage].checks.clear();
+        rollout.stages[stage].checks.restart(at);
         rollout.stages[stage].progressed_at = at;
         touched.agents.insert(agent.clone());
     }
@@ -139,8 +139,9 @@ fn fail(
             failure,
         }));
     }
-    if let Some(stage) = rollout.stages.get_mut(member.stage as usize) {
-        stage.checks.clear();
+    let held_up = (!member.late).then_some(member.stage as usize);
+    if let Some(stage) = held_up.and_then(|stage| rollout.stages.get_mut(stage)) {
+        stage.checks.restart(at);
     }
     touched.agents.insert(agent.clone());
     touched.members.insert((id.clone(), agent.clone()));

@@ -173,7 +173,7 @@ fn resume(rollout: &mut Rollout, failed: &[AgentId], at: Timestamp) {
     }
     if let Some(stage) = rollout.stages.get_mut(rollout.open_stage) {
         stage.progressed_at = at;
-        stage.checks.clear();
+        stage.checks.restart(at);
     }
     enter(rollout, RolloutPhase::Running, "", at);
 }

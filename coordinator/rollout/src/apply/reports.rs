@@ -283,14 +283,18 @@ fn progressed(
         }
     }
     let done = matches!(report.phase, AgentPhase::Settled | AgentPhase::Staged);
+    let late = member.late;
     if let Some(stage) = rollout
         .stages
         .get_mut(member.stage as usize)
         .filter(|_| changed)
     {
         stage.progressed_at = at;
-        stage.checks.clear();
-        if done {
+        // The stage does not wait for those that joined it late.
+        if !late {
+            stage.checks.restart(at);
+        }
+        if done && !late {
             stage.settled_at = Some(at);
         }
     }

@@ -7,7 +7,7 @@ use super::amount::share;
 use super::order::seed;
 use super::queue::{Entry, Queue};
 use super::{Cohort, SickPolicy, Spec, StageRules};
-use crate::{Agent, Map, Member, Stage, Timing, World};
+use crate::{Agent, Checks, Map, Member, Stage, Timing, World};
 
 /// Who is in which stage, from now on for good.
 pub(crate) struct Frozen {
@@ -97,7 +97,7 @@ fn stage_of(spec: &Spec, rules: &StageRules, order: Vec<AgentId>, now: Timestamp
         progressed_at: now,
         settled_at: None,
         accepted_unproven: false,
-        checks: Vec::new(),
+        checks: Checks::default(),
         note: String::new(),
     }
 }

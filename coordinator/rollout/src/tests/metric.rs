@@ -8,8 +8,8 @@ use super::bed::{Bed, agent, alice, count, digest, rest, steer, strategy};
 use crate::gates::{Verdict, View, metric};
 use crate::{
     Act, Amount, Change, Check, Decision, DueProbe, FailureAction, Gate, HttpGet, Judgement,
-    Observation, ObservedContainer, Probe, Sample, StageSpec, Strategy, commands, due_probes,
-    summary, waiting_for,
+    Observation, ObservedContainer, OfflinePolicy, Probe, Sample, StageSpec, Strategy, commands,
+    due_probes, summary, waiting_for,
 };
 use Judgement::{Failure, Inconclusive, Success};
 
@@ -296,6 +296,14 @@ fn a_dry_run_is_measured_and_told_and_stops_nothing() {
             bed.pass(INTERVAL);
         }
         let told = format!("dry run of check errors: {word}");
+        let ended = bed.rollout(&id).stages[0].checks.runs[0].clone();
+        let late = DueProbe {
+            check: "errors".parse().expect("a name"),
+            ..bed.due().remove(0)
+        };
+        bed.sampled(&late, bed.now, Inconclusive);
+        let kept = &bed.rollout(&id).stages[0].checks.runs[0];
+        assert_eq!(*kept, ended, "it has ended");
         assert!(bed.waits(&id).contains(&told), "{}", bed.waits(&id));
         bed.measured(&[Success; 32]);
         assert_eq!(bed.phase(&id), RolloutPhase::Completed, "{word}");
@@ -320,13 +328,15 @@ fn a_rollout_that_was_stopped_takes_no_samples_and_begins_anew_when_it_goes_on()
     };
     resumed(&mut bed);
     assert_eq!(bed.plan().changes, [], "the failure is known");
-    assert_eq!(bed.rollout(&id).stages[0].checks, []);
+    assert_eq!(bed.rollout(&id).stages[0].checks.runs, []);
     bed.measure(Success);
     bed.pass(INTERVAL);
     bed.decide(|world, now| commands::pause(world, steer(&id), &alice(), now))
         .expect("it stops");
     assert_eq!(bed.due(), []);
     bed.sampled(&asked_before, bed.now, Success);
+    let taken = bed.rollout(&id).stages[0].checks.runs[0].samples;
+    assert_eq!(taken, 1, "what comes while it is paused does not count");
     bed.pass(TIMEOUT);
     resumed(&mut bed);
     bed.measured(&[Success]);
@@ -371,17 +381,17 @@ fn a_sample_that_came_late_twice_or_for_something_else_changes_nothing() {
         bed.sampled(due, bed.now, Failure);
     }
     bed.sampled(&due, Timestamp(before.0 - 1), Failure);
-    assert_eq!(bed.rollout(&id).stages[0].checks, []);
+    assert_eq!(bed.rollout(&id).stages[0].checks.runs, []);
     bed.sampled(&due, bed.now, Success);
     bed.sampled(&due, bed.now, Success);
     bed.sampled(&due, before, Failure);
-    let run = bed.rollout(&id).stages[0].checks[0].clone();
+    let run = bed.rollout(&id).stages[0].checks.runs[0].clone();
     assert_eq!((run.samples, run.successes, run.failures), (1, 1, 0));
     bed.measured(&[Failure]);
     bed.measured(&[Failure]);
     bed.sampled(&due, bed.now, Success);
     assert_eq!(
-        bed.rollout(&id).stages[0].checks[0].samples,
+        bed.rollout(&id).stages[0].checks.runs[0].samples,
         2,
         "it had ended"
     );
@@ -431,7 +441,7 @@ fn when_a_machine_of_the_stage_moves_the_samples_begin_anew() {
     let id = bed.roll_out(2, strategy(vec![only]));
     bed.drive();
     bed.measured(&[Success]);
-    assert_eq!(bed.rollout(&id).stages[0].checks.len(), 1);
+    assert_eq!(bed.rollout(&id).stages[0].checks.runs.len(), 1);
     let asked_before = bed.now;
     let due = bed.due().remove(0);
     bed.pass(INTERVAL);
@@ -449,10 +459,54 @@ fn when_a_machine_of_the_stage_moves_the_samples_begin_anew() {
         .expect("one more attempt");
     bed.drive();
     bed.sampled(&due, asked_before, Success);
-    assert_eq!(bed.rollout(&id).stages[0].checks, []);
+    assert_eq!(bed.rollout(&id).stages[0].checks.runs, []);
     bed.measured(&[Success]);
     assert_eq!(bed.rollout(&id).open_stage, 0, "one of two");
     bed.measured(&[Success]);
+    assert_eq!(bed.phase(&id), RolloutPhase::Completed);
+}
+
+/// Only `m1` is there; its stage has one success of three.
+fn one_of_three() -> (Bed, RolloutId) {
+    let only = StageSpec {
+        checks: vec![Check {
+            samples: 3,
+            ..http("smoke")
+        }],
+        bake: Some(INTERVAL),
+        ..rest()
+    };
+    let rules = Strategy {
+        offline: Some(OfflinePolicy::Skip),
+        ..strategy(vec![only])
+    };
+    let mut bed = Bed::new(2);
+    bed.offline("m2");
+    let id = bed.roll_out(2, rules);
+    bed.drive();
+    bed.pass(INTERVAL);
+    bed.measured(&[Success]);
+    assert_eq!(bed.rollout(&id).stages[0].checks.runs[0].successes, 1);
+    (bed, id)
+}
+
+#[test]
+fn a_machine_that_comes_back_to_its_stage_is_measured_too() {
+    let (mut bed, id) = one_of_three();
+    bed.hello("m2");
+    bed.drive();
+    assert_eq!(*bed.running("m2"), digest(2));
+    assert_eq!(bed.rollout(&id).stages[0].checks.runs, []);
+}
+
+#[test]
+fn a_machine_that_joins_late_holds_neither_bake_nor_checks_up() {
+    let (mut bed, id) = one_of_three();
+    bed.enrol("m3", true);
+    bed.drive();
+    assert_eq!(*bed.running("m3"), digest(2));
+    assert!(bed.rollout(&id).members[&agent("m3")].late);
+    bed.measured(&[Success, Success]);
     assert_eq!(bed.phase(&id), RolloutPhase::Completed);
 }
 
@@ -480,7 +534,7 @@ fn when_a_success_is_taken_back_the_samples_begin_anew() {
         at: bed.now,
     });
     bed.drive();
-    assert_eq!(bed.rollout(&id).stages[0].checks, []);
+    assert_eq!(bed.rollout(&id).stages[0].checks.runs, []);
     bed.measured(&[Success]);
     assert_eq!(bed.rollout(&id).open_stage, 0, "one of two");
     bed.measured(&[Success]);

@@ -3,8 +3,25 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Check, Judgement, Sample};
 
-/// One check of a stage, as far as it was measured. Begins anew when a machine
-/// of the stage changes its phase, and when an operator resumes.
+/// What was measured of a stage's checks. Begins anew when a machine that the
+/// stage waits for changes its phase, and when an operator resumes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checks {
+    /// What was asked for before says nothing about the stage as it is.
+    pub since: Timestamp,
+    /// Those of which there is a sample.
+    pub runs: Vec<CheckRun>,
+}
+
+impl Checks {
+    /// Begins anew.
+    pub(crate) fn restart(&mut self, at: Timestamp) {
+        self.since = at;
+        self.runs.clear();
+    }
+}
+
+/// One check of a stage, as far as it was measured.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckRun {
     /// Which check.

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 
 pub use access::{Access, Operator, Token, TokenKind, Use};
 pub use agent::{Agent, Certificate, Hold, Presence, Processes, Versions};
-pub use check_run::{CheckRun, CheckVerdict};
+pub use check_run::{CheckRun, CheckVerdict, Checks};
 pub use hold::FleetHold;
 pub use placement::{Ahead, Health, ObservedContainer, Placement, Tried};
 pub use pull::PrefetchCounts;

@@ -8,7 +8,7 @@ use pinion_model::{
 use serde::{Deserialize, Serialize};
 
 use super::Agent;
-use crate::{CheckRun, FailureGroup, Map, Openings, Run, Spec, StageRules, Timing};
+use crate::{CheckRun, Checks, FailureGroup, Map, Openings, Run, Spec, StageRules, Timing};
 
 /// Who, when and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -202,7 +202,7 @@ pub struct Stage {
     /// An operator resumed although too few machines had proved the digest.
     pub accepted_unproven: bool,
     /// What was measured of its checks so far.
-    pub checks: Vec<CheckRun>,
+    pub checks: Checks,
     /// What is remarkable about how it passed; empty if nothing.
     pub note: String,
 }
@@ -211,7 +211,7 @@ impl Stage {
     /// What was measured of this check.
     #[must_use]
     pub fn check(&self, name: &CheckName) -> Option<&CheckRun> {
-        self.checks.iter().find(|run| run.name == *name)
+        self.checks.runs.iter().find(|run| run.name == *name)
     }
 }
 

@@ -121,7 +121,7 @@ fn check(name: &str, url: String) -> Check {
 }
 
 fn runs(ledger: &Ledger, id: &RolloutId) -> Vec<CheckRun> {
-    ledger.read(|world| world.rollouts[id].stages[0].checks.clone())
+    ledger.read(|world| world.rollouts[id].stages[0].checks.runs.clone())
 }
 
 /// A round that goes on until the test is over.
