@@ -53,7 +53,8 @@ pub use spec::{
 };
 pub use world::{
     Access, Agent, Ahead, Approved, Attribution, Certificate, CheckRun, CheckVerdict, Checks,
-    Counts, FleetHold, Gate, Health, Hold, Member, ObservedContainer, Operator, Pin, Placement,
-    Prefetch, PrefetchCounts, Prefetched, Presence, Processes, Quarantine, Restore, Rollout,
-    Stable, Stage, Standing, Token, TokenKind, Tried, Use, Versions, Workload, World,
+    Counts, FleetHold, Gate, Health, Hold, Member, NamedStrategy, ObservedContainer, Operator, Pin,
+    Placement, Prefetch, PrefetchCounts, Prefetched, Presence, Processes, Quarantine, Restore,
+    Rollout, Stable, Stage, Standing, StrategySource, StrategyVersion, Token, TokenKind, Tried,
+    Use, Versions, Workload, World,
 };

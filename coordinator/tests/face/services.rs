@@ -193,6 +193,7 @@ async fn a_watch_shows_a_rollout_until_it_has_ended() {
     let abort = v1::AbortRolloutRequest {
         rollout: started.id.clone(),
         reason: "enough".into(),
+        revert: false,
     };
     rollouts.abort_rollout(abort).await.expect("aborted");
     let mut last = None;

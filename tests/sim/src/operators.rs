@@ -4,7 +4,7 @@ use pinion_model::{
     Actor, AgentId, LabelSelector, Role, RolloutId, RolloutPhase, Timestamp, WorkloadName,
 };
 use pinion_rollout::commands::{
-    self, Approve, HoldAgent, Promote, Refresh, RetryAgents, StartRollout, Steer,
+    self, Abort, AbortMode, Approve, HoldAgent, Promote, Refresh, RetryAgents, StartRollout, Steer,
 };
 use pinion_rollout::{Change, Outcome, Refusal, Strategy, World, plan_hash};
 
@@ -19,7 +19,7 @@ pub(crate) enum Asked {
     Start(Box<StartRollout>),
     Pause(RolloutId),
     Resume(RolloutId),
-    Abort(RolloutId),
+    Abort(RolloutId, AbortMode),
     RollBack(RolloutId),
     Approve(RolloutId),
     Retry(RolloutId),
@@ -42,7 +42,7 @@ impl Asked {
             }
             Self::Pause(id) => changes(commands::pause(world, steer(id), by, now)),
             Self::Resume(id) => changes(commands::resume(world, steer(id), by, now)),
-            Self::Abort(id) => changes(commands::abort(world, steer(id), by, now)),
+            Self::Abort(id, mode) => changes(commands::abort(world, abort(id, *mode), by, now)),
             Self::RollBack(id) => changes(commands::roll_back(world, steer(id), by, now)),
             Self::Approve(id) => changes(commands::approve(world, approve(world, id), by, now)),
             Self::Retry(id) => changes(commands::retry(world, retry(id), by, now)),
@@ -73,7 +73,8 @@ impl Asked {
             }
             Self::Pause(id) => format!("pause {id}"),
             Self::Resume(id) => format!("resume {id}"),
-            Self::Abort(id) => format!("abort {id}"),
+            Self::Abort(id, AbortMode::Keep) => format!("abort {id}"),
+            Self::Abort(id, AbortMode::Revert) => format!("abort {id} and revert it"),
             Self::RollBack(id) => format!("roll back {id}"),
             Self::Approve(id) => format!("approve {id}"),
             Self::Retry(id) => format!("retry {id}"),
@@ -99,6 +100,14 @@ pub(crate) fn alice() -> Actor {
 fn steer(rollout: &RolloutId) -> Steer {
     Steer {
         rollout: rollout.clone(),
+        reason: "because".to_owned(),
+    }
+}
+
+fn abort(rollout: &RolloutId, mode: AbortMode) -> Abort {
+    Abort {
+        rollout: rollout.clone(),
+        mode,
         reason: "because".to_owned(),
     }
 }
@@ -155,7 +164,8 @@ impl Sim {
             0..24 => return None,
             24..30 => Asked::Pause(rollout),
             30..46 => Asked::Resume(rollout),
-            46..50 => Asked::Abort(rollout),
+            46..48 => Asked::Abort(rollout, AbortMode::Keep),
+            48..50 => Asked::Abort(rollout, AbortMode::Revert),
             50..54 => Asked::RollBack(rollout),
             54..68 => Asked::Approve(rollout),
             68..76 => Asked::Retry(rollout),

@@ -13,6 +13,9 @@ pub(super) fn apply(
     at: Timestamp,
     touched: &mut Touched,
 ) {
+    if is_stale(world, id, assignment) {
+        return;
+    }
     if let Purpose::Prefetch { rollout } = &assignment.purpose {
         return prefetch::asked(world, id, assignment, rollout, at, touched);
     }
@@ -40,6 +43,17 @@ pub(super) fn apply(
         enlist(rollout, id, assignment, before, at);
         touched.members.insert((rollout.id.clone(), id.clone()));
     }
+}
+
+/// Whoever planned it did not know what is asked there now.
+fn is_stale(world: &World, id: &AgentId, assignment: &Assignment) -> bool {
+    let agent = world.agents.get(id);
+    let placement = agent.and_then(|agent| agent.placements.get(&assignment.workload));
+    placement.is_some_and(|placement| {
+        let ahead = placement.ahead.as_ref();
+        let ahead = ahead.is_some_and(|ahead| ahead.assignment.generation >= assignment.generation);
+        ahead || placement.assignment.is_some() && placement.generation() >= assignment.generation
+    })
 }
 
 /// What is known of a machine before something new is asked of it.

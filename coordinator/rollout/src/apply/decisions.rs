@@ -1,4 +1,6 @@
-use super::{access, fleet, holds, late, members, phases, prefetch, quarantine, stages, windows};
+use super::{
+    access, fleet, holds, late, members, phases, prefetch, quarantine, stages, strategies, windows,
+};
 use crate::world::{Attribution, Touched};
 use crate::{Act, Decision, World};
 
@@ -18,6 +20,7 @@ pub(super) fn apply(world: &mut World, decision: &Decision, touched: &mut Touche
         holds::apply,
         late::apply,
         quarantine::apply,
+        strategies::apply,
         access::apply,
     ] {
         room(world, decision, touched);

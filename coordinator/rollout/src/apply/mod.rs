@@ -18,6 +18,7 @@ mod quarantine;
 mod reports;
 mod sessions;
 mod stages;
+mod strategies;
 mod windows;
 
 use crate::world::Touched;

@@ -2,13 +2,14 @@ use std::collections::BTreeSet;
 
 use pinion_model::{
     Actor, AgentId, Digest, Failure, Generation, Labels, OperatorName, RolloutId, RolloutPhase,
-    StageName, Timestamp, WorkloadName,
+    StageName, StrategyName, Timestamp, WorkloadName,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::commands::AbortMode;
 use crate::{
-    Assignment, Certificate, FleetHold, Gate, Openings, Operator, Pin, Rollout, Token, Use,
+    Assignment, Certificate, FleetHold, Gate, Openings, Operator, Pin, Rollout, Strategy,
+    StrategySource, Token, Use,
 };
 
 /// Something decided: what, by whom and when.
@@ -179,6 +180,16 @@ pub enum Act {
         presented: String,
         certificate: Certificate,
     },
+    /// A strategy was kept under a name: its next version.
+    StrategyPut {
+        name: StrategyName,
+        version: u32,
+        strategy: Box<Strategy>,
+        source: StrategySource,
+        reason: String,
+    },
+    /// A name of a strategy is not used any more.
+    StrategyRemoved { name: StrategyName, reason: String },
     /// A token was made.
     TokenCreated { id: String, token: Token },
     /// A token is worth nothing any more.

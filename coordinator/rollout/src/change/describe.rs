@@ -127,6 +127,9 @@ fn of_access(act: &Act) -> Option<String> {
     Some(match act {
         Act::AgentEnrolled { token, .. } => format!("with token {token}"),
         Act::CertificateRenewed { certificate, .. } => format!("until {}", certificate.not_after),
+        Act::StrategyPut {
+            version, reason, ..
+        } => format!("version {version}{}", because(reason)),
         Act::TokenCreated { token, .. } => match &token.kind {
             TokenKind::Enrollment { max_uses, .. } => {
                 format!("enrolment, for {max_uses} machine(s)")
@@ -153,6 +156,7 @@ fn reason(act: &Act) -> &str {
         | Act::QuarantineLifted { reason, .. }
         | Act::AgentRevoked { reason, .. }
         | Act::AgentRemoved { reason, .. }
+        | Act::StrategyRemoved { reason, .. }
         | Act::TokenRevoked { reason, .. }
         | Act::OperatorRevoked { reason, .. } => reason,
         _ => "",

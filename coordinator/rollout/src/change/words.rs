@@ -49,6 +49,8 @@ impl Decision {
             Act::AgentRemoved { .. } => "agent.removed",
             Act::AgentEnrolled { .. } => "agent.enrolled",
             Act::CertificateRenewed { .. } => "agent.certificate_renewed",
+            Act::StrategyPut { .. } => "strategy.put",
+            Act::StrategyRemoved { .. } => "strategy.removed",
             Act::TokenCreated { .. } => "token.created",
             Act::TokenRevoked { .. } => "token.revoked",
             Act::OperatorIssued { .. } => "operator.issued",
@@ -96,6 +98,7 @@ impl Decision {
             Act::DigestQuarantined { digest, .. } | Act::QuarantineLifted { digest, .. } => {
                 digest.to_string()
             }
+            Act::StrategyPut { name, .. } | Act::StrategyRemoved { name, .. } => name.to_string(),
             Act::TokenCreated { id, .. }
             | Act::TokenRevoked { id, .. }
             | Act::HoldPlaced { id, .. }

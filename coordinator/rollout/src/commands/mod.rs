@@ -21,6 +21,7 @@ mod refresh;
 mod retry;
 mod start;
 mod steer;
+mod strategies;
 mod supersede;
 mod windows;
 
@@ -44,6 +45,7 @@ pub use refresh::{Refresh, Refreshed, refresh};
 pub use retry::{RetryAgents, retry};
 pub use start::{StartRollout, start_rollout};
 pub use steer::{Steer, pause, resume, roll_back};
+pub use strategies::{PutStrategy, RemoveStrategy, put_strategy, remove_strategy, seed_strategies};
 pub use windows::override_windows;
 
 pub(crate) use begin::begun;

@@ -79,8 +79,8 @@ pub fn resume(
 ///
 /// # Errors
 ///
-/// `NotFound` for an unknown rollout, `Precondition` if it was aborted,
-/// superseded or rolled back, or completed and is not the workload's newest.
+/// `NotFound` for an unknown rollout, `Precondition` if it is queued, was
+/// superseded, rolled back or reverted, or is over and not the workload's newest.
 pub fn roll_back(
     world: &World,
     request: Steer,
@@ -96,6 +96,13 @@ pub fn roll_back(
         .and_then(|workload| workload.rollouts.last());
     match rollout.phase {
         RolloutPhase::RollingBack => return Ok(Outcome::unchanged(request.rollout)),
+        RolloutPhase::Aborting | RolloutPhase::Aborted if rollout.rolled_back => {
+            let message = format!(
+                "{} is {}, and its machines go back already; promote the digest that should be the pin",
+                rollout.id, rollout.phase
+            );
+            return Err(Refusal::precondition(message));
+        }
         RolloutPhase::Completed | RolloutPhase::Aborted if newest == Some(&rollout.id) => {}
         RolloutPhase::Completed
         | RolloutPhase::Aborted

@@ -164,16 +164,22 @@ fn a_roll_back_is_not_aborted_half_way() {
 }
 
 #[test]
-fn one_that_reverts_can_become_a_roll_back_which_moves_the_pins_too() {
+fn what_is_reverted_is_not_rolled_back_once_more() {
     let (mut bed, id) = under_way();
     bed.steer_with(revert, &id);
     bed.plan();
-    bed.steer_with(commands::roll_back, &id);
-    bed.drive();
-    assert_eq!(bed.phase(&id), RolloutPhase::RolledBack);
-    let workload = &bed.world.workloads[&bed.workload];
-    let current = workload.current().expect("a pin");
-    assert_eq!((current.number.0, &current.digest), (3, &digest(1)));
+    for phase in [RolloutPhase::Aborting, RolloutPhase::Aborted] {
+        assert_eq!(bed.phase(&id), phase);
+        let refused =
+            bed.decide(|world, now| commands::roll_back(world, steer(&id), &alice(), now));
+        match refused {
+            Err(Refusal::Precondition { message }) => {
+                assert!(message.contains("go back already"), "{message}");
+            }
+            other => panic!("{other:?}"),
+        }
+        bed.drive();
+    }
 }
 
 #[test]

@@ -373,7 +373,11 @@ impl Tally {
         let classes = self.classes.iter();
         let classes = classes.filter(|(class, _)| !Class::DONE.contains(class));
         let classes = classes.map(|(_, places)| places);
-        let places = classes.chain(self.ways.values()).chain(self.marks.all());
+        // A machine that is done with can have a pull that nobody heard the end of.
+        let pulls = Pull::OUTSTANDING.iter();
+        let pulls = pulls.filter_map(|pull| self.pulls.get(pull));
+        let places = classes.chain(self.ways.values()).chain(pulls);
+        let places = places.chain(self.marks.all());
         places.flat_map(Places::iter).map(|place| place as usize)
     }
 

@@ -16,10 +16,11 @@ mod placement;
 mod pull;
 mod quarantine;
 mod rollout;
+mod strategies;
 mod turns;
 mod workload;
 
-use pinion_model::{AgentId, Digest, Generation, RolloutId, WorkloadName};
+use pinion_model::{AgentId, Digest, Generation, RolloutId, StrategyName, WorkloadName};
 use serde::{Deserialize, Serialize};
 
 pub use access::{Access, Operator, Token, TokenKind, Use};
@@ -32,6 +33,7 @@ pub use quarantine::Quarantine;
 pub use rollout::{
     Approved, Attribution, Gate, Member, Prefetch, Prefetched, Restore, Rollout, Stage, Standing,
 };
+pub use strategies::{NamedStrategy, StrategySource, StrategyVersion};
 pub use workload::{Pin, Stable, Workload};
 
 pub(crate) use catch_up::CatchUp;
@@ -63,6 +65,8 @@ pub struct World {
     pub holds_placed: u64,
     /// Images that failed, and those that no more machines get.
     pub quarantine: Map<Digest, Quarantine>,
+    /// By name: every strategy that was ever kept under one.
+    pub strategies: Map<StrategyName, NamedStrategy>,
     #[serde(skip)]
     pub(crate) index: Index,
 }
@@ -76,6 +80,7 @@ struct Facts {
     holds: Map<String, FleetHold>,
     holds_placed: u64,
     quarantine: Map<Digest, Quarantine>,
+    strategies: Map<StrategyName, NamedStrategy>,
 }
 
 impl From<Facts> for World {
@@ -88,6 +93,7 @@ impl From<Facts> for World {
             holds: facts.holds,
             holds_placed: facts.holds_placed,
             quarantine: facts.quarantine,
+            strategies: facts.strategies,
             index: Index::default(),
         };
         world.rebuild_index();

@@ -18,6 +18,8 @@ pub(crate) enum Pull {
     AskedOffline,
     /// Taken back, and the agent has not said that it stopped.
     Withdrawing,
+    /// The same, and offline: gone round.
+    WithdrawingOffline,
     /// Gone round: offline, held, sick, gone or late. It pulls when its turn comes.
     Round,
     /// It has the image.
@@ -29,6 +31,14 @@ pub(crate) enum Pull {
 }
 
 impl Pull {
+    /// Asked, and what became of it is not known.
+    pub(crate) const OUTSTANDING: [Self; 4] = [
+        Self::Asked,
+        Self::AskedOffline,
+        Self::Withdrawing,
+        Self::WithdrawingOffline,
+    ];
+
     /// None: the rollout has no such pass.
     pub(crate) fn of(
         world: &World,
@@ -61,7 +71,7 @@ impl Pull {
 
     fn asked(pull: &Prefetched, presence: Presence) -> Self {
         match (pull.withdrawing, presence) {
-            (true, Presence::Offline) => Self::Round,
+            (true, Presence::Offline) => Self::WithdrawingOffline,
             (true, _) => Self::Withdrawing,
             (false, Presence::Offline) => Self::AskedOffline,
             (false, _) => Self::Asked,
@@ -120,7 +130,7 @@ impl World {
             in_flight: count(&[Pull::Asked, Pull::Withdrawing]),
             prefetched: count(&[Pull::Done]),
             failed: count(&[Pull::Failed, Pull::Acknowledged]),
-            skipped: count(&[Pull::Round, Pull::AskedOffline]),
+            skipped: count(&[Pull::Round, Pull::AskedOffline, Pull::WithdrawingOffline]),
         };
         Some(PrefetchCounts {
             agents: counts.pending
