@@ -53,7 +53,8 @@ pub enum Supersede {
 }
 
 /// A first pass in which machines authenticate, check platform and disk, pull
-/// and verify, and no container is touched. What is absent is the default.
+/// and verify, and no container is touched; so it keeps to no window and no
+/// freeze. What is absent is the default.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PrefetchSpec {
     /// Share of the selected machines. Absent: 10 %.
