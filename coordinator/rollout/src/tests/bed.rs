@@ -222,11 +222,6 @@ impl Bed {
         let machine = &self.machines[&id];
         let (epoch, generation, reports) =
             (known.epoch.next(), machine.generation, machine.reports());
-        let workloads = machine
-            .running
-            .keys()
-            .map(|name| (name.clone(), machine.containers(name)))
-            .collect();
         self.observe(Observation::Hello {
             agent: id.clone(),
             epoch,
@@ -236,14 +231,23 @@ impl Bed {
             versions: Versions::default(),
             at: self.now,
         });
-        self.observe(Observation::Inventory {
-            agent: id.clone(),
-            workloads,
-            at: self.now,
-        });
+        self.tell_inventory(name);
         for report in reports {
             self.reported(&id, report);
         }
+    }
+
+    /// What a machine runs is seen.
+    pub(super) fn tell_inventory(&mut self, name: &str) {
+        let id = agent(name);
+        let machine = &self.machines[&id];
+        let names = machine.running.keys();
+        let workloads = names.map(|name| (name.clone(), machine.containers(name)));
+        self.observe(Observation::Inventory {
+            workloads: workloads.collect(),
+            agent: id,
+            at: self.now,
+        });
     }
 
     /// A machine's container, and as many more as there are words, are seen in

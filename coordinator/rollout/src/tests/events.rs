@@ -1,18 +1,18 @@
 //! Random events for a fleet, and how each happens.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use pinion_model::{AgentId, FailureKind, RolloutId, Timestamp, WorkloadName};
 use proptest::prelude::*;
 
-use super::bed::{Bed, Command, agent, alice, digest, keep, revert, steer, strategy};
+use super::bed::{Bed, Command, agent, alice, digest, keep, revert, steer};
 use super::metric::http;
 use crate::commands::{self, HoldAgent, QuarantineDigest, Refresh, RetryAgents, SetLabels};
 use crate::{
-    Amount, Approval, Budget, Calendar, Change, Check, Cohort, FailureAction, Freeze, Judgement,
-    Observation, OfflinePolicy, PrefetchSpec, Refusal, StageSpec, Strategy as Rules, Supersede,
-    Window,
+    Amount, Approval, Budget, Calendar, Change, Check, Cohort, FailureAction, FailureGroup, Freeze,
+    Judgement, Observation, OfflinePolicy, PrefetchSpec, Refusal, SickPolicy, StageSpec,
+    Strategy as Rules, Supersede, Window,
 };
 
 pub(super) const MACHINES: usize = 8;
@@ -44,6 +44,8 @@ pub(super) enum Event {
     Remove(usize),
     Enrol,
     Sicken(usize),
+    Ail(usize, bool),
+    Break(usize, FailureKind, bool),
     Repeat(usize),
     Spoil(usize, u8),
     Deny(usize, u8),
@@ -63,7 +65,7 @@ fn amount() -> impl Strategy<Value = Amount> {
 fn stage() -> impl Strategy<Value = StageSpec> {
     let cohort = prop_oneof![(1..4_u32).prop_map(Cohort::Count), Just(Cohort::Rest)];
     let approval = prop_oneof![3 => Just(Approval::Automatic), 1 => Just(Approval::Manual)];
-    let budget = proptest::option::of((0..3_u32).prop_map(|n| Amount::Count(n).into()));
+    let budget = proptest::option::of(budget());
     let bake = prop_oneof![Just(0), Just(30_u64)];
     (
         cohort,
@@ -85,6 +87,49 @@ fn stage() -> impl Strategy<Value = StageSpec> {
                     checks,
                     ..StageSpec::of(cohort)
                 }
+            },
+        )
+}
+
+fn kind() -> impl Strategy<Value = FailureKind> {
+    proptest::sample::select(FailureKind::ALL)
+}
+
+fn budget() -> impl Strategy<Value = Budget> {
+    let amount = prop_oneof![
+        (0..3_u32).prop_map(Amount::Count),
+        prop_oneof![Just(0), Just(100), 1..100_u32].prop_map(Amount::Percent)
+    ];
+    let sample = prop_oneof![2 => Just(0), 1 => 1..5_u32];
+    (amount, sample).prop_map(|(amount, min_sample)| Budget { amount, min_sample })
+}
+
+fn budgets() -> impl Strategy<Value = BTreeMap<FailureGroup, Budget>> {
+    let group = proptest::sample::select(&FailureGroup::ALL[..]);
+    proptest::collection::btree_map(group, budget(), 0..3)
+}
+
+/// What a strategy may say of limits and of machines that are sick.
+fn limits() -> impl Strategy<Value = Rules> {
+    let sick = prop_oneof![Just(SickPolicy::Include), Just(SickPolicy::Skip)];
+    let spread_by = prop_oneof![Just(None), Just(Some("at".to_owned()))];
+    (
+        proptest::option::of(amount()),
+        any::<bool>(),
+        any::<bool>(),
+        sick,
+        spread_by,
+        budgets(),
+    )
+        .prop_map(
+            |(max_unavailable, count_baseline, strict, sick, spread_by, budgets)| Rules {
+                max_unavailable,
+                count_baseline: Some(count_baseline),
+                strict: Some(strict),
+                sick: Some(sick),
+                spread_by,
+                budgets,
+                ..Rules::default()
             },
         )
 }
@@ -156,20 +201,22 @@ fn rules() -> impl Strategy<Value = Rules> {
         proptest::option::of(1..4_u32),
         proptest::option::of(amount()),
     );
-    let limits = (stages, action, offline, calendar(), ahead);
-    let limits = limits.prop_map(|(stages, action, offline, calendar, ahead)| Rules {
+    let rules = (stages, action, offline, calendar(), ahead, limits());
+    let rules = rules.prop_map(|(stages, action, offline, calendar, ahead, limits)| Rules {
+        stages,
         calendar,
         on_failure: Some(action),
         offline: Some(offline),
         prefetch: ahead.0,
         quarantine_after: ahead.1,
         rollback_in_flight: ahead.2,
-        ..strategy(stages)
+        max_in_flight: Some(Amount::Percent(100)),
+        ..limits
     });
-    (limits, company()).prop_map(|(limits, (supersede, after))| Rules {
+    (rules, company()).prop_map(|(rules, (supersede, after))| Rules {
         supersede: Some(supersede),
         after,
-        ..limits
+        ..rules
     })
 }
 
@@ -216,6 +263,9 @@ pub(super) fn event() -> impl Strategy<Value = Event> {
         1 => machine().prop_map(Event::Remove),
         1 => Just(Event::Enrol),
         1 => machine().prop_map(Event::Sicken),
+        3 => (machine(), any::<bool>()).prop_map(|(machine, sick)| Event::Ail(machine, sick)),
+        2 => (machine(), kind(), 0..4_u8)
+            .prop_map(|(machine, kind, n)| Event::Break(machine, kind, n == 0)),
         2 => (0..400_usize).prop_map(Event::Repeat),
         1 => (machine(), 2..5_u8).prop_map(|(machine, n)| Event::Spoil(machine, n)),
         2 => (machine(), 2..5_u8).prop_map(|(machine, n)| Event::Deny(machine, n)),
@@ -262,6 +312,8 @@ impl Bed {
             Event::Pass(seconds) => self.pass(Duration::from_secs(*seconds)),
             Event::Restart => self.observe(Observation::Started { at: self.now }),
             Event::Sicken(n) => self.sicken(&id(*n)),
+            Event::Ail(n, sick) => self.ail(*n, *sick),
+            Event::Break(n, kind, lossy) => self.damage(&id(*n), *kind, *lossy),
             Event::Repeat(nth) => self.repeat(*nth),
             Event::Spoil(n, bad) => self.spoil(&id(*n), *bad),
             Event::Deny(n, bad) => self.deny(&id(*n), *bad),
@@ -427,6 +479,32 @@ impl Bed {
             .and_then(|machine| machine.regress(&workload));
         if let Some(report) = report.filter(|_| self.is_online(id)) {
             self.reported(id, report);
+        }
+    }
+
+    /// A machine's containers sicken or heal by themselves, and are seen so
+    /// unless it is offline.
+    fn ail(&mut self, n: usize, sick: bool) {
+        let agent = id(n);
+        if let Some(machine) = self.machines.get_mut(&agent) {
+            machine.sick = sick;
+        }
+        if self.is_online(&agent) {
+            self.tell_inventory(&name(n));
+        }
+    }
+
+    pub(super) fn repair(&mut self, n: usize) {
+        if let Some(machine) = self.machines.get_mut(&id(n)) {
+            machine.repair();
+        }
+    }
+
+    /// From now on what fails there fails in this way, and takes the old
+    /// container with it.
+    fn damage(&mut self, id: &AgentId, kind: FailureKind, lossy: bool) {
+        if let Some(machine) = self.machines.get_mut(id) {
+            (machine.kind, machine.lossy) = (Some(kind), lossy);
         }
     }
 

@@ -15,6 +15,10 @@ pub(super) struct Machine {
     pub(super) running: BTreeMap<WorkloadName, Digest>,
     /// Digests that crash here.
     pub(super) bad: BTreeSet<Digest>,
+    /// How things fail here; absent: by health.
+    pub(super) kind: Option<FailureKind>,
+    /// What fails here takes the old container with it.
+    pub(super) lossy: bool,
     /// Its containers are unhealthy, whatever they run.
     pub(super) sick: bool,
     /// Workloads of which no new digest runs here.
@@ -25,6 +29,8 @@ pub(super) struct Machine {
     pub(super) pulled: BTreeSet<Digest>,
     /// How often it went to the registry.
     pub(super) pulls: usize,
+    /// What ran before it was lost.
+    lost: BTreeMap<WorkloadName, Digest>,
     work: BTreeMap<WorkloadName, Work>,
 }
 
@@ -124,10 +130,15 @@ impl Machine {
             AgentPhase::Verifying
                 if self.sick || self.bad.contains(&digest) || self.bad_workloads.contains(name) =>
             {
-                if let Some(before) = &work.before {
-                    self.running.insert(name.clone(), before.clone());
+                let before = work.before.clone().unwrap_or(digest);
+                if self.lossy {
+                    self.running.remove(name);
+                    self.lost.insert(name.clone(), before);
+                    AgentPhase::RollbackFailed
+                } else {
+                    self.running.insert(name.clone(), before);
+                    AgentPhase::RolledBack
                 }
-                AgentPhase::RolledBack
             }
             AgentPhase::Verifying => AgentPhase::Soaking,
             _ => AgentPhase::Settled,
@@ -147,7 +158,10 @@ impl Machine {
             waiting_for: "".into(),
             failure: failed.then(|| match work.failed {
                 Some(kind) => Failure::new(kind, "the registry did not give the image"),
-                None => Failure::new(FailureKind::Health, "the container exited with code 1"),
+                None => {
+                    let kind = self.kind.unwrap_or(FailureKind::Health);
+                    Failure::new(kind, "the container exited with code 1")
+                }
             }),
             containers: self.containers(name),
             running: self.running.get(name).cloned(),
@@ -180,6 +194,12 @@ impl Machine {
             .get(name)
             .map(|digest| vec![with_health(container(name, digest), self.health())])
             .unwrap_or_default()
+    }
+
+    /// A person looks at it: what was lost runs again, and it is well.
+    pub(super) fn repair(&mut self) {
+        (self.sick, self.lossy) = (false, false);
+        self.running.append(&mut self.lost);
     }
 
     fn health(&self) -> &'static str {

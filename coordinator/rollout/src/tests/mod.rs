@@ -14,6 +14,7 @@ mod fencing;
 mod gates;
 mod history;
 mod holds;
+mod invariants;
 mod late;
 mod limits;
 mod machine;
