@@ -7,7 +7,7 @@ TOOLS := target/tools
 OUT := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build programs demo demo-down test check fmt bench sim tools
+.PHONY: help setup build programs demo demo-down test check fmt bench sim mutants tools
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +66,13 @@ bench: ## Measure rollout, recreate and memory against the bare engine, optimise
 sim: ## Simulated fleets, from seeds: SEEDS=2000 AGENTS=200, or SEED=17 AGENTS=20 LOG=1
 	@$(CARGO) run --locked --quiet -p pinion-sim -- --agents $(or $(AGENTS),200) \
 		$(if $(SEED),--seed $(SEED)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(LOG),--log)
+
+# What decides is built without optimisation here: it is built once for each change.
+mutants: ## Change every gate in every way that a test should notice (an hour or more)
+	@deploy/ci/tools.sh $(TOOLS) mutants
+	$(TOOLS)/bin/cargo-mutants mutants --package pinion-rollout --file 'coordinator/rollout/src/gates/**' \
+		--output $(OUT) --cargo-arg=--locked \
+		--cargo-arg=--config=profile.dev.package.pinion-rollout.opt-level=0 -- --lib --test scenarios
 
 fmt: ## Format all code
 	$(CARGO) fmt --all

@@ -1,11 +1,12 @@
 #!/bin/sh
-# Puts pinned tools below a directory, once: `tools.sh DIRECTORY [buf] [deny] [moto]`.
+# Puts pinned tools below a directory, once: `tools.sh DIRECTORY [buf] [deny] [moto] [mutants]`.
 set -eu
 
 DENY=0.20.2
 BUF=1.75.0
 MOTO=5.2.5
-tools=${1:?usage: tools.sh DIRECTORY [buf] [deny] [moto]}
+MUTANTS=27.1.0
+tools=${1:?usage: tools.sh DIRECTORY [buf] [deny] [moto] [mutants]}
 shift
 mkdir -p "$tools"
 
@@ -13,6 +14,12 @@ deny() {
     "$tools/bin/cargo-deny" --version 2>/dev/null | grep -q " $DENY\$" && return
     echo "building cargo-deny $DENY, once (some minutes)"
     cargo install --quiet --locked --root "$tools" --version "$DENY" cargo-deny
+}
+
+mutants() {
+    "$tools/bin/cargo-mutants" mutants --version 2>/dev/null | grep -q " $MUTANTS\$" && return
+    echo "building cargo-mutants $MUTANTS, once (some minutes)"
+    cargo install --quiet --locked --root "$tools" --version "$MUTANTS" cargo-mutants
 }
 
 # The protocol's linter, and the gRPC client of the tests that is not ours.
@@ -35,7 +42,7 @@ moto() {
 
 for tool in "$@"; do
     case $tool in
-        buf | deny | moto) "$tool" ;;
+        buf | deny | moto | mutants) "$tool" ;;
         *)
             echo "no tool is called $tool" >&2
             exit 2

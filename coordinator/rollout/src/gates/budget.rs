@@ -1,4 +1,4 @@
-use super::{Verdict, View};
+use super::{Verdict, View, awaits_machines};
 use crate::world::{Class, Mark};
 use crate::{Amount, Budget, FailureGroup, Gate};
 
@@ -48,7 +48,7 @@ impl Limit {
         self.failed(view) > self.allowed
             && (view.rollout.spec.strict
                 || outcomes(view) >= self.budget.min_sample
-                || undecided(view) == 0)
+                || !awaits_machines(view))
     }
 
     fn reason(&self, view: View<'_>) -> String {
@@ -111,12 +111,6 @@ pub(crate) fn unjudged(view: View<'_>) -> Option<String> {
 fn outcomes(view: View<'_>) -> u32 {
     let counts = view.tally.counts(view.rollout.spec.offline);
     counts.settled + counts.staged + counts.failed
-}
-
-/// Machines of the stage that will have one.
-fn undecided(view: View<'_>) -> u32 {
-    let counts = view.tally.counts(view.rollout.spec.offline);
-    counts.pending + counts.in_flight + counts.soaking
 }
 
 fn named(view: View<'_>, group: Option<FailureGroup>, failed: usize) -> String {

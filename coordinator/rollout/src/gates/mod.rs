@@ -96,6 +96,17 @@ impl Verdict {
     }
 }
 
+/// Whether a stage waits for machines of it that are not done.
+pub(crate) fn awaits_machines(view: View<'_>) -> bool {
+    let gates = [
+        in_flight::check,
+        others::check,
+        presence::check,
+        window::check,
+    ];
+    gates.into_iter().any(|gate| gate(view) != Verdict::Pass)
+}
+
 /// What holds an open stage before it is measured: machines that are not done,
 /// nobody to prove anything, too little proof, the bake.
 pub(crate) fn settled(view: View<'_>) -> Verdict {

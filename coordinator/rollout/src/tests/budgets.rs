@@ -163,6 +163,25 @@ fn a_sample_is_not_waited_for_on_machines_that_are_gone_round() {
 }
 
 #[test]
+fn a_sample_is_not_waited_for_on_machines_that_went_before_they_had_begun() {
+    let rules = Strategy {
+        offline: Some(OfflinePolicy::Skip),
+        ..one(whole(Amount::Count(0), 3))
+    };
+    let mut bed = Bed::new(3);
+    let id = bed.roll_out(2, rules);
+    bed.plan();
+    bed.offline("m3");
+    bed.plan();
+    bed.fail("m1", FailureKind::Health);
+    assert_eq!(answer(&bed, &id), "pass");
+    bed.say("m2", AgentPhase::Settled);
+    bed.plan();
+    assert_eq!(bed.phase(&id), RolloutPhase::Halted);
+    assert!(reason(&bed, &id).contains("(2 have an outcome)"));
+}
+
+#[test]
 fn machines_that_are_yet_to_be_assigned_are_waited_for_as_a_sample() {
     let rules = StageSpec {
         max_in_flight: Some(Amount::Count(1)),
@@ -195,6 +214,17 @@ fn the_reason_names_the_kind_the_share_the_sample_and_up_to_five_machines() {
     assert!(reason.ends_with("; and 1 more"), "{reason}");
     assert_eq!(reason.matches("(credentials: sick)").count(), 5, "{reason}");
     assert!(!reason.contains("m9"), "{reason}");
+}
+
+#[test]
+fn five_machines_are_named_without_a_rest() {
+    let (mut bed, id) = stage(5, whole(Amount::Count(0), 0));
+    for n in 1..=5 {
+        bed.fail(&format!("m{n}"), FailureKind::Health);
+    }
+    let reason = reason(&bed, &id);
+    assert_eq!(reason.matches("(health: sick)").count(), 5, "{reason}");
+    assert!(!reason.contains("more"), "{reason}");
 }
 
 #[test]

@@ -87,10 +87,13 @@ fn is_exceeded(world: &World, rollout: &Rollout, limit: &Limit) -> bool {
     rollout.spec.strict || outcomes >= limit.budget.min_sample || to_come == 0
 }
 
-/// Whether a halt for failures has a reason.
-pub(super) fn has_failed_enough(world: &World, rollout: &Rollout) -> bool {
-    let mut limits = limits(rollout).into_iter();
-    limits.any(|limit| is_exceeded(world, rollout, &limit))
+/// Whether more machines of a stage have failed than one of its budgets allows.
+pub(super) fn has_failed(rollout: &Rollout, stage: Option<usize>) -> bool {
+    let limits = limits(rollout).into_iter();
+    let mut limits = limits.filter(|limit| stage.is_none_or(|stage| stage == limit.stage));
+    limits.any(|limit| {
+        limit.budget.amount != Amount::Percent(100) && failed(rollout, &limit) > limit.allowed
+    })
 }
 
 /// Machines that cannot do their work, as `max_unavailable` counts them.

@@ -164,12 +164,16 @@ fn check_act(world: &World, act: &Act, now: Timestamp) {
             }
         }
         Act::RolloutHalted { rollout, gate, .. } => {
-            let failed = invariants::has_failed_enough(world, &world.rollouts[rollout]);
+            let failed = invariants::has_failed(&world.rollouts[rollout], None);
             assert!(
                 *gate != Gate::FailureBudget || failed,
                 "no budget trips before it is used up"
             );
         }
+        Act::StagePassed { rollout, stage, .. } => assert!(
+            !invariants::has_failed(&world.rollouts[rollout], Some(*stage)),
+            "no stage passes over its budget, whatever its sample"
+        ),
         Act::StageOpened { rollout, stage } => {
             let rollout = &world.rollouts[rollout];
             assert!(
