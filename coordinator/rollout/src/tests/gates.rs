@@ -343,3 +343,109 @@ fn approval_is_asked_of_a_person_only_where_the_stage_says_so() {
         assert_eq!(word(&ask(&bed, &id, 0, approval::check)), answer);
     }
 }
+
+/// What a gate waits for, or why it stops.
+fn said(verdict: Verdict) -> String {
+    match verdict {
+        Verdict::Wait(wait) => wait.detail,
+        Verdict::Stop(stop) => stop.reason,
+        other => panic!("it says nothing: {other:?}"),
+    }
+}
+
+#[test]
+fn min_proven_counts_who_proved_who_only_staged_who_failed_and_who_was_gone_round() {
+    let mut bed = Bed::new(6);
+    bed.seen("m5", &["unhealthy"]);
+    let rules = StageSpec {
+        min_proven: Some(4),
+        failure_budget: Some(Amount::Percent(100).into()),
+        ..rest()
+    };
+    let id = bed.roll_out(2, one(rules));
+    let hold = commands::HoldAgent {
+        agent: agent("m6"),
+        reason: "mine".into(),
+        expires_at: None,
+    };
+    bed.decide(|world, now| commands::hold(world, hold.clone(), &alice(), now))
+        .expect("held");
+    bed.plan();
+    let phases = [Settled, Staged, RolledBack, Refused, RolledBack];
+    for (n, phase) in phases.into_iter().enumerate() {
+        bed.say(&format!("m{}", n + 1), phase);
+    }
+    let reason = said(ask(&bed, &id, 0, min_proven::check));
+    assert!(
+        reason.contains("1 of 4 machine(s) proved the digest (1 only staged it, 2 failed, 1 failed that were sick before, 1 skipped)"),
+        "{reason}"
+    );
+}
+
+#[test]
+fn min_proven_is_asked_of_a_later_stage_whatever_its_machines_came_to() {
+    for (phases, answer) in [
+        (vec![Staged, Staged], "min_proven"),
+        (vec![RolledBack, RolledBack], "min_proven"),
+        (vec![Staged, RolledBack], "min_proven"),
+        (vec![Settled, Staged], "min_proven"),
+        (vec![Settled, RolledBack], "min_proven"),
+        (vec![Settled, Settled], "pass"),
+    ] {
+        let mut bed = Bed::new(3);
+        let second = StageSpec {
+            min_proven: Some(2),
+            failure_budget: Some(Amount::Percent(100).into()),
+            ..rest()
+        };
+        let id = bed.roll_out(2, strategy(vec![count(1), second]));
+        bed.plan();
+        let canary = bed.nth(&id, 0, 0);
+        bed.say(&canary, Settled);
+        bed.plan();
+        for (n, phase) in phases.iter().enumerate() {
+            let name = bed.nth(&id, 1, n);
+            bed.say(&name, *phase);
+        }
+        let verdict = ask(&bed, &id, 1, min_proven::check);
+        assert_eq!(word(&verdict), answer, "{phases:?}");
+    }
+}
+
+#[test]
+fn in_flight_says_how_many_stand_where_and_how_many_of_them_are_offline() {
+    for (policy, asked, told) in [
+        (
+            OfflinePolicy::Wait,
+            false,
+            "machines of stage 1: 3 in flight (2 of them offline), 1 soaking (at most 4 in flight)",
+        ),
+        (
+            OfflinePolicy::Skip,
+            false,
+            "machines of stage 1: 2 in flight (1 of them offline), 1 soaking (at most 4 in flight)",
+        ),
+        (
+            OfflinePolicy::Skip,
+            true,
+            "machines of stage 1: 3 in flight (2 of them offline), 1 soaking (at most 4 in flight)",
+        ),
+    ] {
+        let rules = Strategy {
+            offline: Some(policy),
+            ..one(rest())
+        };
+        let mut bed = Bed::new(4);
+        let id = bed.roll_out(2, rules);
+        bed.plan();
+        bed.say("m1", Soaking);
+        bed.say("m2", CuttingOver);
+        bed.say("m3", CuttingOver);
+        bed.offline("m3");
+        bed.offline("m4");
+        if !asked {
+            bed.plan();
+        }
+        assert_eq!(said(ask(&bed, &id, 0, in_flight::check)), told, "{policy:?}");
+    }
+}

@@ -345,3 +345,22 @@ fn a_limit_holds_nothing_where_no_machine_is_ready() {
     assert_eq!(unavailable::room(view(&bed, &id, 0)), Some(0));
     assert_eq!(word(&ask(&bed, &id, 0, room::check)), "pass");
 }
+
+#[test]
+fn a_limit_that_leaves_room_holds_nothing() {
+    let mut bed = Bed::new(6);
+    let id = bed.roll_out(2, at_once(Amount::Count(2)));
+    let now = view(&bed, &id, 0);
+    assert_eq!((room::room(now), room::bound(now).word()), (2, "limit_unavailable"));
+    assert_eq!(word(&ask(&bed, &id, 0, room::check)), "pass");
+}
+
+#[test]
+fn a_share_of_unavailable_machines_is_told_with_its_number() {
+    let (bed, id) = came(6, at_once(Amount::Percent(25)), &[]);
+    let waiting = bed.nth(&id, 0, 5);
+    assert_eq!(
+        bed.why(&id, &waiting).expect("it waits").detail,
+        "at most 2 (25 %) of 6 selected machine(s) may be unavailable, and 2 are (2 in flight)"
+    );
+}
