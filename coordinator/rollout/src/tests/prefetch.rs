@@ -553,8 +553,7 @@ fn what_is_over_leaves_nobody_told_only_to_pull() {
         bed.step("m2");
     }
     let told = |bed: &Bed| bed.world.desired(&agent("m1")).assignments.remove(0);
-    bed.decide(|world, now| commands::abort(world, steer(&id), &alice(), now))
-        .expect("aborted");
+    bed.steer_with(keep, &id);
     bed.drive();
     assert_eq!(bed.phase(&id), RolloutPhase::Aborted);
     let now = told(&bed);
