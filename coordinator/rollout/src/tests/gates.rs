@@ -446,6 +446,10 @@ fn in_flight_says_how_many_stand_where_and_how_many_of_them_are_offline() {
         if !asked {
             bed.plan();
         }
-        assert_eq!(said(ask(&bed, &id, 0, in_flight::check)), told, "{policy:?}");
+        assert_eq!(
+            said(ask(&bed, &id, 0, in_flight::check)),
+            told,
+            "{policy:?}"
+        );
     }
 }

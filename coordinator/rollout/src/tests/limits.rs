@@ -351,7 +351,10 @@ fn a_limit_that_leaves_room_holds_nothing() {
     let mut bed = Bed::new(6);
     let id = bed.roll_out(2, at_once(Amount::Count(2)));
     let now = view(&bed, &id, 0);
-    assert_eq!((room::room(now), room::bound(now).word()), (2, "limit_unavailable"));
+    assert_eq!(
+        (room::room(now), room::bound(now).word()),
+        (2, "limit_unavailable")
+    );
     assert_eq!(word(&ask(&bed, &id, 0, room::check)), "pass");
 }
 
