@@ -50,10 +50,7 @@ fn of_rollout(act: &Act) -> Option<String> {
             agents,
             reason,
             ..
-        } => format!(
-            "of {workload}, failed on {agents} machine(s){}",
-            because(reason)
-        ),
+        } => format!("of {workload}{}{}", failed_on(*agents), because(reason)),
         Act::StagePassed { stage, note, .. } => format!("stage {}{}", stage + 1, because(note)),
         Act::StageApproved {
             stage,
@@ -160,6 +157,13 @@ fn reason(act: &Act) -> &str {
         | Act::TokenRevoked { reason, .. }
         | Act::OperatorRevoked { reason, .. } => reason,
         _ => "",
+    }
+}
+
+fn failed_on(agents: u32) -> String {
+    match agents {
+        0 => String::new(),
+        agents => format!(", failed on {agents} machine(s)"),
     }
 }
 

@@ -67,8 +67,13 @@ fn check_same(
 ) -> Result<(), Refusal> {
     let same = |rollout: &&Rollout| rollout.run.digest == pin.digest && !rollout.rolled_back;
     if let Some(same) = active.filter(same) {
+        let next = match same.phase {
+            RolloutPhase::Aborting | RolloutPhase::RollingBack => "wait until it has ended",
+            RolloutPhase::Paused | RolloutPhase::Halted => "resume it, or abort it first",
+            _ => "abort it first if this one is to go another way",
+        };
         return Err(Refusal::precondition(format!(
-            "{} takes this digest to the fleet already, and is {}; resume it, or abort it first",
+            "{} takes this digest to the fleet already, and is {}; {next}",
             same.id, same.phase
         )));
     }

@@ -133,7 +133,7 @@ fn found(
         Class::Passed | Class::Failed | Class::Acknowledged | Class::Excused if caught_up(rollout, agent) => None,
         Class::Settled => drifted(rollout, member, agent).or_else(|| untidy(rollout, member, agent)),
         Class::Staged => Some(("staged", "the image is pulled and tagged, but no container of it runs there, so nothing is proven; the machine's next container starts from it".to_owned(), member.since)),
-        Class::Failed | Class::Acknowledged | Class::Excused => Some(("failed", failed(rollout, member, id), member.since)),
+        Class::Failed | Class::Acknowledged | Class::Excused => Some(("failed", failed(world, rollout, member, id), member.since)),
         Class::Passed => Some(passed(world, rollout, member, id, now)),
         Class::Gone => Some(gone(member, agent)),
         Class::Soaking => Some(("soaking", "the new container is healthy; the old one is kept until the soak ends".to_owned(), member.since)),
@@ -160,7 +160,7 @@ fn untidy(rollout: &Rollout, member: &Member, agent: Option<&Agent>) -> Option<F
     Some(("settled_with_failure", detail, member.since))
 }
 
-fn failed(rollout: &Rollout, member: &Member, id: &AgentId) -> String {
+fn failed(world: &World, rollout: &Rollout, member: &Member, id: &AgentId) -> String {
     let failure = member
         .failure
         .as_ref()
@@ -180,6 +180,9 @@ fn failed(rollout: &Rollout, member: &Member, id: &AgentId) -> String {
         RolloutPhase::Aborting => "the rollout is ending, so it is not asked again".to_owned(),
         phase if phase.is_terminal() => {
             format!("`pinion agent refresh {id}` tries the stable digest once more")
+        }
+        _ if world.is_quarantined(rollout.digest()) => {
+            "the image is quarantined, so it is not asked again before that is lifted".to_owned()
         }
         _ => format!(
             "`pinion rollout retry {} --agent {id}` tries once more",

@@ -7,14 +7,22 @@ use crate::world::Class;
 use crate::{Agent, Member, Rollout, World};
 
 /// Its pull ahead failed, and the pass is not over.
-pub(super) fn failed(rollout: &Rollout, member: &Member, id: &AgentId) -> Option<Found> {
+pub(super) fn failed(
+    rollout: &Rollout,
+    member: &Member,
+    id: &AgentId,
+    agent: Option<&Agent>,
+) -> Option<Found> {
     let over = rollout.prefetch.as_ref()?.passed_at.is_some() || rollout.phase.is_terminal();
     let failure = member.prefetch.as_ref()?.failure.as_ref()?;
     let detail = format!(
-        "{failure}; no container was touched; `pinion rollout retry {} --agent {id}` asks it once more, and where the budget holds it gets its turn all the same",
+        "{failure}; no container was touched; it pulls again when its turn in its stage comes, or with `pinion rollout retry {} --agent {id}`",
         rollout.id
     );
-    (!over).then_some(("prefetch_failed", detail, member.since))
+    let placement = agent.and_then(|agent| agent.placements.get(&rollout.workload));
+    let ahead = placement.and_then(|placement| placement.ahead.as_ref());
+    let since = ahead.map_or(member.since, |ahead| ahead.since);
+    (!over).then_some(("prefetch_failed", detail, since))
 }
 
 /// The rollout's digest may not go to any more machines.

@@ -21,8 +21,8 @@ pub(super) fn pending(
 ) -> Option<Found> {
     let member = rollout.members.get(id)?;
     let agent = world.agents.get(id);
-    let found = ahead::failed(rollout, member, id)
-        .or_else(|| ahead::quarantined(world, rollout))
+    let found = ahead::quarantined(world, rollout)
+        .or_else(|| ahead::failed(rollout, member, id, agent))
         .or_else(|| by_rollout(rollout, stage, member))
         .or_else(|| ahead::pulling(world, rollout, member, class, agent, now))
         .or_else(|| by_stage(rollout, stage, member))

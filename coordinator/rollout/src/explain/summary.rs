@@ -34,10 +34,7 @@ pub fn waiting_for(
     match rollout.phase {
         RolloutPhase::Running | RolloutPhase::AwaitingApproval => waits(view),
         RolloutPhase::Paused | RolloutPhase::Halted => {
-            vec![format!(
-                "`pinion rollout resume {}` ({})",
-                rollout.id, rollout.reason
-            )]
+            vec![format!("{} ({})", resumed(world, rollout), rollout.reason)]
         }
         _ => Vec::new(),
     }
@@ -113,8 +110,11 @@ pub fn summary(world: &World, rollout: &RolloutId, now: Timestamp) -> String {
             )
         }
         RolloutPhase::Paused | RolloutPhase::Halted => format!(
-            "{} is {}, {place}: {}. `pinion rollout resume {}` goes on, `abort` and `rollback` end it",
-            rollout.id, rollout.phase, rollout.reason, rollout.id
+            "{} is {}, {place}: {}. {}",
+            rollout.id,
+            rollout.phase,
+            rollout.reason,
+            steps(world, rollout)
         ),
         phase if rollout.rolled_back && !phase.is_terminal() => format!(
             "{} is {phase} ({}): {}",
@@ -133,6 +133,26 @@ pub fn summary(world: &World, rollout: &RolloutId, now: Timestamp) -> String {
         }
         phase if rollout.reason.is_empty() => format!("{} is {phase}", rollout.id),
         phase => format!("{} is {phase}: {}", rollout.id, rollout.reason),
+    }
+}
+
+/// What lets one that stands still go on.
+fn resumed(world: &World, rollout: &Rollout) -> String {
+    let first = match world.is_quarantined(rollout.digest()) {
+        true => "the quarantine of its image to be lifted, then ",
+        false => "",
+    };
+    format!("{first}`pinion rollout resume {}`", rollout.id)
+}
+
+/// What a person can do about one that stands still.
+fn steps(world: &World, rollout: &Rollout) -> String {
+    let id = &rollout.id;
+    match world.is_quarantined(rollout.digest()) {
+        true => format!(
+            "While its image is quarantined it cannot be resumed; `pinion rollout abort {id}` and `rollback` end it, and so does a rollout of another image"
+        ),
+        false => format!("`pinion rollout resume {id}` goes on, `abort` and `rollback` end it"),
     }
 }
 

@@ -72,7 +72,7 @@ pub(crate) fn budget(pass: Pass<'_>) -> Verdict {
         return Verdict::Pass;
     }
     let reason = format!(
-        "prefetch: {failed} of {} machine(s) could not get the image and {} may: {}; no container was touched",
+        "{failed} of {} machine(s) could not get the image and {} may: {}; no container was touched",
         pass.rollout.members.len(),
         pass.known.failure_budget,
         named(pass, failed)

@@ -18,7 +18,7 @@ fn impose(rollout: &Rollout, failed: usize, now: Timestamp) -> Change {
         workload: rollout.workload.clone(),
         agents: u32::try_from(failed).unwrap_or(u32::MAX),
         reason: format!(
-            "in {} its containers could not be created or started, or were not healthy, on {failed} machine(s), and {} are enough",
+            "in {} its containers could not be created or started, or were not healthy; {} such machine(s) are enough",
             rollout.id, rollout.quarantine_after
         ),
     };

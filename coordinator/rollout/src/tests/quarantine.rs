@@ -8,6 +8,7 @@ use crate::gates::Verdict;
 use crate::gates::quarantine::{check, is_due};
 use crate::{
     Act, Amount, Change, FailureAction, Gate, Purpose, Refusal, StageSpec, Strategy, World,
+    summary, waiting_for,
 };
 
 fn tolerant(stages: Vec<StageSpec>, after: u32) -> Strategy {
@@ -116,6 +117,40 @@ fn a_digest_that_failed_on_enough_machines_goes_to_no_more_of_them() {
         "{}",
         why.detail
     );
+}
+
+#[test]
+fn nobody_is_told_to_resume_or_retry_what_is_quarantined() {
+    let mut bed = stable(3);
+    let rules = Strategy {
+        max_in_flight: Some(Amount::Count(1)),
+        ..tolerant(vec![rest()], 1)
+    };
+    let id = bed.roll_out(2, rules);
+    bed.plan();
+    let first = bed.nth(&id, 0, 0);
+    fail(&mut bed, &first, FailureKind::Health);
+    bed.plan();
+    let said = |bed: &Bed| {
+        let waits = waiting_for(&bed.world, &id, 0, bed.now).join("; ");
+        let failed = bed.why(&id, &first).expect("it failed").detail;
+        (summary(&bed.world, &id, bed.now), waits, failed)
+    };
+    let (text, waits, failed) = said(&bed);
+    assert!(text.contains("it cannot be resumed"), "{text}");
+    assert!(
+        waits.starts_with("the quarantine of its image to be lifted, then"),
+        "{waits}"
+    );
+    assert!(
+        failed.ends_with("it is not asked again before that is lifted"),
+        "{failed}"
+    );
+    lift(&mut bed, 2).expect("lifted");
+    let (text, waits, failed) = said(&bed);
+    assert!(text.contains(&format!("`pinion rollout resume {id}` goes on")));
+    assert!(waits.starts_with(&format!("`pinion rollout resume {id}`")));
+    assert!(failed.contains(&format!("`pinion rollout retry {id} --agent {first}`")));
 }
 
 #[test]
@@ -264,8 +299,7 @@ fn a_quarantined_digest_is_refused_as_pin_and_as_rollout_until_it_is_lifted() {
         let message = refused.expect_err("refused").to_string();
         for said in [
             "quarantined since",
-            "it eats data",
-            "on 0 machine(s)",
+            "by alice: it eats data;",
             "pinion quarantine lift",
         ] {
             assert!(message.contains(said), "{message}");

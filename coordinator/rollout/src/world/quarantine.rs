@@ -37,13 +37,13 @@ impl Quarantine {
     #[must_use]
     pub fn sentence(&self, digest: &Digest) -> Option<String> {
         let by = self.imposed.as_ref()?;
+        let failed = match self.failed_on.len() {
+            0 => String::new(),
+            failed => format!(", having failed on {failed} machine(s)"),
+        };
         Some(format!(
-            "{digest} of {} is quarantined since {} by {}, having failed on {} machine(s): {}; `pinion quarantine lift {digest} --reason …` lets it go to machines again",
-            self.workload,
-            by.at,
-            by.actor,
-            self.failed_on.len(),
-            by.reason
+            "{digest} of {} is quarantined since {} by {}{failed}: {}; `pinion quarantine lift {digest} --reason …` lets it go to machines again",
+            self.workload, by.at, by.actor, by.reason
         ))
     }
 }

@@ -155,6 +155,7 @@ fn report(verb: &str, words: &mut Words) -> Result<Saying, String> {
         "settles" | "settle" => (AgentPhase::Settled, false),
         "soaks" | "soak" => (AgentPhase::Soaking, false),
         "waits" | "wait" => (AgentPhase::Waiting, false),
+        "prefetches" | "prefetch" => (AgentPhase::Prefetched, false),
         "withdraws" | "withdraw" => (AgentPhase::Withdrawn, false),
         "fails" | "fail" => (AgentPhase::RolledBack, true),
         "refuses" | "refuse" => (AgentPhase::Refused, true),
@@ -194,22 +195,19 @@ fn asked(bench: &Bench, id: &AgentId, event: &Event, words: &Saying) -> Result<R
     }
     let agent = bench.world.agents.get(id);
     let placement = agent.and_then(|agent| agent.placements.get(&event.workload));
-    let asked = placement.and_then(|placement| Some((placement, placement.assignment.as_ref()?)));
-    let Some((placement, assignment)) =
+    let asked = placement.and_then(|placement| Some((placement, placement.told()?)));
+    let Some((placement, told)) =
         asked.filter(|(placement, _)| words.generation.is_some() || is_open(placement))
     else {
         return Err("nothing is asked of it, or that is done".to_owned());
     };
     let recalled = placement
         .withdrawn
-        .filter(|_| words.phase != AgentPhase::Withdrawn);
+        .filter(|_| words.phase != AgentPhase::Withdrawn && !placement.is_pulling_ahead());
     Ok(Report {
         workload: event.workload.clone(),
-        generation: words
-            .generation
-            .or(recalled)
-            .unwrap_or(assignment.generation),
-        attempt: assignment.attempt,
+        generation: words.generation.or(recalled).unwrap_or(told.generation),
+        attempt: told.attempt,
         phase: words.phase,
         waiting_for: words.waiting_for.as_str().into(),
         failure: words.failure.clone(),
@@ -220,7 +218,9 @@ fn asked(bench: &Bench, id: &AgentId, event: &Event, words: &Saying) -> Result<R
 
 /// Something is asked that has not come to its end.
 fn is_open(placement: &Placement) -> bool {
-    placement.is_in_flight() || placement.phase == Some(AgentPhase::Soaking)
+    placement.is_in_flight()
+        || placement.is_pulling_ahead()
+        || placement.phase == Some(AgentPhase::Soaking)
 }
 
 /// What the machine runs after it has said that.

@@ -4,8 +4,8 @@ use pinion_model::{
     Actor, AgentId, LabelSelector, Labels, Role, RolloutId, StageName, WorkloadName,
 };
 use pinion_rollout::commands::{
-    self, Abort, AbortMode, Approve, HoldAgent, PlaceHold, Promote, Refresh, RetryAgents,
-    SetLabels, StartRollout, Steer,
+    self, Abort, AbortMode, Approve, HoldAgent, PlaceHold, Promote, QuarantineDigest, Refresh,
+    RetryAgents, SetLabels, StartRollout, Steer,
 };
 use pinion_rollout::{Observation, Strategy, World, plan_hash};
 
@@ -14,7 +14,7 @@ use super::fleet;
 use super::words::Words;
 
 /// The words that commands begin with.
-pub(super) const ALL: [&str; 20] = [
+pub(super) const ALL: [&str; 21] = [
     "established",
     "promote",
     "start",
@@ -27,6 +27,7 @@ pub(super) const ALL: [&str; 20] = [
     "retry",
     "hold",
     "lift",
+    "quarantine",
     "release",
     "refresh",
     "label",
@@ -62,6 +63,8 @@ pub(super) fn command(bench: &mut Bench, mut words: Words) -> Result<(), String>
         "hold" if !words.peek().is_some_and(|word| is_machine(bench, word)) => {
             place_hold(bench, &mut words)
         }
+        "quarantine" => quarantine(bench, &mut words),
+        "lift" if words.take("quarantine") => lift_quarantine(bench, &mut words),
         "lift" => lift_hold(bench, &mut words),
         "coordinator" => restart(bench, &mut words),
         verb => fleet_command(bench, verb, &mut words),
@@ -364,6 +367,29 @@ fn place_hold(bench: &mut Bench, words: &mut Words) -> Result<(), String> {
     }
     words.end()?;
     bench.decide(|world, now| commands::place_hold(world, request, &alice(), now));
+    Ok(())
+}
+
+/// `quarantine [WORKLOAD] v2 "reason"`.
+fn quarantine(bench: &mut Bench, words: &mut Words) -> Result<(), String> {
+    let (workload, version) = image(words)?;
+    let request = QuarantineDigest {
+        digest: digest(&version).ok_or_else(|| format!("{version:?} is not v1 to v99"))?,
+        workload,
+        reason: words.quoted(),
+    };
+    words.end()?;
+    bench.decide(|world, now| commands::quarantine(world, request, &alice(), now));
+    Ok(())
+}
+
+/// `lift quarantine v2 "reason"`.
+fn lift_quarantine(bench: &mut Bench, words: &mut Words) -> Result<(), String> {
+    let version = words.next("v1 to v99")?;
+    let digest = digest(&version).ok_or_else(|| format!("{version:?} is not v1 to v99"))?;
+    let reason = words.quoted();
+    words.end()?;
+    bench.decide(|world, now| commands::lift_quarantine(world, &digest, &reason, &alice(), now));
     Ok(())
 }
 
