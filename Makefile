@@ -7,10 +7,10 @@ TOOLS := target/tools
 OUT := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build programs demo demo-down test check fmt bench sim mutants tools
+.PHONY: help setup build programs demo demo-down test check fmt bench bench-engine sim mutants tools
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # Tests and the demo need engines, unless they are left out on purpose.
 ENGINES := $(if $(filter 0,$(PINION_TEST_DOCKER)),,engines)
@@ -58,7 +58,12 @@ check: tools ## Format, lints, dependencies, protocol, purity
 	$(TOOLS)/node_modules/.bin/buf lint
 	deploy/ci/purity.sh
 
-bench: ## Measure rollout, recreate and memory against the bare engine, optimised (minutes)
+bench-engine: ## Measure what decides, alone: plans, whole rollouts, memory (minutes)
+	@$(CARGO) build --locked --release -p pinion-benches
+	@$(OUT)/release/pinion-bench-engine
+	@$(OUT)/release/pinion-bench-memory
+
+bench: bench-engine ## The same, then rollout, recreate and memory against the bare engine, optimised
 	@deploy/ci/setup.sh engines
 	@$(CARGO) build --locked --release --bins
 	@$(OUT)/release/pinion-bench
