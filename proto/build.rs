@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use prost::Message as _;
 use prost_reflect::{DescriptorPool, MethodDescriptor, Value};
 
-const FILES: [&str; 9] = [
+const FILES: [&str; 10] = [
     "access",
     "agents",
     "audit",
@@ -17,6 +17,7 @@ const FILES: [&str; 9] = [
     "pins",
     "roles",
     "rollouts",
+    "strategies",
     "types",
 ];
 

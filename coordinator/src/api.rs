@@ -5,7 +5,7 @@
 //! settled in one place.
 //!
 //! ```text
-//!   AuthLayer ─▶ pins · rollouts · fleet · enrollment · access · audit · session
+//!   AuthLayer ─▶ pins · rollouts · strategies · fleet · enrollment · access · audit · session
 //!                   │ parse            ▲ convert
 //!                   └──▶ ledger.decide(commands::…) ──┘        error ─▶ tonic::Status
 //! ```
@@ -23,6 +23,7 @@ mod pins;
 mod refresh;
 mod rollouts;
 pub mod session;
+mod strategies;
 mod told;
 mod watch;
 
@@ -52,7 +53,7 @@ use crate::sessions::Sessions;
 pub struct Context {
     /// Where everything is decided.
     pub ledger: Arc<Ledger>,
-    /// The catalog and the strategies.
+    /// The catalog. Strategies are looked up in the World.
     pub config: Arc<Config>,
     /// Signs certificates.
     pub authority: Arc<Authority>,
@@ -116,6 +117,7 @@ pub fn routes(context: &Arc<Context>, limits: MessageLimits) -> Routes {
     use v1::fleet_service_server::FleetServiceServer;
     use v1::pin_service_server::PinServiceServer;
     use v1::rollout_service_server::RolloutServiceServer;
+    use v1::strategy_service_server::StrategyServiceServer;
 
     let at = || Arc::clone(context);
     let health = HealthService::from_health_reporter(context.health.clone());
@@ -125,6 +127,11 @@ pub fn routes(context: &Arc<Context>, limits: MessageLimits) -> Routes {
         .add_service(limited!(
             RolloutServiceServer<_>,
             rollouts::RolloutApi(at()),
+            limits
+        ))
+        .add_service(limited!(
+            StrategyServiceServer<_>,
+            strategies::StrategyApi(at()),
             limits
         ))
         .add_service(limited!(

@@ -28,3 +28,4 @@ pub mod reconciler;
 pub mod serve;
 pub mod sessions;
 pub mod store;
+pub mod strategies;

@@ -7,6 +7,7 @@ use pinion_rollout::commands::{self, Promoted};
 use crate::api::CallError;
 use crate::config::Config;
 use crate::ledger::Ledger;
+use crate::strategies::resolve;
 
 /// A promotion whose fields have been checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,12 +62,9 @@ pub async fn promote(
 ) -> Result<Promoted, CallError> {
     let entry = config.workloads.get(&promotion.workload);
     let entry = entry.ok_or_else(|| not_in_catalog(config, promotion))?;
-    let auto = entry
-        .auto
-        .then(|| config.strategies.get(&entry.strategy).cloned())
-        .flatten();
     let promoted = ledger
         .decide(|world, now| {
+            let auto = entry.auto.then(|| resolve(world, &entry.strategy, None));
             let request = commands::Promote {
                 workload: promotion.workload.clone(),
                 digest: promotion.digest.clone(),
@@ -74,7 +72,7 @@ pub async fn promote(
                 notes: promotion.notes.clone(),
                 images: entry.images.clone(),
                 local_tag: entry.local_tag.clone(),
-                auto: auto.clone(),
+                auto: auto.transpose()?,
             };
             commands::promote(world, request, by, now)
         })

@@ -106,6 +106,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     let ledger = Ledger::open(Arc::new(store))
         .await
         .context("load the store")?;
+    crate::strategies::seed(&ledger, &settings.config).await?;
     let pki = pki(&settings, SystemClock.now())?;
     let first = bootstrap::first_admin(&settings.data_dir, &pki, &ledger).await?;
     limits::raise_open_files();

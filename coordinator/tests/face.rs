@@ -15,5 +15,7 @@ mod listen;
 mod pki;
 #[path = "face/services.rs"]
 mod services;
+#[path = "face/strategies.rs"]
+mod strategies;
 #[path = "face/support.rs"]
 mod support;

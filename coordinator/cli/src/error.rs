@@ -37,6 +37,21 @@ pub(crate) enum Error {
         /// The absent field.
         field: &'static str,
     },
+    /// A strategy's file, with every fault in it.
+    #[error(transparent)]
+    Strategy(#[from] pinion_strategy::ConfigError),
+    /// A file that the command reads.
+    #[error("read {path}")]
+    Read {
+        /// Path of the file.
+        path: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The answer says what this version does not know.
+    #[error("the coordinator's answer cannot be read (is its version newer than this command's?)")]
+    Newer(#[from] pinion_strategy::message::InvalidFields),
     /// The answer could not be written as JSON.
     #[error("show the answer as JSON")]
     Json(#[from] pinion_proto::json::JsonError),

@@ -11,7 +11,7 @@ pub(crate) enum Exit {
     Done,
     /// 1: it failed, or a watched rollout was aborted or superseded.
     Failed,
-    /// 2: the arguments or the profile file are wrong; nothing was asked.
+    /// 2: the arguments, the profile file or a file to send are wrong; nothing was asked.
     Usage,
     /// 3: a watched rollout halted or was rolled back.
     Stopped,
@@ -31,7 +31,11 @@ impl From<Exit> for ExitCode {
 /// How a command ends that met `error`.
 pub(crate) fn of(error: &Error) -> Exit {
     match error {
-        Error::Usage(_) | Error::Profile(_) | Error::Settings(_) => Exit::Usage,
+        Error::Usage(_)
+        | Error::Profile(_)
+        | Error::Settings(_)
+        | Error::Strategy(_)
+        | Error::Read { .. } => Exit::Usage,
         // Whoever read our output has seen enough, as in `pinion agent list | head`.
         error if error.is_broken_pipe() => Exit::Done,
         _ => Exit::Failed,

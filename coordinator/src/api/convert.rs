@@ -6,11 +6,12 @@ pub(crate) mod audit;
 mod checks;
 pub(crate) mod pins;
 pub(crate) mod rollouts;
-pub(crate) mod strategy;
+pub(crate) mod strategies;
 
 use pinion_proto::convert::timestamp;
 use pinion_proto::v1;
 use pinion_rollout::Attribution;
+pub(crate) use pinion_strategy::message as strategy;
 
 /// Who, when and why.
 pub(crate) fn attribution(attribution: &Attribution) -> v1::Attribution {

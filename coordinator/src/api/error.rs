@@ -1,5 +1,6 @@
 use pinion_proto::convert::InvalidField;
-use pinion_rollout::Refusal;
+use pinion_rollout::{Fault, Refusal};
+use pinion_strategy::message::InvalidFields;
 use tonic::Status;
 
 use crate::ledger::DecideError;
@@ -56,6 +57,16 @@ impl CallError {
             let cause = std::error::Error::source(self);
             tracing::error!(cause, "a call failed");
         }
+    }
+}
+
+impl From<InvalidFields> for CallError {
+    fn from(InvalidFields(fields): InvalidFields) -> Self {
+        let faults = fields.into_iter();
+        let faults = faults.map(|field| Fault::new(field.field, field.message));
+        Self::Refused(Refusal::Invalid {
+            faults: faults.collect(),
+        })
     }
 }
 

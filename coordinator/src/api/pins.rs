@@ -55,6 +55,7 @@ impl PinService for PinApi {
             pin: answer,
             changed: promoted.changed,
             rollout: or_empty(promoted.rollout.as_ref()),
+            no_rollout: promoted.no_rollout.unwrap_or_default(),
         }))
     }
 

@@ -11,6 +11,7 @@ use super::convert::{rollouts, strategy};
 use super::field::{optional_text, text, texts};
 use super::watch::{Look, Watch, follow};
 use super::{CallError, Context, caller, page};
+use crate::strategies::resolve;
 
 /// Taking one pin to a set of agents, stage by stage.
 #[derive(Debug, Clone)]
@@ -19,42 +20,20 @@ pub(super) struct RolloutApi(pub(super) Arc<Context>);
 type Command = fn(&World, Steer, &Actor, Timestamp) -> Result<Outcome<RolloutId>, Refusal>;
 
 impl RolloutApi {
-    /// What was asked for, over the workload's strategy or the named one.
-    fn strategy(
-        &self,
-        workload: &WorkloadName,
-        asked: Option<&v1::Strategy>,
-    ) -> Result<Strategy, CallError> {
-        let config = &self.0.config;
-        let asked = asked
-            .map(strategy::from_message)
-            .transpose()?
-            .unwrap_or_default();
-        let of_workload = config.workloads.get(workload).map(|entry| &entry.strategy);
-        let Some(name) = asked.name.as_ref().or(of_workload) else {
-            return Ok(asked);
-        };
-        let base = config.strategies.get(name).ok_or_else(|| {
-            let known: Vec<_> = config.strategies.keys().map(ToString::to_string).collect();
-            CallError::invalid(
-                "strategy.name",
-                format!(
-                    "must be one of {}; got {:?}",
-                    known.join(", "),
-                    name.as_str()
-                ),
-            )
-        })?;
-        Ok(strategy::over(base, asked))
-    }
-
-    fn start_of(&self, request: v1::StartRolloutRequest) -> Result<StartRollout, CallError> {
+    /// What was asked for, by the name of a strategy that is always there: the
+    /// named one, else the workload's.
+    fn asked(&self, request: v1::StartRolloutRequest) -> Result<StartRollout, CallError> {
         let workload: WorkloadName = text("workload", &request.workload)?;
-        if !self.0.config.workloads.contains_key(&workload) {
+        let Some(entry) = self.0.config.workloads.get(&workload) else {
             return Err(CallError::not_found("workload", workload));
-        }
+        };
+        let asked = request.strategy.as_ref().map(strategy::from_message);
+        let asked = asked.transpose()?.unwrap_or_default();
         Ok(StartRollout {
-            strategy: self.strategy(&workload, request.strategy.as_ref())?,
+            strategy: Strategy {
+                name: asked.name.or_else(|| Some(entry.strategy.clone())),
+                ..asked
+            },
             workload,
             pin: (request.pin > 0).then_some(PinNumber(request.pin)),
             agents: strategy::selector("agents", request.agents.as_ref())?,
@@ -83,6 +62,18 @@ impl RolloutApi {
     fn rollout(&self, id: &RolloutId) -> Result<v1::Rollout, CallError> {
         rollout(&self.0, id).ok_or_else(|| CallError::not_found("rollout", id))
     }
+}
+
+/// What was asked for, over the strategy that it names, as that is now.
+fn resolved(world: &World, asked: &StartRollout) -> Result<StartRollout, Refusal> {
+    let Some(name) = &asked.strategy.name else {
+        return Ok(asked.clone());
+    };
+    let base = resolve(world, name, asked.strategy.version)?;
+    Ok(StartRollout {
+        strategy: strategy::over(&base, asked.strategy.clone()),
+        ..asked.clone()
+    })
 }
 
 fn rollout(context: &Context, id: &RolloutId) -> Option<v1::Rollout> {
@@ -114,12 +105,12 @@ impl RolloutService for RolloutApi {
             agents,
             reason: String::new(),
         };
-        let start = self.start_of(start)?;
+        let asked = self.asked(start)?;
         let now = self.0.ledger.clock();
         let planned = self
             .0
             .ledger
-            .read(|world| commands::plan_rollout(world, &start, now));
+            .read(|world| commands::plan_rollout(world, &resolved(world, &asked)?, now));
         Ok(Response::new(
             planned.map(rollouts::planned).map_err(CallError::from)?,
         ))
@@ -130,10 +121,10 @@ impl RolloutService for RolloutApi {
         request: Request<v1::StartRolloutRequest>,
     ) -> Result<Response<v1::StartRolloutResponse>, Status> {
         let by = caller(&request);
-        let start = self.start_of(request.into_inner())?;
+        let asked = self.asked(request.into_inner())?;
         let started = self
             .0
-            .decide(|world, now| commands::start_rollout(world, start.clone(), &by, now))
+            .decide(|world, now| commands::start_rollout(world, resolved(world, &asked)?, &by, now))
             .await?;
         Ok(Response::new(v1::StartRolloutResponse {
             rollout: Some(self.rollout(&started.id)?),

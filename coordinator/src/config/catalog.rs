@@ -2,9 +2,9 @@ use std::collections::BTreeMap;
 
 use pinion_model::{Image, RegistryName, Repository, StrategyName, WorkloadName};
 use pinion_rollout::Strategy;
+use pinion_strategy::{Section, nearest};
 use toml::Table;
 
-use super::section::{Section, nearest};
 use super::{ConfigError, Workload};
 
 /// What overrides the default registry's prefix.

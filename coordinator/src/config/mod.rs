@@ -9,11 +9,7 @@
 //! ```
 
 mod catalog;
-mod check;
-mod error;
 mod probe;
-mod section;
-mod strategy;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -21,26 +17,16 @@ use std::path::Path;
 use crate::clock::{Clock, SystemClock};
 use pinion_model::{Image, RegistryName, StrategyName, WorkloadName};
 use pinion_rollout::Strategy;
-
+pub use pinion_strategy::ConfigError;
+use pinion_strategy::{CONFIGURATION_KEYS, Faults, Section};
 use toml::Table;
-
-pub use error::ConfigError;
 
 use crate::identity::TrustDomain;
 use crate::probe::TokenFiles;
-use section::Section;
 
 /// The catalog that is used without a file.
 const DEFAULT: &str = include_str!("default.toml");
 const DEFAULT_NAME: &str = "the built-in configuration";
-const KEYS: [&str; 6] = [
-    "trust_domain",
-    "default_registry",
-    "registry",
-    "workload",
-    "strategy",
-    "probe",
-];
 
 /// A checked configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,7 +95,7 @@ impl Config {
                 file: file.to_owned(),
                 message: error.to_string().trim_end().to_owned(),
             })?;
-        let root = Section::new(file, "", &table, &KEYS)?;
+        let root = Section::new(file, "", &table, &CONFIGURATION_KEYS)?;
         let (default_registry, registries) = catalog::registries(file, &root, registry_prefix)?;
         let strategies = strategies(file, &root)?;
         let workloads =
@@ -136,16 +122,21 @@ fn strategies(
         ..Strategy::default()
     };
     let mut strategies = BTreeMap::from([(default, built_in)]);
-    if let Some(table) = root.table("strategy")? {
-        let section = Section::open(file, "strategy", table);
-        let now = SystemClock.now();
-        for (key, table) in section.children()? {
-            let name: StrategyName = section.parse(key, key)?;
-            let strategy = strategy::read(file, section.below(key), name.clone(), table, now)?;
-            strategies.insert(name, strategy);
-        }
+    let Some(table) = root.table("strategy")? else {
+        return Ok(strategies);
+    };
+    let section = Section::open(file, "strategy", table);
+    let now = SystemClock.now();
+    let mut faults = Faults::default();
+    for (key, table) in section.children()? {
+        let strategy = section.parse(key, key).and_then(|name| {
+            let path = section.below(key);
+            let strategy = pinion_strategy::read(file, &path, &name, table, now)?;
+            Ok((name, strategy))
+        });
+        strategies.extend(faults.find(strategy));
     }
-    Ok(strategies)
+    faults.finish(Some(strategies))
 }
 
 #[cfg(test)]

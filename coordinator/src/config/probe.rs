@@ -1,7 +1,8 @@
 use std::path::Path;
 
+use pinion_strategy::Section;
+
 use super::ConfigError;
-use super::section::Section;
 use crate::probe::TokenFiles;
 
 /// Reads `[probe]`.

@@ -1,3 +1,5 @@
+mod checks;
+
 use std::time::Duration;
 
 use super::*;

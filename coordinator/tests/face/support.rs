@@ -13,7 +13,8 @@ use pinion_coordinator::identity::{Authority, Subject, Validity};
 use pinion_coordinator::ledger::Ledger;
 use pinion_coordinator::operators;
 use pinion_coordinator::serve::{Bound, Running, Settings};
-use pinion_coordinator::store::{AuditKind, AuditQuery, MemoryStore};
+use pinion_coordinator::store::{AuditKind, AuditQuery, MemoryStore, Store};
+use pinion_coordinator::strategies;
 use pinion_model::{Actor, AgentId, Role, Timestamp};
 use pinion_rollout::Certificate;
 use pinion_rollout::commands::{self, Claim, CreateToken, NewToken, Redeem};
@@ -51,6 +52,11 @@ impl Server {
     }
 
     pub(crate) async fn start_with(config: Config) -> Self {
+        Self::start_on(config, Arc::new(MemoryStore::default())).await
+    }
+
+    /// On a store that may hold something already.
+    pub(crate) async fn start_on(config: Config, store: Arc<dyn Store>) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let loopback: SocketAddr = "127.0.0.1:0".parse().expect("an address");
         let settings = Settings {
@@ -66,9 +72,10 @@ impl Server {
             drain: Duration::ZERO,
             admin_api_token: Some(ADMIN_TOKEN.to_owned()),
         };
-        let ledger = Ledger::open(Arc::new(MemoryStore::default()))
+        let ledger = Ledger::open(store).await.expect("a ledger");
+        strategies::seed(&ledger, &settings.config)
             .await
-            .expect("a ledger");
+            .expect("the configuration's strategies");
         let pki =
             pinion_coordinator::serve::pki(&settings, SystemClock.now()).expect("an authority");
         let authority = Arc::clone(&pki.authority);

@@ -31,7 +31,7 @@ pub use numbers::{Attempt, Generation, PinNumber, Revision, SessionEpoch};
 pub use phase::{AgentPhase, RolloutPhase};
 pub use role::{Actor, Role};
 pub use selector::{LabelError, LabelSelector, Labels, check_labels};
-pub use time::{Timestamp, parse_duration};
+pub use time::{Timestamp, parse_duration, written};
 
 /// A text that is not what it should be: what it should be, and what was sent.
 ///

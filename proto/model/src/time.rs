@@ -66,6 +66,16 @@ pub fn parse_duration(text: &str) -> Result<Duration, ParseError> {
     Ok(duration)
 }
 
+/// A duration as configuration and commands write it, so that
+/// [`parse_duration`] reads it back.
+#[must_use]
+pub fn written(duration: Duration) -> String {
+    match jiff::SignedDuration::try_from(duration) {
+        Ok(signed) => format!("{signed:#}"),
+        Err(_) => format!("{duration:?}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,6 +88,10 @@ mod tests {
                 Ok(Duration::from_secs(seconds)),
                 "{text}"
             );
+        }
+        for text in ["0s", "250ms", "1h 30m", "8784h", "1s 1ns"] {
+            let duration = parse_duration(text).expect(text);
+            assert_eq!(parse_duration(&written(duration)), Ok(duration), "{text}");
         }
         for bad in ["", "5", "-5m", "five", "400 days 9h", "99999h"] {
             assert!(parse_duration(bad).is_err(), "{bad}");

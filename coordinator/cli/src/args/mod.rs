@@ -2,6 +2,7 @@
 
 mod agent;
 mod audit;
+mod named;
 mod operator;
 mod pin;
 mod profile;
@@ -20,6 +21,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use agent::{AgentCommand, HoldArgs, LabelArgs, Reasoned, RefreshArgs};
 pub(crate) use audit::{AuditCommand, AuditListArgs};
+pub(crate) use named::{PutArgs, StrategyCommand, StrategyListArgs};
 pub(crate) use operator::{OperatorCommand, OperatorCreateArgs};
 pub(crate) use pin::{PinCommand, PromoteArgs};
 pub(crate) use profile::ProfileCommand;
@@ -179,6 +181,9 @@ pub(crate) enum Command {
     /// Taking a pin to the machines, stage by stage
     #[command(subcommand, after_help = rollout::EXAMPLES)]
     Rollout(Box<RolloutCommand>),
+    /// How rollouts go, kept under a name, version by version
+    #[command(subcommand, after_help = named::EXAMPLES)]
+    Strategy(StrategyCommand),
     /// The machines
     #[command(subcommand, after_help = agent::EXAMPLES)]
     Agent(AgentCommand),

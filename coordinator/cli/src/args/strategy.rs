@@ -12,7 +12,7 @@ use super::values::{amount, budget, stage};
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Strategy")]
 pub(crate) struct StrategyArgs {
-    /// Strategy of the coordinator's configuration [default: the workload's]
+    /// A strategy by its name, as `pinion strategy ls` lists it [default: the workload's]
     #[arg(long, value_name = "NAME")]
     strategy: Option<StrategyName>,
     /// A stage: 1, 10%, label=value or rest, with an optional name (canary:1); repeat in order

@@ -10,6 +10,7 @@ mod profile;
 mod rollout;
 mod rollout_watch;
 mod steer;
+mod strategy;
 
 use clap::CommandFactory as _;
 
@@ -44,6 +45,7 @@ pub(crate) async fn run(cli: Cli) -> Result<Exit, Error> {
     match cli.command {
         Command::Pin(command) => pin::run(&app, command).await,
         Command::Rollout(command) => rollout::run(&app, *command).await,
+        Command::Strategy(command) => strategy::run(&app, command).await,
         Command::Agent(command) => agent::run(&app, command).await,
         Command::Token(command) => access::tokens(&app, command).await,
         Command::Operator(command) => access::operators(&app, command).await,

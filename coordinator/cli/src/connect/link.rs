@@ -176,6 +176,14 @@ impl Link {
             .max_decoding_message_size(ANSWER_LIMIT)
     }
 
+    /// How they are taken there, by name.
+    pub(crate) fn strategies(
+        &self,
+    ) -> v1::strategy_service_client::StrategyServiceClient<Authorized> {
+        v1::strategy_service_client::StrategyServiceClient::new(self.authorized())
+            .max_decoding_message_size(ANSWER_LIMIT)
+    }
+
     /// The machines.
     pub(crate) fn fleet(&self) -> v1::fleet_service_client::FleetServiceClient<Authorized> {
         v1::fleet_service_client::FleetServiceClient::new(self.authorized())

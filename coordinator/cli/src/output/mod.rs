@@ -12,8 +12,10 @@ pub(crate) mod explain;
 pub(crate) mod pins;
 pub(crate) mod plan;
 pub(crate) mod rollouts;
+pub(crate) mod strategies;
 pub(crate) mod table;
 pub(crate) mod text;
+pub(crate) mod whole;
 pub(crate) mod words;
 
 use std::io::Write as _;

@@ -19,6 +19,10 @@ pub(crate) fn promoted(answer: &v1::PromotePinResponse) -> String {
     );
     match (answer.changed, answer.rollout.as_str()) {
         (false, _) => format!("{name} is the current pin already: nothing was changed"),
+        (true, "") if !answer.no_rollout.is_empty() => format!(
+            "promoted {name}\nNo rollout began: {}",
+            text::line(&answer.no_rollout)
+        ),
         (true, "") => format!(
             "promoted {name}\nNothing is rolled out yet: pinion rollout start {} --watch",
             pin.workload
@@ -142,10 +146,16 @@ mod tests {
             pin: Some(pin()),
             changed,
             rollout: rollout.into(),
+            no_rollout: String::new(),
         };
         assert!(promoted(&answer(false, "")).contains("nothing was changed"));
         assert!(promoted(&answer(true, "")).contains("pinion rollout start codex"));
         assert!(promoted(&answer(true, "codex-3-1")).contains("pinion rollout watch codex-3-1"));
+        let rejected = v1::PromotePinResponse {
+            no_rollout: "codex-2-1 is under way".into(),
+            ..answer(true, "")
+        };
+        assert!(promoted(&rejected).contains("No rollout began: codex-2-1 is under way"));
     }
 
     #[test]

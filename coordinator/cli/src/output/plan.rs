@@ -4,7 +4,7 @@ use pinion_proto::v1;
 
 use super::age;
 use super::table::{Table, fields};
-use super::{checks, text, words};
+use super::{checks, text, whole, words};
 
 /// A dry run: the stages, the machines of each, and what blocks them.
 pub(crate) fn plan(plan: &v1::PlanRolloutResponse) -> String {
@@ -17,6 +17,12 @@ pub(crate) fn plan(plan: &v1::PlanRolloutResponse) -> String {
         text::count(machines as u64, "agent"),
         text::count(plan.stages.len() as u64, "stage"),
     );
+    if plan.selected > 0 {
+        out.push_str(&format!(
+            "{} selected, of which every percent of the fleet is one\n",
+            text::count(plan.selected, "machine")
+        ));
+    }
     if let Some(strategy) = &plan.strategy {
         out.push_str(&format!("\n{}", self::strategy(strategy)));
     }
@@ -54,7 +60,7 @@ fn stages(plan: &v1::PlanRolloutResponse) -> String {
 }
 
 fn agents(plan: &v1::PlanRolloutResponse) -> String {
-    let mut table = Table::new(["AGENT", "STAGE", "RUNNING", "BLOCKED BY"]);
+    let mut table = Table::new(["AGENT", "STAGE", "RUNNING", "SICK", "BLOCKED BY"]);
     for stage in &plan.stages {
         for agent in &stage.agents {
             let running: Vec<_> = agent
@@ -70,6 +76,7 @@ fn agents(plan: &v1::PlanRolloutResponse) -> String {
                 } else {
                     running.join(",")
                 },
+                if agent.sick { "yes".into() } else { "-".into() },
                 if agent.blocker.is_empty() {
                     "-".into()
                 } else {
@@ -84,7 +91,7 @@ fn agents(plan: &v1::PlanRolloutResponse) -> String {
 /// How it goes, on a few lines.
 pub(crate) fn strategy(strategy: &v1::Strategy) -> String {
     fields([
-        ("strategy", strategy.name.clone()),
+        ("strategy", whole::strategy(Some(strategy))),
         ("soak", age::duration(strategy.soak.as_ref())),
         ("healthy for", age::duration(strategy.min_healthy.as_ref())),
         (

@@ -4,7 +4,7 @@ use pinion_proto::v1;
 
 use super::age::{self, Now};
 use super::table::{Table, fields};
-use super::{checks, text, words};
+use super::{checks, text, whole, words};
 
 /// Characters of a reason in a list; `rollout show` has it whole.
 const REASON: usize = 80;
@@ -59,7 +59,12 @@ pub(crate) fn show(rollout: &v1::Rollout, all: bool, now: Now) -> String {
             started.map_or_else(String::new, |started| attribution(started, now)),
         ),
         ("ended", now.when(rollout.ended_at.as_ref())),
+        ("waits for", rollout.waits_for.clone()),
+        ("replaces", rollout.replaces.clone()),
         ("superseded by", rollout.superseded_by.clone()),
+        ("machines", whole::machines(rollout)),
+        ("strategy", whole::strategy(rollout.strategy.as_ref())),
+        ("prefetch", whole::prefetch(rollout)),
         (
             "on failure",
             words::failure_action(rollout.strategy.as_ref().map_or(0, |s| s.on_failure)),
@@ -230,7 +235,7 @@ fn stage_is(stage: &v1::Stage) -> &'static str {
 
 fn members(rollout: &v1::Rollout, all: bool, now: Now) -> String {
     let mut table = Table::new([
-        "AGENT", "STAGE", "PHASE", "SINCE", "BEFORE", "RUNNING", "ATTEMPT", "FAILURE",
+        "AGENT", "STAGE", "PHASE", "SINCE", "BEFORE", "RUNNING", "ATTEMPT", "WAS", "FAILURE",
     ]);
     for stage in &rollout.stages {
         for member in stage
@@ -246,6 +251,7 @@ fn members(rollout: &v1::Rollout, all: bool, now: Now) -> String {
                 words::digest(&member.baseline),
                 words::digest(&member.running),
                 member.attempt.to_string(),
+                whole::was(member).into(),
                 member
                     .failure
                     .as_ref()

@@ -54,6 +54,10 @@ word!(
     check_verdict, CheckVerdict, "CHECK_VERDICT_", "goes on"
 );
 word!(
+    /// Where a named strategy stands.
+    strategy_source, StrategySource, "STRATEGY_SOURCE_", "-"
+);
+word!(
     /// What happens about machines that are offline.
     offline_policy, OfflinePolicy, "OFFLINE_POLICY_", "wait"
 );

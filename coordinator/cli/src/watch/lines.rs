@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use pinion_proto::v1::{AgentPhase, Failure, Member, Rollout, RolloutPhase, Stage};
 
 use crate::output::rollouts::{goes_on_by_itself, next_command, phase_and_reason, totals};
-use crate::output::{text, words};
+use crate::output::{text, whole, words};
 
 /// A line, and what it is about.
 #[derive(Debug, PartialEq, Eq)]
@@ -208,16 +208,30 @@ impl Lines {
                 about: About::Rollout,
                 text,
             });
-            if let Some(next) = next_command(rollout) {
-                lines.push(Line {
-                    about: About::Rollout,
-                    text: next,
-                });
-            }
+            let next = next_command(rollout).into_iter();
+            lines.extend(next.chain(report(rollout)).map(|text| Line {
+                about: About::Rollout,
+                text,
+            }));
         }
         self.phase = line;
         self.reason.clone_from(&rollout.reason);
     }
+}
+
+/// What stands at the end, beside the outcome: what its shares were of.
+fn report(rollout: &Rollout) -> Vec<String> {
+    let over = RolloutPhase::known(rollout.phase).is_some_and(|phase| phase.is_terminal());
+    let facts = [
+        ("machines", whole::machines(rollout)),
+        ("prefetch", whole::prefetch(rollout)),
+    ];
+    let facts = facts
+        .into_iter()
+        .filter(|(_, fact)| over && !fact.is_empty());
+    facts
+        .map(|(what, fact)| format!("{what}: {fact}"))
+        .collect()
 }
 
 /// While machines are under way their own lines tell what is going on, and

@@ -34,12 +34,12 @@ pub(crate) use faults::Faults;
 pub(crate) use fill::fill;
 pub(crate) use freeze::{enlisted, freeze};
 pub(crate) use late::stage_of_late;
+pub(crate) use pinion_model::written;
 pub use policy::{
     FailureAction, OfflinePolicy, PrefetchRules, PrefetchSpec, SickPolicy, Supersede,
 };
 pub use stage::{Approval, Cohort, StageRules, StageSpec};
 pub use timing::Timing;
-pub(crate) use timing::written;
 pub use window::{Calendar, Day, Freeze, Group, Openings, TimeOfDay, TimeZoneName, Window};
 
 /// How a rollout should go. What is absent is the default (see [`Spec`]).

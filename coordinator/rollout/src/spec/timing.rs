@@ -26,11 +26,3 @@ impl Default for Timing {
         }
     }
 }
-
-/// As configuration writes it: `5m`.
-pub(crate) fn written(duration: Duration) -> String {
-    match jiff::SignedDuration::try_from(duration) {
-        Ok(signed) => format!("{signed:#}"),
-        Err(_) => format!("{duration:?}"),
-    }
-}

@@ -1,4 +1,4 @@
-use pinion_model::{AgentId, Timestamp};
+use pinion_model::{AgentId, RolloutPhase, Timestamp};
 use pinion_proto::convert::{or_empty, timestamp};
 use pinion_proto::v1;
 use pinion_rollout::commands::{self, PlannedRollout};
@@ -41,7 +41,38 @@ pub(crate) fn rollout(
         started: Some(attribution(&rollout.started)),
         ended_at: rollout.ended_at.map(timestamp),
         superseded_by: or_empty(rollout.superseded_by.as_ref()),
+        replaces: or_empty(rollout.replaces.as_ref()),
+        waits_for: waits_for(world, rollout),
+        selected: rollout.selected,
+        left_out: u32::try_from(rollout.left_out.len()).unwrap_or(u32::MAX),
+        prefetch: prefetch(world, rollout),
     }
+}
+
+/// The rollout that goes before one that is queued.
+fn waits_for(world: &World, rollout: &Rollout) -> String {
+    let queued = rollout.phase == RolloutPhase::Queued;
+    let first = queued.then(|| world.active_rollout(&rollout.workload));
+    or_empty(first.flatten().map(|first| &first.id))
+}
+
+/// How far the pass ahead of the stages is.
+fn prefetch(world: &World, rollout: &Rollout) -> Option<v1::PrefetchPass> {
+    let pass = rollout.prefetch.as_ref()?;
+    let counts = world.prefetch_counts(&rollout.id)?;
+    Some(v1::PrefetchPass {
+        agents: counts.agents,
+        pending: counts.pending,
+        in_flight: counts.in_flight,
+        prefetched: counts.prefetched,
+        failed: counts.failed,
+        skipped: counts.skipped,
+        max_in_flight: pass.max_in_flight,
+        failure_budget: pass.failure_budget,
+        open: pass.opened_at.is_some() && pass.passed_at.is_none() && !rollout.phase.is_terminal(),
+        passed: pass.passed_at.is_some(),
+        note: pass.note.clone(),
+    })
 }
 
 fn stage(
@@ -97,6 +128,8 @@ fn member(agent: &AgentId, member: &Member) -> v1::Member {
         baseline: or_empty(member.baseline.as_ref()),
         running: or_empty(member.running.as_ref()),
         attempt: member.attempt.0,
+        sick: member.sick,
+        late: member.late,
     }
 }
 
@@ -117,6 +150,7 @@ pub(crate) fn planned(planned: PlannedRollout) -> v1::PlanRolloutResponse {
         agent: agent.agent.to_string(),
         running: agent.running.iter().map(ToString::to_string).collect(),
         blocker: agent.blocker,
+        sick: agent.sick,
     };
     let stage = |stage: commands::PlannedStage| v1::PlannedStage {
         name: stage.name.to_string(),
@@ -134,5 +168,6 @@ pub(crate) fn planned(planned: PlannedRollout) -> v1::PlanRolloutResponse {
         blockers: planned.blockers,
         supersedes: or_empty(planned.supersedes.as_ref()),
         strategy: Some(strategy::spec(&planned.spec)),
+        selected: planned.selected,
     }
 }

@@ -5,7 +5,7 @@ use pinion_model::{LabelSelector, Timestamp, check_labels};
 use super::group::mask;
 use super::{Calendar, Freeze, Group, Window};
 use crate::spec::Fault;
-use crate::spec::timing::written;
+use crate::spec::written;
 
 const SHORTEST: Duration = Duration::from_secs(60);
 const LONGEST: Duration = Duration::from_secs(7 * 86_400);

@@ -1,7 +1,8 @@
 use std::io;
 
-/// A configuration that cannot be used. The program exits 2 before any port
-/// opens.
+use crate::faults::Several;
+
+/// A configuration, or a strategy's file, that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
@@ -31,4 +32,23 @@ pub enum ConfigError {
         /// What is wrong, and what is allowed.
         message: String,
     },
+    /// Several of those.
+    #[error("{}", lines(.0))]
+    Several(Vec<ConfigError>),
+}
+
+/// One a line.
+fn lines(errors: &[ConfigError]) -> String {
+    let lines: Vec<_> = errors.iter().map(ToString::to_string).collect();
+    lines.join("\n")
+}
+
+impl Several for ConfigError {
+    fn several(errors: Vec<Self>) -> Self {
+        let each = errors.into_iter().flat_map(|error| match error {
+            Self::Several(errors) => errors,
+            error => vec![error],
+        });
+        Self::Several(each.collect())
+    }
 }

@@ -8,10 +8,10 @@ use std::time::Duration;
 use pinion_model::{ParseError, Timestamp, parse_duration};
 use toml::{Table, Value};
 
-use super::ConfigError;
+use crate::{ConfigError, Faults};
 
-/// One table, where it stands, and which keys it may have.
-pub(super) struct Section<'a> {
+/// One table, and where it stands.
+pub struct Section<'a> {
     file: &'a str,
     path: String,
     table: &'a Table,
@@ -19,23 +19,38 @@ pub(super) struct Section<'a> {
 
 impl<'a> Section<'a> {
     /// A table that may have the keys in `known` alone.
-    pub(super) fn new(
+    ///
+    /// # Errors
+    ///
+    /// Every other key, each with the nearest known one.
+    pub fn new(
         file: &'a str,
         path: impl Into<String>,
         table: &'a Table,
         known: &[&str],
     ) -> Result<Self, ConfigError> {
         let section = Self::open(file, path, table);
-        for key in table.keys() {
-            if !known.contains(&key.as_str()) {
-                return Err(section.error(key, unknown(key, known)));
-            }
-        }
+        section.only(known)?;
         Ok(section)
     }
 
+    /// Refuses every key that is not in `known`.
+    ///
+    /// # Errors
+    ///
+    /// All of them, each with the nearest known one.
+    pub fn only(&self, known: &[&str]) -> Result<(), ConfigError> {
+        let mut faults = Faults::default();
+        for key in self.table.keys() {
+            if !known.contains(&key.as_str()) {
+                faults.add(self.error(key, unknown(key, known)));
+            }
+        }
+        faults.refuse()
+    }
+
     /// A table whose keys are names.
-    pub(super) fn open(file: &'a str, path: impl Into<String>, table: &'a Table) -> Self {
+    pub fn open(file: &'a str, path: impl Into<String>, table: &'a Table) -> Self {
         Self {
             file,
             path: path.into(),
@@ -44,7 +59,7 @@ impl<'a> Section<'a> {
     }
 
     /// An error about `key` of this table; `""` is the table itself.
-    pub(super) fn error(&self, key: &str, message: impl Into<String>) -> ConfigError {
+    pub fn error(&self, key: &str, message: impl Into<String>) -> ConfigError {
         ConfigError::Key {
             file: self.file.to_owned(),
             key: self.path_of(key),
@@ -65,19 +80,27 @@ impl<'a> Section<'a> {
         self.error(key, format!("must be {wanted}; got {}", shown(value)))
     }
 
-    pub(super) fn is_table(&self, key: &str) -> bool {
+    /// Whether a table stands at `key`.
+    pub fn is_table(&self, key: &str) -> bool {
         self.table.get(key).is_some_and(Value::is_table)
     }
 
-    pub(super) fn is_flag(&self, key: &str) -> bool {
+    /// Whether `true` or `false` stands at `key`.
+    pub fn is_flag(&self, key: &str) -> bool {
         self.table.get(key).is_some_and(Value::is_bool)
     }
 
-    pub(super) fn has(&self, key: &str) -> bool {
+    /// Whether anything stands at `key`.
+    pub fn has(&self, key: &str) -> bool {
         self.table.contains_key(key)
     }
 
-    pub(super) fn text(&self, key: &str) -> Result<Option<&'a str>, ConfigError> {
+    /// A string, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// If something else stands there; so below.
+    pub fn text(&self, key: &str) -> Result<Option<&'a str>, ConfigError> {
         match self.table.get(key) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
@@ -86,7 +109,11 @@ impl<'a> Section<'a> {
     }
 
     /// A string that is one of the model's words.
-    pub(super) fn parsed<T: FromStr<Err = ParseError>>(
+    ///
+    /// # Errors
+    ///
+    /// If something else stands there.
+    pub fn parsed<T: FromStr<Err = ParseError>>(
         &self,
         key: &str,
     ) -> Result<Option<T>, ConfigError> {
@@ -96,7 +123,11 @@ impl<'a> Section<'a> {
     }
 
     /// `text`, which stands at `key`, as one of the model's words.
-    pub(super) fn parse<T: FromStr<Err = ParseError>>(
+    ///
+    /// # Errors
+    ///
+    /// If something else stands there.
+    pub fn parse<T: FromStr<Err = ParseError>>(
         &self,
         key: &str,
         text: &str,
@@ -105,21 +136,21 @@ impl<'a> Section<'a> {
             .map_err(|error: ParseError| self.error(key, error.to_string()))
     }
 
-    pub(super) fn required<T>(
-        &self,
-        key: &str,
-        value: Option<T>,
-        what: &str,
-    ) -> Result<T, ConfigError> {
+    /// What must be there; `what` says what it must be.
+    ///
+    /// # Errors
+    ///
+    /// If it is absent.
+    pub fn required<T>(&self, key: &str, value: Option<T>, what: &str) -> Result<T, ConfigError> {
         value.ok_or_else(|| self.error(key, format!("is missing; it must be {what}")))
     }
 
     /// A string out of a closed set.
-    pub(super) fn word<T: Copy>(
-        &self,
-        key: &str,
-        words: &[(&str, T)],
-    ) -> Result<Option<T>, ConfigError> {
+    ///
+    /// # Errors
+    ///
+    /// If something else stands there.
+    pub fn word<T: Copy>(&self, key: &str, words: &[(&str, T)]) -> Result<Option<T>, ConfigError> {
         let Some(text) = self.text(key)? else {
             return Ok(None);
         };
@@ -134,21 +165,32 @@ impl<'a> Section<'a> {
     }
 
     /// A list of strings that are words of the model; empty if it is absent.
-    pub(super) fn words<T: FromStr<Err = ParseError>>(
-        &self,
-        key: &str,
-    ) -> Result<Vec<T>, ConfigError> {
+    ///
+    /// # Errors
+    ///
+    /// If something else stands there.
+    pub fn words<T: FromStr<Err = ParseError>>(&self, key: &str) -> Result<Vec<T>, ConfigError> {
         let Some(value) = self.table.get(key) else {
             return Ok(Vec::new());
         };
         let wrong = || self.wrong_kind(key, "a list of strings", value);
         let list = value.as_array().ok_or_else(wrong)?;
-        let texts = list.iter().map(|item| item.as_str().ok_or_else(wrong));
-        texts.map(|text| self.parse(key, text?)).collect()
+        let mut faults = Faults::default();
+        let items = list.iter().enumerate().filter_map(|(place, item)| {
+            let text = item.as_str().ok_or_else(wrong);
+            faults.find(text.and_then(|text| self.parse(&format!("{key}[{place}]"), text)))
+        });
+        let items = items.collect();
+        faults.refuse()?;
+        Ok(items)
     }
 
     /// An instant of RFC 3339, as a string or as TOML's own.
-    pub(super) fn instant(&self, key: &str) -> Result<Option<Timestamp>, ConfigError> {
+    ///
+    /// # Errors
+    ///
+    /// If something else stands there.
+    pub fn instant(&self, key: &str) -> Result<Option<Timestamp>, ConfigError> {
         let Some(value) = self.table.get(key) else {
             return Ok(None);
         };
@@ -165,7 +207,12 @@ impl<'a> Section<'a> {
         })
     }
 
-    pub(super) fn duration(&self, key: &str) -> Result<Option<Duration>, ConfigError> {
+    /// A duration such as `"5m"`.
+    ///
+    /// # Errors
+    ///
+    /// If something else stands there.
+    pub fn duration(&self, key: &str) -> Result<Option<Duration>, ConfigError> {
         let Some(value) = self.table.get(key) else {
             return Ok(None);
         };
@@ -177,7 +224,12 @@ impl<'a> Section<'a> {
             .map_err(|error| self.error(key, error.to_string()))
     }
 
-    pub(super) fn integer(
+    /// A number within `range`.
+    ///
+    /// # Errors
+    ///
+    /// If something else stands there.
+    pub fn integer(
         &self,
         key: &str,
         range: RangeInclusive<u32>,
@@ -197,7 +249,11 @@ impl<'a> Section<'a> {
     }
 
     /// `3` or `"10%"`: `Ok(n)` machines or `Err(percent)`.
-    pub(super) fn amount(&self, key: &str) -> Result<Option<Result<u32, u32>>, ConfigError> {
+    ///
+    /// # Errors
+    ///
+    /// If something else stands there.
+    pub fn amount(&self, key: &str) -> Result<Option<Result<u32, u32>>, ConfigError> {
         let Some(value) = self.table.get(key) else {
             return Ok(None);
         };
@@ -222,7 +278,12 @@ impl<'a> Section<'a> {
         })
     }
 
-    pub(super) fn flag(&self, key: &str) -> Result<Option<bool>, ConfigError> {
+    /// `true` or `false`.
+    ///
+    /// # Errors
+    ///
+    /// If something else stands there.
+    pub fn flag(&self, key: &str) -> Result<Option<bool>, ConfigError> {
         match self.table.get(key) {
             None => Ok(None),
             Some(Value::Boolean(flag)) => Ok(Some(*flag)),
@@ -230,7 +291,12 @@ impl<'a> Section<'a> {
         }
     }
 
-    pub(super) fn table(&self, key: &str) -> Result<Option<&'a Table>, ConfigError> {
+    /// A table.
+    ///
+    /// # Errors
+    ///
+    /// If something else stands there.
+    pub fn table(&self, key: &str) -> Result<Option<&'a Table>, ConfigError> {
         match self.table.get(key) {
             None => Ok(None),
             Some(Value::Table(table)) => Ok(Some(table)),
@@ -238,7 +304,12 @@ impl<'a> Section<'a> {
         }
     }
 
-    pub(super) fn tables(&self, key: &str) -> Result<Option<Vec<&'a Table>>, ConfigError> {
+    /// A list of tables.
+    ///
+    /// # Errors
+    ///
+    /// If something else stands there.
+    pub fn tables(&self, key: &str) -> Result<Option<Vec<&'a Table>>, ConfigError> {
         let Some(value) = self.table.get(key) else {
             return Ok(None);
         };
@@ -251,7 +322,11 @@ impl<'a> Section<'a> {
     }
 
     /// Every key with its string, for tables whose keys are names.
-    pub(super) fn texts(&self) -> Result<Vec<(&'a str, &'a str)>, ConfigError> {
+    ///
+    /// # Errors
+    ///
+    /// If something else stands there.
+    pub fn texts(&self) -> Result<Vec<(&'a str, &'a str)>, ConfigError> {
         self.table
             .iter()
             .map(|(key, value)| match value {
@@ -262,7 +337,11 @@ impl<'a> Section<'a> {
     }
 
     /// Every key with its table, for tables whose keys are names.
-    pub(super) fn children(&self) -> Result<Vec<(&'a str, &'a Table)>, ConfigError> {
+    ///
+    /// # Errors
+    ///
+    /// If something else stands there.
+    pub fn children(&self) -> Result<Vec<(&'a str, &'a Table)>, ConfigError> {
         self.table
             .iter()
             .map(|(key, value)| match value {
@@ -273,7 +352,7 @@ impl<'a> Section<'a> {
     }
 
     /// The path of a table below this one.
-    pub(super) fn below(&self, key: &str) -> String {
+    pub fn below(&self, key: &str) -> String {
         self.path_of(key)
     }
 }
@@ -288,7 +367,7 @@ fn unknown(key: &str, known: &[&str]) -> String {
 }
 
 /// The word of `known` that `key` most likely means, if any is near.
-pub(super) fn nearest<'k>(key: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
+pub fn nearest<'k>(key: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
     known
         .map(|word| (strsim::damerau_levenshtein(key, word), word))
         .filter(|(distance, word)| *distance <= 1 + word.len() / 3)

@@ -1,9 +1,10 @@
-use pinion_model::{LabelSelector, Role, check_labels};
-use pinion_rollout::{Approval, Cohort, StageSpec};
+use pinion_model::{LabelSelector, check_labels};
+use pinion_rollout::{Cohort, StageSpec};
 
-use super::super::section::Section;
-use super::super::{ConfigError, check};
 use super::limits::{amount, budget, budgets};
+use super::{check, each};
+use crate::words::{APPROVAL, APPROVER};
+use crate::{ConfigError, Faults, Section};
 
 const KEYS: [&str; 14] = [
     "name",
@@ -26,48 +27,33 @@ const COHORTS: [&str; 4] = ["count", "percent", "selector", "rest"];
 
 /// Reads `stage = [ … ]`.
 pub(super) fn stages(file: &str, section: &Section<'_>) -> Result<Vec<StageSpec>, ConfigError> {
-    let Some(tables) = section.tables("stage")? else {
-        return Ok(Vec::new());
-    };
-    if tables.is_empty() {
+    let stages = each(file, section, "stage", &KEYS, stage)?;
+    if stages.is_empty() && section.has("stage") {
         return Err(section.error(
             "stage",
             "must hold at least one stage; leave it out for the default stages",
         ));
     }
-    let path = section.below("stage");
-    let tables = tables.into_iter().enumerate();
-    tables
-        .map(|(index, table)| {
-            let section = Section::new(file, format!("{path}[{index}]"), table, &KEYS)?;
-            stage(file, &section)
-        })
-        .collect()
+    Ok(stages)
 }
 
 fn stage(file: &str, section: &Section<'_>) -> Result<StageSpec, ConfigError> {
-    Ok(StageSpec {
-        name: section.parsed("name")?,
-        approval: section.word(
-            "approval",
-            &[
-                ("automatic", Approval::Automatic),
-                ("manual", Approval::Manual),
-            ],
-        )?,
-        approver: section.word(
-            "approver",
-            &[("operator", Role::Operator), ("admin", Role::Admin)],
-        )?,
-        max_in_flight: amount(section, "max_in_flight")?,
-        failure_budget: budget(file, section, "failure_budget")?,
-        budgets: budgets(file, section)?,
-        soak: section.duration("soak")?,
-        bake: section.duration("bake")?,
-        min_proven: section.integer("min_proven", 0..=100_000)?,
-        checks: check::read(file, section)?,
-        ..StageSpec::of(cohort(file, section)?)
-    })
+    let mut faults = Faults::default();
+    let cohort = faults.find(cohort(file, section));
+    let stage = StageSpec {
+        name: faults.keep(section.parsed("name")),
+        approval: faults.keep(section.word("approval", &APPROVAL)),
+        approver: faults.keep(section.word("approver", &APPROVER)),
+        max_in_flight: faults.keep(amount(section, "max_in_flight")),
+        failure_budget: faults.keep(budget(file, section, "failure_budget")),
+        budgets: faults.keep(budgets(file, section)),
+        soak: faults.keep(section.duration("soak")),
+        bake: faults.keep(section.duration("bake")),
+        min_proven: faults.keep(section.integer("min_proven", 0..=u32::MAX)),
+        checks: faults.keep(check::read(file, section)),
+        ..StageSpec::of(Cohort::Rest)
+    };
+    faults.finish(cohort.map(|cohort| StageSpec { cohort, ..stage }))
 }
 
 fn cohort(file: &str, section: &Section<'_>) -> Result<Cohort, ConfigError> {
@@ -77,7 +63,7 @@ fn cohort(file: &str, section: &Section<'_>) -> Result<Cohort, ConfigError> {
             format!("must have exactly one of count, percent, selector, rest; it has {given}");
         return Err(section.error("", message));
     }
-    if let Some(count) = section.integer("count", 1..=100_000)? {
+    if let Some(count) = section.integer("count", 1..=u32::MAX)? {
         return Ok(Cohort::Count(count));
     }
     if let Some(percent) = section.integer("percent", 1..=100)? {

@@ -12,7 +12,7 @@ fn known<T: Copy>(field: &str, value: i32, values: &[(i32, T)]) -> Result<Option
         .iter()
         .find(|(number, _)| *number == value)
         .map(|(_, known)| *known);
-    let error = || InvalidField::new(field, format!("{value} is not known to this coordinator"));
+    let error = || InvalidField::new(field, format!("{value} is not known to this version"));
     found.map(Some).ok_or_else(error)
 }
 
@@ -23,7 +23,7 @@ pub(super) fn approval(field: &str, value: i32) -> Result<Option<Approval>, Inva
 }
 
 /// Whether a person opens a stage.
-pub(crate) fn approval_message(approval: Approval) -> v1::Approval {
+pub fn approval_message(approval: Approval) -> v1::Approval {
     match approval {
         Approval::Automatic => v1::Approval::Automatic,
         Approval::Manual => v1::Approval::Manual,

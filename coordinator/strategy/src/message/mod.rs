@@ -1,7 +1,9 @@
-//! How a rollout goes, between the wire and the engine.
+//! A strategy between the wire and the engine.
 
 mod asked;
 mod calendar;
+mod checks;
+mod fields;
 mod limits;
 mod told;
 mod words;
@@ -10,12 +12,13 @@ use pinion_model::{LabelSelector, check_labels};
 use pinion_proto::convert::InvalidField;
 use pinion_proto::v1;
 
-pub(crate) use asked::{from_message, over};
-pub(crate) use told::spec;
-pub(crate) use words::approval_message;
+pub use asked::{from_message, over};
+pub use fields::InvalidFields;
+pub use told::{spec, strategy};
+pub use words::approval_message;
 
 /// Labels that select agents; absent selects all.
-pub(crate) fn selector(
+pub fn selector(
     field: &str,
     message: Option<&v1::LabelSelector>,
 ) -> Result<LabelSelector, InvalidField> {

@@ -79,6 +79,7 @@ fn what_cannot_be_is_told_with_its_path() {
         (vague, "checks[1].prometheus.success"),
     ] {
         let refused = from_messages("checks", &[http(request()), bad]);
-        assert_eq!(refused.expect_err(path).field, path);
+        let InvalidFields(fields) = refused.expect_err(path);
+        assert_eq!(fields[0].field, path);
     }
 }

@@ -2,8 +2,7 @@ use std::collections::BTreeMap;
 
 use pinion_rollout::{Amount, Budget, FailureGroup};
 
-use super::super::ConfigError;
-use super::super::section::Section;
+use crate::{ConfigError, Faults, Section};
 
 const BUDGET_KEYS: [&str; 2] = ["amount", "min_sample"];
 
@@ -27,19 +26,18 @@ pub(super) fn budget(
     let Some(table) = section.table(key)? else {
         return Ok(None);
     };
-    let budget = Section::new(file, section.below(key), table, &BUDGET_KEYS)?;
-    let share = amount(&budget, "amount")?;
-    let share = budget.required(
-        "amount",
-        share,
-        "a number of machines, or a share such as \"2%\"",
-    )?;
-    Ok(Some(Budget {
-        amount: share,
-        min_sample: budget
-            .integer("min_sample", 0..=100_000)?
-            .unwrap_or_default(),
-    }))
+    let mut faults = Faults::default();
+    let budget = Section::open(file, section.below(key), table);
+    faults.keep(budget.only(&BUDGET_KEYS));
+    let what = "a number of machines, or a share such as \"2%\"";
+    let share = amount(&budget, "amount").and_then(|share| budget.required("amount", share, what));
+    let share = faults.find(share);
+    let min_sample = faults.keep(budget.integer("min_sample", 0..=u32::MAX));
+    let whole = share.map(|amount| Budget {
+        amount,
+        min_sample: min_sample.unwrap_or_default(),
+    });
+    faults.finish(whole).map(Some)
 }
 
 /// `budgets = { pull = "5%", health = 1 }`.
@@ -50,12 +48,13 @@ pub(super) fn budgets(
     let Some(table) = section.table("budgets")? else {
         return Ok(BTreeMap::new());
     };
-    let known = FailureGroup::ALL.map(FailureGroup::word);
-    let kinds = Section::new(file, section.below("budgets"), table, &known)?;
+    let mut faults = Faults::default();
+    let kinds = Section::open(file, section.below("budgets"), table);
+    faults.keep(kinds.only(&FailureGroup::ALL.map(FailureGroup::word)));
     let mut budgets = BTreeMap::new();
     for group in FailureGroup::ALL {
-        let budget = budget(file, &kinds, group.word())?;
+        let budget = faults.keep(budget(file, &kinds, group.word()));
         budgets.extend(budget.map(|budget| (group, budget)));
     }
-    Ok(budgets)
+    faults.finish(Some(budgets))
 }
