@@ -2,6 +2,8 @@
 #![allow(missing_docs, unreachable_pub)]
 
 mod fake;
+#[path = "commands/strategy.rs"]
+mod strategy;
 
 use fake::{Script, run, start};
 use pinion_proto::v1::{Rollout, RolloutPhase, Stage};
@@ -185,6 +187,7 @@ async fn what_cannot_be_taken_back_needs_a_yes() {
         &["agent", "remove", "t1"],
         &["token", "revoke", "x"],
         &["operator", "revoke", "alice"],
+        &["strategy", "rm", "careful"],
     ] {
         let ran = run(args.iter().copied()).await;
         assert_eq!(ran.code, 2, "{args:?}: {}", ran.err);

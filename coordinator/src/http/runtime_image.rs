@@ -133,6 +133,9 @@ async fn commit(
     let mut answer = json!(Image::of(&promotion.workload, &promoted.pin));
     answer["changed"] = promoted.changed.into();
     answer["rollout"] = promoted.rollout.map(|id| id.to_string()).into();
+    if let Some(why) = promoted.no_rollout {
+        answer["no_rollout"] = why.into();
+    }
     Ok(Json(answer))
 }
 

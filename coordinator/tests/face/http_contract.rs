@@ -246,7 +246,7 @@ async fn whoever_may_not_is_told_why_and_audited() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_workload_that_rolls_out_by_itself_names_its_rollout() {
-    let text = "default_registry = \"r\"\n[registry.r]\nprefix = \"r.example\"\n[workload.codex]\nimages = { r = \"codex\" }\nrollout = \"auto\"\n";
+    let text = "default_registry = \"r\"\n[registry.r]\nprefix = \"r.example\"\n[workload.codex]\nimages = { r = \"codex\" }\nrollout = \"auto\"\n[strategy.default]\nsupersede = \"reject\"\n";
     let server = Server::start_with(Config::parse("c.toml", text, None).expect("good")).await;
     server.agent("machine").await;
     let (code, answer) = post(&server, PROMOTE, &body('1')).await;
@@ -255,5 +255,10 @@ async fn a_workload_that_rolls_out_by_itself_names_its_rollout() {
         (200, &json!("codex-1-1")),
         "{answer}"
     );
+    assert_eq!(answer.get("no_rollout"), None);
+    let (code, answer) = post(&server, PROMOTE, &body('2')).await;
+    assert_eq!((code, &answer["rollout"]), (200, &json!(null)), "{answer}");
+    let why = answer["no_rollout"].as_str().expect("it says why");
+    assert!(why.contains("codex-1-1"), "{why}");
     server.stop().await;
 }

@@ -412,3 +412,45 @@ async fn a_promotion_rolls_out_by_the_newest_version_of_the_workloads_strategy()
     assert_eq!(began_with(rollout), ("careful".into(), 1, 60));
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollout_says_of_how_many_machines_its_shares_are_and_what_it_waits_for() {
+    let server = Server::start().await;
+    for name in ["a", "b", "c"] {
+        server.agent(name).await;
+    }
+    let channel = channel(&server).await;
+    let mut pins = PinServiceClient::new(channel.clone());
+    let mut rollouts = RolloutServiceClient::new(channel);
+    pins.promote_pin(promotion('1')).await.expect("promoted");
+    let asked = |supersede: v1::Supersede| v1::StartRolloutRequest {
+        workload: "codex".into(),
+        strategy: Some(v1::Strategy {
+            prefetch: Some(v1::PrefetchSpec::default()),
+            supersede: supersede.into(),
+            stages: vec![v1::StageSpec {
+                cohort: Some(v1::stage_spec::Cohort::Count(2)),
+                ..Default::default()
+            }],
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let plan = v1::PlanRolloutRequest {
+        workload: "codex".into(),
+        ..Default::default()
+    };
+    let plan = rollouts.plan_rollout(plan).await.expect("a plan");
+    assert_eq!(plan.into_inner().selected, 3);
+    let first = rollouts.start_rollout(asked(v1::Supersede::Replace)).await;
+    let first = first.expect("started").into_inner().rollout.expect("one");
+    assert_eq!((first.selected, first.left_out), (3, 1));
+    let pass = first.prefetch.expect("a pass ahead");
+    assert_eq!((pass.agents, pass.prefetched, pass.passed), (2, 0, false));
+    pins.promote_pin(promotion('2')).await.expect("promoted");
+    let second = rollouts.start_rollout(asked(v1::Supersede::Queue)).await;
+    let second = second.expect("queued").into_inner().rollout.expect("one");
+    assert_eq!(second.phase, i32::from(v1::RolloutPhase::Queued));
+    assert_eq!((second.waits_for, second.selected), (first.id, 0));
+    server.stop().await;
+}

@@ -1,11 +1,14 @@
 //! A coordinator's operators' listener with answers that the tests choose.
 
+mod strategies;
+
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pinion_proto::v1::rollout_service_server::{RolloutService, RolloutServiceServer};
+use pinion_proto::v1::strategy_service_server::StrategyServiceServer;
 use pinion_proto::v1::*;
 use tonic::transport::{Identity, Server, ServerTlsConfig};
 use tonic::{Request, Response, Status};
@@ -50,7 +53,8 @@ pub async fn start(script: Script) -> Fake {
     let server = Server::builder()
         .tls_config(ServerTlsConfig::new().identity(Identity::from_pem(&cert, key)))
         .expect("a valid certificate")
-        .add_service(RolloutServiceServer::from_arc(Arc::new(service)));
+        .add_service(RolloutServiceServer::from_arc(Arc::new(service)))
+        .add_service(StrategyServiceServer::new(strategies::Kept::default()));
     let incoming = tonic::transport::server::TcpIncoming::from(listener);
     tokio::spawn(server.serve_with_incoming(incoming));
     Fake {

@@ -171,3 +171,24 @@ pub(crate) fn planned(planned: PlannedRollout) -> v1::PlanRolloutResponse {
         selected: planned.selected,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use pinion_model::Attempt;
+
+    use super::*;
+
+    #[test]
+    fn a_member_says_what_its_machine_was_when_the_rollout_came_to_it() {
+        let name = "tenant-1".parse().expect("a name");
+        for (sick, late) in [(true, false), (false, true), (false, false)] {
+            let of = Member {
+                sick,
+                late,
+                ..Member::pending(0, 0, true, Attempt::default(), Timestamp(0))
+            };
+            let told = member(&name, &of);
+            assert_eq!((told.sick, told.late), (sick, late));
+        }
+    }
+}
