@@ -22,7 +22,8 @@ pub struct PlaceHold {
 }
 
 /// Lets rollouts go round all machines with some labels, or a whole workload.
-/// What is in flight goes on. Answers the hold's id.
+/// What is in flight goes on. The same hold of the same person once more
+/// changes nothing. Answers the hold's id.
 ///
 /// # Errors
 ///
@@ -35,6 +36,9 @@ pub fn place_hold(
     now: Timestamp,
 ) -> Result<Outcome<String>, Refusal> {
     check(&request, now)?;
+    if let Some(id) = placed(world, &request, by) {
+        return Ok(Outcome::unchanged(id));
+    }
     if world.holds.len() >= MAX_HOLDS {
         let message =
             format!("there are {MAX_HOLDS} holds; lift those that are not needed any more");
@@ -61,6 +65,19 @@ pub fn place_hold(
     })
 }
 
+/// A hold that is this one.
+fn placed(world: &World, request: &PlaceHold, by: &Actor) -> Option<String> {
+    let same = |hold: &FleetHold| {
+        hold.agents == request.agents
+            && hold.workload == request.workload
+            && hold.expires_at == request.expires_at
+            && hold.by.reason == request.reason
+            && hold.by.actor == *by
+    };
+    let found = world.holds.iter().find(|(_, hold)| same(hold));
+    found.map(|(id, _)| id.clone())
+}
+
 fn check(request: &PlaceHold, now: Timestamp) -> Result<(), Refusal> {
     let mut faults = Faults::default();
     let reason = request.reason.trim();
@@ -83,7 +100,7 @@ fn check(request: &PlaceHold, now: Timestamp) -> Result<(), Refusal> {
     faults.refuse()
 }
 
-/// Ends a hold of a selector or a workload.
+/// Ends a hold of a selector or a workload. Answers what it was.
 ///
 /// # Errors
 ///
@@ -94,17 +111,17 @@ pub fn lift_hold(
     reason: &str,
     by: &Actor,
     now: Timestamp,
-) -> Result<Outcome<()>, Refusal> {
+) -> Result<Outcome<FleetHold>, Refusal> {
     super::check_text("reason", reason)?;
-    if !world.holds.contains_key(id) {
+    let Some(hold) = world.holds.get(id) else {
         return Err(Refusal::not_found("hold", id));
-    }
+    };
     let act = Act::HoldLifted {
         id: id.to_owned(),
         reason: reason.to_owned(),
     };
     Ok(Outcome {
         changes: vec![decided(by, now, act)],
-        value: (),
+        value: hold.clone(),
     })
 }

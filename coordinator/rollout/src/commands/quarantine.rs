@@ -15,7 +15,8 @@ pub struct QuarantineDigest {
 }
 
 /// Keeps a digest from all machines that do not run it, in every rollout. Its
-/// rollout stops. Quarantining what is quarantined changes nothing.
+/// rollout stops. Quarantining what is quarantined changes nothing. Answers
+/// whether it was not quarantined before.
 ///
 /// # Errors
 ///
@@ -25,13 +26,13 @@ pub fn quarantine(
     request: QuarantineDigest,
     by: &Actor,
     now: Timestamp,
-) -> Result<Outcome<()>, Refusal> {
+) -> Result<Outcome<bool>, Refusal> {
     check_reason(&request.reason)?;
     if !world.workloads.contains_key(&request.workload) {
         return Err(Refusal::not_found("pin of workload", &request.workload));
     }
     if world.is_quarantined(&request.digest) {
-        return Ok(Outcome::unchanged(()));
+        return Ok(Outcome::unchanged(false));
     }
     let known = world.quarantine.get(&request.digest);
     let failed = known.map_or(0, |known| known.failed_on.len());
@@ -43,7 +44,7 @@ pub fn quarantine(
     };
     Ok(Outcome {
         changes: vec![decided(by, now, act)],
-        value: (),
+        value: true,
     })
 }
 

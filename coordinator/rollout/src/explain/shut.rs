@@ -46,7 +46,7 @@ pub(crate) fn shut(
         detail: format!("{what}; {opens}"),
         since: freeze.map(|freeze| freeze.from),
         hint: format!(
-            "`pinion rollout override-windows {}` does not wait for it",
+            "`pinion rollout override-windows {} --reason …` does not wait for it",
             rollout.id
         ),
     })

@@ -10,7 +10,7 @@ pub(crate) fn check(view: View<'_>) -> Verdict {
     let next = view.rollout.openings.next;
     let look = next.map(|next| format!(" (the next change is at {next})"));
     let detail = format!(
-        "stage {}: {shut} machine(s) outside their maintenance windows or frozen{}; `pinion rollout override-windows {}` does not wait for them",
+        "stage {}: {shut} machine(s) outside their maintenance windows or frozen{}; `pinion rollout override-windows {} --reason …` does not wait for them",
         view.stage.rules.name,
         look.unwrap_or_default(),
         view.rollout.id

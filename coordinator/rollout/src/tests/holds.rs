@@ -145,3 +145,37 @@ fn a_hold_without_a_reason_or_with_an_end_that_is_past_is_refused_with_both_faul
     let unknown = bed.decide(|world, now| commands::lift_hold(world, "hold-9", "", &alice(), now));
     assert!(matches!(unknown, Err(Refusal::NotFound { .. })));
 }
+
+#[test]
+fn the_same_hold_once_more_is_the_one_that_is_there_and_another_is_not() {
+    let mut bed = two_regions();
+    let hold = of(labels("west"));
+    let first = place(&mut bed, &hold);
+    bed.pass(Duration::from_secs(5));
+    let before = bed.history.len();
+    assert_eq!(place(&mut bed, &hold), first);
+    assert_eq!(bed.history.len(), before, "nothing was decided");
+    let another = [
+        PlaceHold {
+            reason: "and it rains".to_owned(),
+            ..hold.clone()
+        },
+        PlaceHold {
+            workload: Some(bed.workload.clone()),
+            ..hold.clone()
+        },
+        PlaceHold {
+            expires_at: Some(bed.now + Duration::from_secs(60)),
+            ..hold.clone()
+        },
+        of(labels("east")),
+    ];
+    for (n, other) in (2..).zip(another) {
+        assert_eq!(place(&mut bed, &other), format!("hold-{n}"));
+    }
+    let lifted = bed
+        .decide(|world, now| commands::lift_hold(world, &first, "", &alice(), now))
+        .expect("lifted");
+    assert_eq!(lifted.agents, hold.agents);
+    assert_eq!(place(&mut bed, &hold), "hold-6", "no id is used again");
+}

@@ -51,7 +51,7 @@ fn fail(bed: &mut Bed, name: &str, kind: FailureKind) {
     bed.reported(&id, report);
 }
 
-fn impose(bed: &mut Bed, n: u8) -> Result<(), Refusal> {
+fn impose(bed: &mut Bed, n: u8) -> Result<bool, Refusal> {
     let request = QuarantineDigest {
         digest: digest(n),
         workload: bed.workload.clone(),
@@ -387,9 +387,9 @@ fn a_reason_is_needed_both_ways_and_lifting_what_is_free_is_refused() {
         lift(&mut bed, 2),
         Err(Refusal::Precondition { .. })
     ));
-    impose(&mut bed, 2).expect("quarantined");
+    assert!(impose(&mut bed, 2).expect("quarantined"));
     let before = bed.history.len();
-    impose(&mut bed, 2).expect("it is already");
+    assert!(!impose(&mut bed, 2).expect("it is already"));
     assert_eq!(bed.history.len(), before, "nothing changes");
     let silent =
         bed.decide(|world, now| commands::lift_quarantine(world, &digest(2), "", &alice(), now));
