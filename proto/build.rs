@@ -8,13 +8,15 @@ use std::path::PathBuf;
 use prost::Message as _;
 use prost_reflect::{DescriptorPool, MethodDescriptor, Value};
 
-const FILES: [&str; 10] = [
+const FILES: [&str; 12] = [
     "access",
     "agents",
     "audit",
     "enrollment",
     "fleet",
+    "holds",
     "pins",
+    "quarantine",
     "roles",
     "rollouts",
     "strategies",

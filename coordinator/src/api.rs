@@ -5,7 +5,7 @@
 //! settled in one place.
 //!
 //! ```text
-//!   AuthLayer ─▶ pins · rollouts · strategies · fleet · enrollment · access · audit · session
+//!   AuthLayer ─▶ pins · rollouts · strategies · quarantine · fleet · enrollment · access · audit · session
 //!                   │ parse            ▲ convert
 //!                   └──▶ ledger.decide(commands::…) ──┘        error ─▶ tonic::Status
 //! ```
@@ -18,8 +18,10 @@ mod enrollment;
 mod error;
 mod field;
 mod fleet;
+mod holds;
 mod page;
 mod pins;
+mod quarantine;
 mod refresh;
 mod rollouts;
 pub mod session;
@@ -30,7 +32,7 @@ mod watch;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use pinion_model::{Actor, Timestamp};
+use pinion_model::{Actor, Timestamp, WorkloadName};
 use pinion_proto::roles::METHODS;
 use pinion_proto::v1;
 use pinion_rollout::{Outcome, Refusal, World};
@@ -75,6 +77,19 @@ impl Context {
     ) -> Result<T, CallError> {
         Ok(self.ledger.decide(command).await?.value)
     }
+
+    /// A workload's name, if the catalog or the history knows it.
+    fn known_workload(&self, name: &str) -> Result<WorkloadName, CallError> {
+        let name: WorkloadName = field::text("workload", name)?;
+        let pinned = || {
+            self.ledger
+                .read(|world| world.workloads.contains_key(&name))
+        };
+        if self.config.workloads.contains_key(&name) || pinned() {
+            return Ok(name);
+        }
+        Err(CallError::not_found("workload", name))
+    }
 }
 
 impl std::fmt::Debug for Context {
@@ -116,6 +131,7 @@ pub fn routes(context: &Arc<Context>, limits: MessageLimits) -> Routes {
     use v1::enrollment_service_server::EnrollmentServiceServer;
     use v1::fleet_service_server::FleetServiceServer;
     use v1::pin_service_server::PinServiceServer;
+    use v1::quarantine_service_server::QuarantineServiceServer;
     use v1::rollout_service_server::RolloutServiceServer;
     use v1::strategy_service_server::StrategyServiceServer;
 
@@ -132,6 +148,11 @@ pub fn routes(context: &Arc<Context>, limits: MessageLimits) -> Routes {
         .add_service(limited!(
             StrategyServiceServer<_>,
             strategies::StrategyApi(at()),
+            limits
+        ))
+        .add_service(limited!(
+            QuarantineServiceServer<_>,
+            quarantine::QuarantineApi(at()),
             limits
         ))
         .add_service(limited!(

@@ -183,6 +183,7 @@ async fn what_cannot_be_taken_back_needs_a_yes() {
     for args in [
         &["rollout", "abort", "codex-1-1"][..],
         &["rollout", "rollback", "codex-1-1"],
+        &["rollout", "override-windows", "codex-1-1", "--reason", "x"],
         &["agent", "revoke", "t1"],
         &["agent", "remove", "t1"],
         &["token", "revoke", "x"],

@@ -4,7 +4,9 @@ pub(crate) mod access;
 pub(crate) mod agents;
 pub(crate) mod audit;
 mod checks;
+pub(crate) mod holds;
 pub(crate) mod pins;
+pub(crate) mod quarantine;
 pub(crate) mod rollouts;
 pub(crate) mod strategies;
 

@@ -12,7 +12,7 @@ use super::convert::{agents::agent, strategy};
 use super::field::{optional_text, text};
 use super::told::Told;
 use super::watch::{Watch, follow};
-use super::{CallError, Context, caller, page, refresh};
+use super::{CallError, Context, caller, holds, page, refresh};
 
 /// The machines.
 #[derive(Debug, Clone)]
@@ -153,6 +153,31 @@ impl FleetService for FleetApi {
         Ok(Response::new(v1::ReleaseAgentResponse {
             agent: self.agent(&name)?,
         }))
+    }
+
+    async fn list_holds(
+        &self,
+        request: Request<v1::ListHoldsRequest>,
+    ) -> Result<Response<v1::ListHoldsResponse>, Status> {
+        Ok(Response::new(holds::list(&self.0, &request.into_inner())?))
+    }
+
+    async fn place_hold(
+        &self,
+        request: Request<v1::PlaceHoldRequest>,
+    ) -> Result<Response<v1::PlaceHoldResponse>, Status> {
+        let by = caller(&request);
+        let placed = holds::place(&self.0, request.into_inner(), &by).await?;
+        Ok(Response::new(placed))
+    }
+
+    async fn lift_hold(
+        &self,
+        request: Request<v1::LiftHoldRequest>,
+    ) -> Result<Response<v1::LiftHoldResponse>, Status> {
+        let by = caller(&request);
+        let lifted = holds::lift(&self.0, request.into_inner(), &by).await?;
+        Ok(Response::new(lifted))
     }
 
     async fn refresh_agents(

@@ -7,29 +7,12 @@ use pinion_proto::v1::pin_service_server::PinService;
 use pinion_rollout::Workload;
 use tonic::{Request, Response, Status};
 
-use super::field::text;
-use super::{CallError, Context, caller, convert::pins::pin, page};
+use super::{Context, caller, convert::pins::pin, page};
 use crate::promotion::{self, Promotion};
 
 /// The digests chosen for each workload.
 #[derive(Debug, Clone)]
 pub(super) struct PinApi(pub(super) Arc<Context>);
-
-impl PinApi {
-    /// A workload's name, if the catalog or the history knows it.
-    fn known(&self, name: &str) -> Result<WorkloadName, CallError> {
-        let name: WorkloadName = text("workload", name)?;
-        let pinned = || {
-            self.0
-                .ledger
-                .read(|world| world.workloads.contains_key(&name))
-        };
-        if self.0.config.workloads.contains_key(&name) || pinned() {
-            return Ok(name);
-        }
-        Err(CallError::not_found("workload", name))
-    }
-}
 
 #[tonic::async_trait]
 impl PinService for PinApi {
@@ -63,7 +46,7 @@ impl PinService for PinApi {
         &self,
         request: Request<v1::GetPinRequest>,
     ) -> Result<Response<v1::GetPinResponse>, Status> {
-        let name = self.known(&request.into_inner().workload)?;
+        let name = self.0.known_workload(&request.into_inner().workload)?;
         let answer = self.0.ledger.read(|world| {
             let workload = world.workloads.get(&name)?;
             let of = |found: Option<&_>| found.map(|found| pin(world, &name, found));
@@ -107,7 +90,7 @@ impl PinService for PinApi {
         request: Request<v1::ListPinHistoryRequest>,
     ) -> Result<Response<v1::ListPinHistoryResponse>, Status> {
         let request = request.into_inner();
-        let name = self.known(&request.workload)?;
+        let name = self.0.known_workload(&request.workload)?;
         let size = page::size(request.page_size)?;
         let before = match request.page_token.as_str() {
             "" => None,

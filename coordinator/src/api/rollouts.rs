@@ -311,6 +311,18 @@ impl RolloutService for RolloutApi {
         Ok(Response::new(v1::RollBackResponse { rollout }))
     }
 
+    async fn override_windows(
+        &self,
+        request: Request<v1::OverrideWindowsRequest>,
+    ) -> Result<Response<v1::OverrideWindowsResponse>, Status> {
+        let by = caller(&request);
+        let v1::OverrideWindowsRequest { rollout, reason } = request.into_inner();
+        let rollout = self
+            .steer(&by, &rollout, reason, commands::override_windows)
+            .await?;
+        Ok(Response::new(v1::OverrideWindowsResponse { rollout }))
+    }
+
     async fn retry_agents(
         &self,
         request: Request<v1::RetryAgentsRequest>,

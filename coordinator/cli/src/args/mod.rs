@@ -2,10 +2,12 @@
 
 mod agent;
 mod audit;
+mod hold;
 mod named;
 mod operator;
 mod pin;
 mod profile;
+mod quarantine;
 mod rollout;
 pub(crate) mod strategy;
 mod token;
@@ -21,10 +23,12 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use agent::{AgentCommand, HoldArgs, LabelArgs, Reasoned, RefreshArgs};
 pub(crate) use audit::{AuditCommand, AuditListArgs};
+pub(crate) use hold::{HoldCommand, LiftArgs, PlaceArgs};
 pub(crate) use named::{PutArgs, StrategyCommand, StrategyListArgs};
 pub(crate) use operator::{OperatorCommand, OperatorCreateArgs};
 pub(crate) use pin::{PinCommand, PromoteArgs};
 pub(crate) use profile::ProfileCommand;
+pub(crate) use quarantine::{QuarantineArgs, QuarantineCommand};
 pub(crate) use rollout::{Change, RolloutCommand, StartArgs, Target};
 pub(crate) use strategy::StrategyArgs;
 pub(crate) use token::{Kind, TokenCommand, TokenCreateArgs};
@@ -133,7 +137,7 @@ pub(crate) struct Global {
         help_heading = "Output"
     )]
     pub(crate) output: Format,
-    /// Do not ask before revoke, remove, abort and rollback
+    /// Do not ask before revoke, remove, abort, rollback and override-windows
     #[arg(long, short, global = true, help_heading = "Output")]
     pub(crate) yes: bool,
     /// Say what is done, on standard error; twice: the connection too
@@ -187,6 +191,12 @@ pub(crate) enum Command {
     /// The machines
     #[command(subcommand, after_help = agent::EXAMPLES)]
     Agent(AgentCommand),
+    /// What rollouts go round
+    #[command(subcommand, after_help = hold::EXAMPLES)]
+    Hold(HoldCommand),
+    /// Digests that no more machines get
+    #[command(subcommand, after_help = quarantine::EXAMPLES)]
+    Quarantine(QuarantineCommand),
     /// Enrolment tokens for machines, API tokens for pipelines
     #[command(subcommand, after_help = token::EXAMPLES)]
     Token(TokenCommand),

@@ -133,6 +133,20 @@ the pin before, too.")]
 Examples:
   pinion rollout rollback codex-7-1 --reason 'logins fail' --yes")]
     Rollback(Change),
+    /// Touch machines outside their maintenance windows and in freezes
+    #[command(after_help = "\
+Examples:
+  pinion rollout override-windows codex-7-1 --reason 'the hole is exploited' --yes
+
+From now on its windows and freezes do not count; there is no way back. Those of
+other rollouts do.")]
+    OverrideWindows {
+        /// Id of the rollout
+        rollout: RolloutId,
+        /// Why; for the audit log
+        #[arg(long)]
+        reason: String,
+    },
     /// Ask machines that failed to try the same digest once more
     #[command(after_help = "\
 Examples:

@@ -1,7 +1,5 @@
 //! What shows or changes one machine.
 
-use std::time::Duration;
-
 use pinion_model::AgentId;
 use pinion_proto::v1;
 
@@ -44,7 +42,7 @@ pub(super) async fn hold(app: &App, link: &Link, args: HoldArgs) -> Result<(), E
     let request = v1::HoldAgentRequest {
         agent: args.agent.to_string(),
         reason: args.reason,
-        expires_at: args.duration.map(|duration| after(app, duration)),
+        expires_at: args.duration.map(|duration| app.after(duration)),
     };
     let answer = link
         .ask("FleetService/HoldAgent", link.fleet().hold_agent(request))
@@ -107,12 +105,4 @@ pub(super) async fn remove(app: &App, link: &Link, one: Reasoned) -> Result<(), 
 
 fn shown(app: &App, agent: Option<&v1::Agent>) -> String {
     agent.map_or_else(String::new, |agent| agents::show(agent, app.now))
-}
-
-fn after(app: &App, duration: Duration) -> prost_types::Timestamp {
-    let seconds = i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
-    prost_types::Timestamp {
-        seconds: app.now.0.saturating_add(seconds),
-        nanos: 0,
-    }
 }

@@ -4,13 +4,17 @@
 mod access;
 mod agent;
 mod audit;
+mod hold;
 mod machine;
 mod pin;
 mod profile;
+mod quarantine;
 mod rollout;
 mod rollout_watch;
 mod steer;
 mod strategy;
+
+use std::time::Duration;
 
 use clap::CommandFactory as _;
 
@@ -47,6 +51,8 @@ pub(crate) async fn run(cli: Cli) -> Result<Exit, Error> {
         Command::Rollout(command) => rollout::run(&app, *command).await,
         Command::Strategy(command) => strategy::run(&app, command).await,
         Command::Agent(command) => agent::run(&app, command).await,
+        Command::Hold(command) => hold::run(&app, command).await,
+        Command::Quarantine(command) => quarantine::run(&app, command).await,
         Command::Token(command) => access::tokens(&app, command).await,
         Command::Operator(command) => access::operators(&app, command).await,
         Command::Audit(command) => audit::run(&app, command).await,
@@ -68,6 +74,15 @@ impl App {
         let profile = self.profile()?;
         let settings = resolve(&self.given(), token, &profile)?;
         Ok(Link::open(settings, self.global.timeout).await?)
+    }
+
+    /// The instant that comes after `duration`.
+    fn after(&self, duration: Duration) -> prost_types::Timestamp {
+        let seconds = i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
+        prost_types::Timestamp {
+            seconds: self.now.0.saturating_add(seconds),
+            nanos: 0,
+        }
     }
 
     /// The connection options that were given now.

@@ -43,6 +43,9 @@ pub(super) async fn run(app: &App, command: RolloutCommand) -> Result<Exit, Erro
             steer::abort(app, link, change, revert).await?;
         }
         RolloutCommand::Rollback(change) => steer::roll_back(app, link, change).await?,
+        RolloutCommand::OverrideWindows { rollout, reason } => {
+            steer::override_windows(app, link, &rollout, reason).await?;
+        }
         RolloutCommand::Retry { change, agents } => {
             steer::retry(app, link, change, &agents).await?;
         }
@@ -67,6 +70,9 @@ fn ask_first(app: &App, command: &RolloutCommand) -> Result<(), Error> {
         RolloutCommand::Rollback(change) => format!(
             "Roll {} back? Every machine that it changed goes back to what it ran before.",
             change.rollout
+        ),
+        RolloutCommand::OverrideWindows { rollout, .. } => format!(
+            "Override the windows of {rollout}? Its machines are touched at any time from now on, in freezes too."
         ),
         _ => return Ok(()),
     };

@@ -1,6 +1,6 @@
 //! What changes a rollout that there is.
 
-use pinion_model::{AgentId, StageName};
+use pinion_model::{AgentId, RolloutId, StageName};
 use pinion_proto::v1;
 
 use super::App;
@@ -105,6 +105,29 @@ pub(super) async fn roll_back(app: &App, link: &Link, change: Change) -> Result<
         .await?;
     app.out.show("RollBackResponse", &answer, |answer| {
         changed(answer.rollout.as_ref())
+    })
+}
+
+/// Lets it touch machines outside their windows and in freezes.
+pub(super) async fn override_windows(
+    app: &App,
+    link: &Link,
+    rollout: &RolloutId,
+    reason: String,
+) -> Result<(), Error> {
+    let request = v1::OverrideWindowsRequest {
+        rollout: rollout.to_string(),
+        reason,
+    };
+    let answer = link
+        .ask(
+            "RolloutService/OverrideWindows",
+            link.rollouts().override_windows(request),
+        )
+        .await?;
+    app.out.show("OverrideWindowsResponse", &answer, |answer| {
+        let now = changed(answer.rollout.as_ref());
+        format!("{now}; its windows and freezes do not count any more")
     })
 }
 

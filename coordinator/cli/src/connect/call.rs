@@ -177,6 +177,10 @@ fn look_up(method: &str) -> Option<&'static str> {
             Some("pinion pin list")
         }
         "RolloutService" => Some("pinion rollout list"),
+        // Of quarantined digests and what is held, only the workload is looked for.
+        "QuarantineService" => Some("pinion pin list"),
+        "FleetService" if method.ends_with("/PlaceHold") => Some("pinion pin list"),
+        "FleetService" if method.ends_with("/LiftHold") => Some("pinion hold list"),
         "FleetService" => Some("pinion agent list"),
         "AccessService" if method.ends_with("Operator") => Some("pinion operator list"),
         "AccessService" => Some("pinion token list"),
@@ -222,6 +226,11 @@ mod tests {
         assert_eq!(look_up("FleetService/GetAgent"), Some("pinion agent list"));
         assert_eq!(
             look_up("RolloutService/StartRollout"),
+            Some("pinion pin list")
+        );
+        assert_eq!(look_up("FleetService/LiftHold"), Some("pinion hold list"));
+        assert_eq!(
+            look_up("QuarantineService/QuarantineDigest"),
             Some("pinion pin list")
         );
         assert_eq!(

@@ -184,6 +184,14 @@ impl Link {
             .max_decoding_message_size(ANSWER_LIMIT)
     }
 
+    /// Digests that no more machines get.
+    pub(crate) fn quarantine(
+        &self,
+    ) -> v1::quarantine_service_client::QuarantineServiceClient<Authorized> {
+        v1::quarantine_service_client::QuarantineServiceClient::new(self.authorized())
+            .max_decoding_message_size(ANSWER_LIMIT)
+    }
+
     /// The machines.
     pub(crate) fn fleet(&self) -> v1::fleet_service_client::FleetServiceClient<Authorized> {
         v1::fleet_service_client::FleetServiceClient::new(self.authorized())

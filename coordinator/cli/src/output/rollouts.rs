@@ -66,6 +66,13 @@ pub(crate) fn show(rollout: &v1::Rollout, all: bool, now: Now) -> String {
         ("strategy", whole::strategy(rollout.strategy.as_ref())),
         ("prefetch", whole::prefetch(rollout)),
         (
+            "windows overridden",
+            rollout
+                .windows_overridden
+                .as_ref()
+                .map_or_else(String::new, |overridden| attribution(overridden, now)),
+        ),
+        (
             "on failure",
             words::failure_action(rollout.strategy.as_ref().map_or(0, |s| s.on_failure)),
         ),

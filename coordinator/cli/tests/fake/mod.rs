@@ -208,6 +208,13 @@ impl RolloutService for Scripted {
         Err(Status::unimplemented("not here"))
     }
 
+    async fn override_windows(
+        &self,
+        _: Request<OverrideWindowsRequest>,
+    ) -> Answer<OverrideWindowsResponse> {
+        Err(Status::unimplemented("not here"))
+    }
+
     async fn retry_agents(&self, _: Request<RetryAgentsRequest>) -> Answer<RetryAgentsResponse> {
         Err(Status::unimplemented("not here"))
     }

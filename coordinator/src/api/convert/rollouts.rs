@@ -46,6 +46,7 @@ pub(crate) fn rollout(
         selected: rollout.selected,
         left_out: u32::try_from(rollout.left_out.len()).unwrap_or(u32::MAX),
         prefetch: prefetch(world, rollout),
+        windows_overridden: rollout.windows_overridden.as_ref().map(attribution),
     }
 }
 

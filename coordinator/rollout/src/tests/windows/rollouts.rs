@@ -23,9 +23,9 @@ fn machines_wait_for_their_window_and_the_stage_for_them() {
     assert!(
         why.detail
             .contains("opens at 2026-07-01T20:00:00Z (Wed 22:00 Europe/Berlin)")
-            && why
-                .detail
-                .contains(&format!("`pinion rollout override-windows {id} --reason …`")),
+            && why.detail.contains(&format!(
+                "`pinion rollout override-windows {id} --reason …`"
+            )),
         "{}",
         why.detail
     );
