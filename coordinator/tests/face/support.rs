@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,10 +13,13 @@ use pinion_coordinator::config::Config;
 use pinion_coordinator::identity::{Authority, Subject, Validity};
 use pinion_coordinator::ledger::Ledger;
 use pinion_coordinator::operators;
-use pinion_coordinator::serve::{Bound, Running, Settings};
-use pinion_coordinator::store::{AuditKind, AuditQuery, MemoryStore, Store};
+use pinion_coordinator::serve::{Bound, Running, Settings, database};
+use pinion_coordinator::store::{
+    AuditKind, AuditQuery, CutPolicy, MemoryStore, SqliteStore, Store, StoreError,
+};
 use pinion_coordinator::strategies;
 use pinion_model::{Actor, AgentId, Role, Timestamp};
+use pinion_proto::v1;
 use pinion_rollout::Certificate;
 use pinion_rollout::commands::{self, Claim, CreateToken, NewToken, Redeem};
 use rcgen::KeyPair;
@@ -25,6 +29,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, Server
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
+use tonic::Code;
 use tonic::transport::{Channel, Endpoint, Uri};
 use tower::{Service as _, ServiceExt as _};
 
@@ -36,7 +41,8 @@ pub(crate) struct Server {
     pub(crate) running: Running,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) authority: Arc<Authority>,
-    _dir: tempfile::TempDir,
+    config: Config,
+    dir: tempfile::TempDir,
 }
 
 /// A certificate and its key.
@@ -58,10 +64,35 @@ impl Server {
     /// On a store that may hold something already.
     pub(crate) async fn start_on(config: Config, store: Arc<dyn Store>) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
+        Self::over(store, dir, config).await
+    }
+
+    /// One that keeps everything in files, and can be started again.
+    pub(crate) async fn start_on_disk() -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let config = Config::load(None, None).expect("the built-in configuration");
+        Self::over(on_disk(dir.path()).await, dir, config).await
+    }
+
+    /// Ends it, and starts another one on its files.
+    pub(crate) async fn restart(self) -> Self {
+        let Self {
+            running,
+            ledger,
+            config,
+            dir,
+            ..
+        } = self;
+        running.stop(Duration::ZERO).await;
+        drop(ledger);
+        Self::over(on_disk(dir.path()).await, dir, config).await
+    }
+
+    async fn over(store: Arc<dyn Store>, dir: tempfile::TempDir, config: Config) -> Self {
         let loopback: SocketAddr = "127.0.0.1:0".parse().expect("an address");
         let settings = Settings {
             data_dir: dir.path().to_owned(),
-            config,
+            config: config.clone(),
             advertise: Vec::new(),
             names: pinion_coordinator::serve::server_names(&[], &[loopback]),
             agents_listen: loopback,
@@ -97,7 +128,8 @@ impl Server {
             running,
             ledger,
             authority,
-            _dir: dir,
+            config,
+            dir,
         }
     }
 
@@ -114,6 +146,50 @@ impl Server {
             chain: vec![issued.der],
             key: Arc::new(key),
         }
+    }
+
+    /// A channel of an operator's to the operators' listener.
+    pub(crate) async fn channel_of(&self, name: &str, role: Role) -> Channel {
+        let identity = self.operator(name, role).await;
+        self.channel(self.running.operators, Some(&identity)).await
+    }
+
+    /// A channel of every kind of caller to the operators' listener, and what
+    /// the caller is.
+    pub(crate) async fn everybody(&self) -> Vec<(v1::Role, Channel)> {
+        let machine = self.agent("somebodys-machine").await;
+        let address = self.running.operators;
+        let mut everybody = vec![
+            (v1::Role::Anyone, self.channel(address, None).await),
+            (v1::Role::Agent, self.channel(address, Some(&machine)).await),
+        ];
+        for (name, role) in [
+            ("vera", Role::Viewer),
+            ("paul", Role::Promoter),
+            ("olga", Role::Operator),
+            ("anna", Role::Admin),
+        ] {
+            everybody.push((role.into(), self.channel_of(name, role).await));
+        }
+        everybody
+    }
+
+    /// What was decided with this word, newest first: of what, by whom, and the
+    /// rest in words.
+    pub(crate) async fn decided(&self, action: &str) -> Vec<[String; 3]> {
+        let query = AuditQuery {
+            before: None,
+            limit: 1000,
+            only: Some(AuditKind::Decision),
+        };
+        let entries = self.ledger.audit(query).await.expect("the audit log");
+        let found = entries.into_iter().filter(|entry| entry.action == action);
+        found
+            .map(|entry| {
+                let actor = entry.actor.as_ref().map(ToString::to_string);
+                [entry.subject, actor.unwrap_or_default(), entry.detail]
+            })
+            .collect()
     }
 
     /// A machine whose certificate is good from `from` for a day.
@@ -254,6 +330,42 @@ impl Server {
 
     pub(crate) async fn stop(self) {
         self.running.stop(Duration::ZERO).await;
+    }
+}
+
+/// The store in a directory, once whoever had it before has let it go.
+async fn on_disk(dir: &Path) -> Arc<dyn Store> {
+    loop {
+        match SqliteStore::open(database(dir), CutPolicy::default()).await {
+            Ok(store) => return Arc::new(store),
+            Err(StoreError::Locked { .. }) => tokio::time::sleep(Duration::from_millis(20)).await,
+            Err(error) => panic!("the store cannot be opened: {error}"),
+        }
+    }
+}
+
+/// The code of an answer.
+pub(crate) fn code<T>(answer: &Result<tonic::Response<T>, tonic::Status>) -> Code {
+    answer.as_ref().err().map_or(Code::Ok, tonic::Status::code)
+}
+
+/// With which code somebody is answered where everybody from this role on may call.
+pub(crate) fn wanted(who: v1::Role, least: v1::Role) -> Code {
+    let may = match least {
+        v1::Role::Viewer => [
+            v1::Role::Viewer,
+            v1::Role::Promoter,
+            v1::Role::Operator,
+            v1::Role::Admin,
+        ]
+        .contains(&who),
+        v1::Role::Operator => [v1::Role::Operator, v1::Role::Admin].contains(&who),
+        _ => unreachable!("no test asks for it"),
+    };
+    match who {
+        _ if may => Code::Ok,
+        v1::Role::Anyone => Code::Unauthenticated,
+        _ => Code::PermissionDenied,
     }
 }
 

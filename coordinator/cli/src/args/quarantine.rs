@@ -6,7 +6,8 @@ use pinion_model::{Digest, WorkloadName};
 pub(super) const EXAMPLES: &str = "\
 Examples:
   pinion quarantine list
-  pinion quarantine add codex sha256:4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945 \\
+  pinion quarantine add codex \\
+    sha256:4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945 \\
     --reason 'it eats data'
 
 A digest whose image failed on as many machines as the strategy's quarantine_after
