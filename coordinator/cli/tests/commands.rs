@@ -217,3 +217,134 @@ async fn completions_name_the_commands() {
         assert!(ran.code == 0 && ran.out.contains("rollout"), "{shell}");
     }
 }
+
+const DIGEST: &str = "sha256:4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945";
+
+#[tokio::test]
+async fn what_is_asked_of_quarantine_holds_and_windows_arrives_and_the_answer_is_told() {
+    let fake = silent().await;
+    for (args, words) in [
+        (
+            &["quarantine", "add", "codex", DIGEST, "--reason", "bad"][..],
+            "of codex is quarantined: no more machines get it\ncodex-2-1 stops",
+        ),
+        (
+            &["quarantine", "add", "codex", DIGEST, "--reason", "again"],
+            "was quarantined already",
+        ),
+        (
+            &["quarantine", "lift", DIGEST, "--reason", "good"],
+            "pinion rollout resume codex-2-1",
+        ),
+        (
+            &["hold", "place", "--select", "region=eu", "--reason", "x"],
+            "hold-4 holds machines with region=eu (2 machines now); it ends with: pinion hold lift hold-4",
+        ),
+        (
+            &[
+                "hold",
+                "place",
+                "--workload",
+                "codex",
+                "--reason",
+                "x",
+                "--for",
+                "3h",
+            ],
+            "hold-4 holds codex on every machine (2 machines now); it ends in ",
+        ),
+        (
+            &["hold", "place", "--all", "--reason", "x"],
+            "hold-4 holds every machine",
+        ),
+        (
+            &["hold", "place", "--agent", "t1", "--reason", "demo"],
+            "by alice: demo",
+        ),
+        (
+            &["hold", "lift", "hold-3"],
+            "hold-3 is lifted: it held codex",
+        ),
+        (&["hold", "lift", "--agent", "t1"], "t1"),
+        (
+            &[
+                "rollout",
+                "override-windows",
+                "codex-7-1",
+                "--reason",
+                "x",
+                "--yes",
+            ],
+            "rollout codex-7-1 is running; its windows and freezes do not count any more",
+        ),
+        (
+            &["rollout", "abort", "codex-7-1", "--reason", "why", "--yes"],
+            "aborting: keeps, why",
+        ),
+        (
+            &[
+                "rollout",
+                "abort",
+                "codex-7-1",
+                "--revert",
+                "--reason",
+                "why",
+                "--yes",
+            ],
+            "aborting: reverts, why",
+        ),
+    ] {
+        let ran = fake.pinion(args).await;
+        assert_eq!(ran.code, 0, "{args:?}: {}", ran.err);
+        assert!(ran.out.contains(words), "{args:?}: {}", ran.out);
+    }
+}
+
+#[tokio::test]
+async fn lists_of_what_is_held_and_quarantined_have_every_page_as_text_and_as_json() {
+    let fake = silent().await;
+    for list in ["list", "ls"] {
+        let ran = fake.pinion(&["hold", list]).await;
+        for part in ["hold-3", "--agent t1", "customer demo", "the vendor"] {
+            assert!(ran.out.contains(part), "{part}: {}{}", ran.out, ran.err);
+        }
+        let ran = fake.pinion(&["quarantine", list]).await;
+        for part in ["aaaa", "bbbb", "it eats data", "1 machine: t1"] {
+            assert!(ran.out.contains(part), "{part}: {}{}", ran.out, ran.err);
+        }
+    }
+    let json = async |noun: &str| {
+        let ran = fake.pinion(&[noun, "list", "--output", "json"]).await;
+        assert_eq!(ran.out.lines().count(), 1, "{}{}", ran.out, ran.err);
+        serde_json::from_str::<serde_json::Value>(&ran.out).expect("JSON")
+    };
+    let holds = json("hold").await;
+    assert_eq!(holds["holds"][0]["id"], "hold-3");
+    assert_eq!(holds["holds"][1]["agent"], "t1");
+    assert_eq!(holds["next_page_token"], "");
+    let quarantined = json("quarantine").await;
+    assert_eq!(quarantined["quarantined"][0]["agents"], 1);
+    assert_eq!(
+        quarantined["quarantined"][1]["imposed"]["reason"],
+        "it eats data"
+    );
+}
+
+#[tokio::test]
+async fn what_bypasses_or_stops_needs_a_reason_and_a_hold_says_of_what() {
+    for args in [
+        &["quarantine", "add", "codex", DIGEST][..],
+        &["quarantine", "lift", DIGEST],
+        &["quarantine", "lift", "sha256:1", "--reason", "x"],
+        &["hold", "place", "--all"],
+        &["hold", "place", "--reason", "x"],
+        &["hold", "lift", "t1"],
+        &["rollout", "override-windows", "codex-1-1", "--yes"],
+    ] {
+        let ran = run(args.iter().copied()).await;
+        assert_eq!(ran.code, 2, "{args:?}: {}", ran.err);
+    }
+    let ran = silent().await.pinion(&["hold", "lift", "hold-9"]).await;
+    assert_eq!(ran.code, 1);
+    assert!(ran.err.contains("pinion hold list"), "{}", ran.err);
+}

@@ -252,7 +252,7 @@ async fn a_quarantine_and_who_imposed_and_lifted_it_outlive_the_coordinator() {
     assert_eq!(added.len(), 2);
     let [subject, actor, detail] = &added[1];
     assert_eq!((subject, actor.as_str()), (&digest('2'), "alice"));
-    assert_eq!(detail, "of codex, failed on 0 machine(s): it eats data");
+    assert_eq!(detail, "of codex: it eats data");
     let lifted = server.decided("digest.quarantine_lifted").await;
     let [subject, actor, detail] = &lifted[0];
     assert_eq!(

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use pinion_model::{AgentId, ParseError, WorkloadName, parse_duration};
 
 use super::values::{Label, label};
@@ -48,7 +48,7 @@ Examples:
 
 /// What is held, and why.
 #[derive(Debug, Args)]
-#[group(id = "held", required = true, multiple = true, args = ["select", "workload", "agent", "all"])]
+#[command(group = held())]
 pub(crate) struct PlaceArgs {
     /// Machines with this label; repeated, all must match
     #[arg(long, value_name = "KEY=VALUE", value_parser = label)]
@@ -68,6 +68,14 @@ pub(crate) struct PlaceArgs {
     /// For how long [default: until lifted]
     #[arg(long = "for", value_name = "DURATION", value_parser = parse_duration)]
     pub(crate) duration: Option<Duration>,
+}
+
+/// What is held is said, also if it is everything.
+fn held() -> ArgGroup {
+    ArgGroup::new("held")
+        .args(["select", "workload", "agent", "all"])
+        .required(true)
+        .multiple(true)
 }
 
 /// Which hold, and why.

@@ -1,5 +1,6 @@
 //! A coordinator's operators' listener with answers that the tests choose.
 
+mod fleet;
 mod strategies;
 
 use std::path::PathBuf;
@@ -7,6 +8,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use pinion_proto::v1::fleet_service_server::FleetServiceServer;
+use pinion_proto::v1::quarantine_service_server::QuarantineServiceServer;
 use pinion_proto::v1::rollout_service_server::{RolloutService, RolloutServiceServer};
 use pinion_proto::v1::strategy_service_server::StrategyServiceServer;
 use pinion_proto::v1::*;
@@ -54,7 +57,9 @@ pub async fn start(script: Script) -> Fake {
         .tls_config(ServerTlsConfig::new().identity(Identity::from_pem(&cert, key)))
         .expect("a valid certificate")
         .add_service(RolloutServiceServer::from_arc(Arc::new(service)))
-        .add_service(StrategyServiceServer::new(strategies::Kept::default()));
+        .add_service(StrategyServiceServer::new(strategies::Kept::default()))
+        .add_service(QuarantineServiceServer::new(fleet::Echo))
+        .add_service(FleetServiceServer::new(fleet::Echo));
     let incoming = tonic::transport::server::TcpIncoming::from(listener);
     tokio::spawn(server.serve_with_incoming(incoming));
     Fake {
@@ -200,8 +205,20 @@ impl RolloutService for Scripted {
         Err(Status::unimplemented("not here"))
     }
 
-    async fn abort_rollout(&self, _: Request<AbortRolloutRequest>) -> Answer<AbortRolloutResponse> {
-        Err(Status::unimplemented("not here"))
+    async fn abort_rollout(
+        &self,
+        request: Request<AbortRolloutRequest>,
+    ) -> Answer<AbortRolloutResponse> {
+        let request = request.into_inner();
+        let how = if request.revert { "reverts" } else { "keeps" };
+        Ok(Response::new(AbortRolloutResponse {
+            rollout: Some(Rollout {
+                id: request.rollout,
+                phase: RolloutPhase::Aborting.into(),
+                reason: format!("{how}, {}", request.reason),
+                ..Rollout::default()
+            }),
+        }))
     }
 
     async fn roll_back(&self, _: Request<RollBackRequest>) -> Answer<RollBackResponse> {
@@ -210,9 +227,21 @@ impl RolloutService for Scripted {
 
     async fn override_windows(
         &self,
-        _: Request<OverrideWindowsRequest>,
+        request: Request<OverrideWindowsRequest>,
     ) -> Answer<OverrideWindowsResponse> {
-        Err(Status::unimplemented("not here"))
+        let request = request.into_inner();
+        let overridden = Attribution {
+            reason: request.reason,
+            ..Attribution::default()
+        };
+        Ok(Response::new(OverrideWindowsResponse {
+            rollout: Some(Rollout {
+                id: request.rollout,
+                phase: RolloutPhase::Running.into(),
+                windows_overridden: Some(overridden),
+                ..Rollout::default()
+            }),
+        }))
     }
 
     async fn retry_agents(&self, _: Request<RetryAgentsRequest>) -> Answer<RetryAgentsResponse> {
