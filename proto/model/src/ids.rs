@@ -1,5 +1,4 @@
-use std::sync::Arc;
-
+use crate::name::Name;
 use crate::{ParseError, text};
 
 /// A name: 1–63 of `a-z 0-9 . _ -`, first and last a letter or digit.
@@ -23,7 +22,7 @@ macro_rules! name {
     ($(#[$doc:meta])* $name:ident, $what:literal) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(Arc<str>);
+        pub struct $name(Name);
         text!($name);
         impl $name {
             fn check(text: &str) -> Result<(), ParseError> {
@@ -64,7 +63,7 @@ name!(
 
 /// Id of a rollout: `<workload>-<pin number>-<n>`, the n-th of that pin.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RolloutId(Arc<str>);
+pub struct RolloutId(Name);
 
 text!(RolloutId);
 

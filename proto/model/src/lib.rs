@@ -14,6 +14,7 @@ mod digest;
 mod failure;
 mod ids;
 mod image;
+mod name;
 mod numbers;
 mod phase;
 mod role;
@@ -67,9 +68,9 @@ impl ParseError {
     }
 }
 
-/// `Display`, `FromStr`, and serde as a string, for a newtype over `Arc<str>`
-/// that has `fn check(&str) -> Result<(), ParseError>`. A name stands in many
-/// places at once: to clone one costs no allocation and no copy.
+/// `Display`, `FromStr`, and serde as a string, for a newtype over `Arc<str>` or
+/// `Name` that has `fn check(&str) -> Result<(), ParseError>`. What it names
+/// stands in many places at once: to clone one costs no allocation.
 macro_rules! text {
     ($name:ident) => {
         impl std::str::FromStr for $name {
