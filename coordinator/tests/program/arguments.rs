@@ -10,6 +10,11 @@ fn what_cannot_be_used_ends_with_2_before_anything_is_made() {
     let (data_text, config) = (data.display().to_string(), dir.path().join("c.toml"));
     std::fs::write(&config, "default_registy = \"ghcr\"\n").expect("written");
     let config = config.display().to_string();
+    let strategies = dir.path().join("strategies.toml");
+    let two = "[registry.r]\nprefix = \"r.example\"\n\
+               [strategy.a]\nsoak = 5\nmax_in_flight = \"200%\"\n[strategy.b]\nmin_healthy = \"1h\"\n";
+    std::fs::write(&strategies, two).expect("written");
+    let strategies = strategies.display().to_string();
     let ca = env!("CARGO_MANIFEST_DIR").to_owned() + "/Cargo.toml";
     let table: &[Unusable<'_>] = &[
         (
@@ -29,6 +34,15 @@ fn what_cannot_be_used_ends_with_2_before_anything_is_made() {
                 &config,
                 "default_registy",
                 "did you mean \"default_registry\"?",
+            ],
+        ),
+        (
+            &["--config", &strategies],
+            &[],
+            &[
+                "strategies.toml: strategy.a.soak: ",
+                "strategies.toml: strategy.a.max_in_flight: ",
+                "strategies.toml: strategy.b.min_healthy: ",
             ],
         ),
         (

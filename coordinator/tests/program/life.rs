@@ -54,6 +54,39 @@ fn the_first_start_makes_an_authority_and_an_administrator_and_the_next_keeps_th
 }
 
 #[test]
+fn a_start_takes_the_strategies_of_the_configuration_as_they_are_now() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (data, config) = (dir.path().join("data"), dir.path().join("c.toml"));
+    let config_text = config.display().to_string();
+    // By itself: a promotion looks the workload's strategy up.
+    for (name, letter) in [("careful", 'a'), ("quick", 'c')] {
+        let text = format!(
+            "[registry.r]\nprefix = \"r.example\"\n\
+             [workload.codex]\nimages = {{ r = \"codex\" }}\nrollout = \"auto\"\nstrategy = \"{name}\"\n\
+             [strategy.{name}]\nsoak = \"1m\"\n"
+        );
+        std::fs::write(&config, text).expect("written");
+        let served = Served::start(&data, &["--config", &config_text]);
+        let body = format!(
+            r#"{{"template_name":"codex","image_digest":"sha256:{}","git_sha":"{}"}}"#,
+            letter.to_string().repeat(64),
+            "b".repeat(40)
+        );
+        let token = "Authorization: Bearer the-token-of-the-pipeline";
+        let promoted = served.curl(
+            &["-H", token, "-d", &body],
+            "/cp/admin/runtime-image/promote",
+        );
+        assert!(promoted.status.success(), "{}", text_of(&promoted));
+        assert_eq!(served.terminate(), Some(0));
+    }
+}
+
+fn text_of(output: &std::process::Output) -> String {
+    text(&output.stdout) + &text(&output.stderr)
+}
+
+#[test]
 fn curl_is_told_of_a_body_that_is_too_large() {
     let dir = tempfile::tempdir().expect("a directory");
     let served = Served::start(&dir.path().join("data"), &[]);
