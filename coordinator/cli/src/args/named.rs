@@ -8,7 +8,7 @@ use pinion_model::StrategyName;
 pub(super) const EXAMPLES: &str = "\
 Examples:
   pinion strategy ls
-  pinion strategy show careful > careful.toml
+  pinion strategy show careful
   pinion strategy put careful -f careful.toml --reason 'soak longer'";
 
 /// How rollouts go, kept under a name.
@@ -28,7 +28,7 @@ Examples:
     #[command(after_help = "\
 Examples:
   pinion strategy show careful
-  pinion strategy show careful --version 2 > careful.toml")]
+  pinion strategy show careful --version 2")]
     Show {
         /// Name of the strategy
         name: StrategyName,
@@ -40,7 +40,7 @@ Examples:
     #[command(after_help = "\
 Examples:
   pinion strategy put careful -f careful.toml --reason 'soak longer'
-  pinion strategy show careful | pinion strategy put copy -f - --reason 'a copy'
+  pinion strategy put careful -f - --reason 'soak longer'
 
 The file holds [strategy.NAME] as the coordinator's configuration does, or
 nothing but the keys of one strategy. Every fault in it is listed.")]
