@@ -4,7 +4,8 @@ use clap::{CommandFactory as _, Parser as _};
 
 use super::Cli;
 
-/// The words of a line, as a shell reads them (quotes, no escapes).
+/// The words of a line, as a shell reads them (quotes, no escapes); where the
+/// output goes is the shell's.
 fn words(line: &str) -> Vec<String> {
     let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
     for c in line.chars() {
@@ -14,6 +15,7 @@ fn words(line: &str) -> Vec<String> {
                 word.get_or_insert_default();
             }
             (c, Some(open)) if c == open => quote = None,
+            ('>', None) => break,
             (' ', None) => words.extend(word.take()),
             (c, _) => word.get_or_insert_default().push(c),
         }
@@ -23,7 +25,7 @@ fn words(line: &str) -> Vec<String> {
 }
 
 /// The examples of a command's help, each on one line: a backslash at the end
-/// of a line goes on in the next.
+/// of a line goes on in the next; of a pipe, each part is one.
 fn examples(command: &clap::Command) -> Vec<String> {
     let help = command
         .get_after_help()
@@ -33,6 +35,7 @@ fn examples(command: &clap::Command) -> Vec<String> {
     joined
         .lines()
         .filter(|line| line.starts_with("  pinion "))
+        .flat_map(|line| line.split(" | "))
         .map(str::to_owned)
         .collect()
 }
