@@ -132,7 +132,10 @@ pub fn summary(world: &World, rollout: &RolloutId, now: Timestamp) -> String {
             )
         }
         phase if rollout.reason.is_empty() => format!("{} is {phase}", rollout.id),
-        phase => format!("{} is {phase}: {}", rollout.id, rollout.reason),
+        phase => match rollout.reason.strip_prefix(phase.word()) {
+            Some(by) => format!("{} is {phase}{by}", rollout.id),
+            None => format!("{} is {phase}: {}", rollout.id, rollout.reason),
+        },
     }
 }
 

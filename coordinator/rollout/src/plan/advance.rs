@@ -195,8 +195,12 @@ fn open(view: View<'_>) -> Vec<Change> {
 }
 
 /// Assigns what the limit allows, and passes the stage once nothing holds it.
+/// Those that joined it late, for which it does not wait, are not asked for
+/// what would be taken back when it passes: they join the next, or catch up.
 fn work(view: View<'_>) -> Vec<Change> {
-    let ready = view.members(Class::Ready).take(room::room(view));
+    let passes = gates::settled(view) == Verdict::Pass && metric::check(view) == Verdict::Pass;
+    let room = if passes { 0 } else { room::room(view) };
+    let ready = view.members(Class::Ready).take(room);
     let turns: Vec<_> = ready
         .filter_map(|(agent, member)| {
             assign::turn(view.world, view.rollout, agent, member, view.now)

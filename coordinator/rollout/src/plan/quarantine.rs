@@ -18,7 +18,7 @@ fn impose(rollout: &Rollout, failed: usize, now: Timestamp) -> Change {
         workload: rollout.workload.clone(),
         agents: u32::try_from(failed).unwrap_or(u32::MAX),
         reason: format!(
-            "in {} its containers could not be created or started, or were not healthy; {} such machine(s) are enough",
+            "{} bears no more (quarantine_after = {})",
             rollout.id, rollout.quarantine_after
         ),
     };

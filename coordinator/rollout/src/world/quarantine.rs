@@ -42,8 +42,12 @@ impl Quarantine {
             failed => format!(", having failed on {failed} machine(s)"),
         };
         Some(format!(
-            "{digest} of {} is quarantined since {} by {}{failed}: {}; `pinion quarantine lift {digest} --reason …` lets it go to machines again",
-            self.workload, by.at, by.actor, by.reason
+            "{} of {} is quarantined since {} by {}{failed}: {}; `pinion quarantine lift {digest} --reason …` lets it go to machines again",
+            digest.short(),
+            self.workload,
+            by.at,
+            by.actor,
+            by.reason
         ))
     }
 }

@@ -15,9 +15,11 @@
 
 mod bench;
 mod fleet;
+mod kept;
 mod machine;
 mod measure;
 mod operators;
+mod orders;
 mod plans;
 mod questions;
 mod script;

@@ -1,20 +1,18 @@
 //! What people and pipelines ask for.
 
-use pinion_model::{
-    Actor, AgentId, LabelSelector, Labels, Role, RolloutId, StageName, WorkloadName,
-};
+use pinion_model::{Actor, LabelSelector, Labels, Role, RolloutId, StageName, WorkloadName};
 use pinion_rollout::commands::{
-    self, Abort, AbortMode, Approve, HoldAgent, PlaceHold, Promote, QuarantineDigest, Refresh,
-    RetryAgents, SetLabels, StartRollout, Steer,
+    self, Abort, AbortMode, Approve, Promote, RetryAgents, StartRollout, Steer,
 };
 use pinion_rollout::{Observation, Strategy, World, plan_hash};
 
 use super::bench::{Bench, digest};
-use super::fleet;
+use super::kept;
+use super::orders;
 use super::words::Words;
 
 /// The words that commands begin with.
-pub(super) const ALL: [&str; 21] = [
+pub(super) const ALL: [&str; 23] = [
     "established",
     "promote",
     "start",
@@ -36,6 +34,8 @@ pub(super) const ALL: [&str; 21] = [
     "remove",
     "coordinator",
     "enrol",
+    "keep",
+    "forget",
 ];
 
 /// The operator who does what no other is named for.
@@ -60,14 +60,12 @@ pub(super) fn command(bench: &mut Bench, mut words: Words) -> Result<(), String>
         "approve" => approve(bench, &mut words),
         "pause" | "resume" | "abort" | "roll" | "override" => steer(bench, &verb, &mut words),
         "retry" => retry(bench, &mut words),
-        "hold" if !words.peek().is_some_and(|word| is_machine(bench, word)) => {
-            place_hold(bench, &mut words)
-        }
-        "quarantine" => quarantine(bench, &mut words),
-        "lift" if words.take("quarantine") => lift_quarantine(bench, &mut words),
-        "lift" => lift_hold(bench, &mut words),
+        "quarantine" => orders::quarantine(bench, &mut words),
+        "lift" => orders::lift(bench, &mut words),
         "coordinator" => restart(bench, &mut words),
-        verb => fleet_command(bench, verb, &mut words),
+        "keep" => kept::keep(bench, &mut words),
+        "forget" => kept::forget(bench, &mut words),
+        verb => orders::fleet(bench, verb, &mut words),
     }
 }
 
@@ -116,7 +114,7 @@ fn established(bench: &mut Bench, words: &mut Words) -> Result<(), String> {
 }
 
 /// `v2`, or `web v2`.
-fn image(words: &mut Words) -> Result<(WorkloadName, String), String> {
+pub(super) fn image(words: &mut Words) -> Result<(WorkloadName, String), String> {
     let workload = words.maybe(|word| digest(word).is_none());
     let version = words.next("v1 to v99")?;
     Ok((workload.unwrap_or_else(Bench::workload), version))
@@ -179,17 +177,10 @@ fn strategy(bench: &Bench, words: &mut Words) -> Result<Strategy, String> {
     if !words.take("with") {
         return Ok(Strategy::default());
     }
-    let name: String = words.next("a strategy")?;
-    let known = name
-        .parse()
-        .ok()
-        .and_then(|name| bench.strategies.get(&name));
-    known
-        .cloned()
-        .ok_or_else(|| format!("there is no strategy {name:?}"))
+    kept::find(bench, &words.next("a strategy")?)
 }
 
-fn labels(words: &mut Words) -> Result<Labels, String> {
+pub(super) fn labels(words: &mut Words) -> Result<Labels, String> {
     let mut labels = Labels::new();
     while let Some(label) = words.maybe::<String>(|word| word.contains('=')) {
         let (key, value) = label.split_once('=').unwrap_or_default();
@@ -342,137 +333,4 @@ fn restart(bench: &mut Bench, words: &mut Words) -> Result<(), String> {
     bench.observe(Observation::Started { at: bench.now });
     bench.plan();
     Ok(())
-}
-
-fn is_machine(bench: &Bench, word: &str) -> bool {
-    fleet::names(word).is_ok_and(|names| names.iter().all(|id| bench.machines.contains_key(id)))
-}
-
-/// `hold everything "reason"`, `hold site=eu "reason" for 2h`, `hold workload web "reason"`.
-fn place_hold(bench: &mut Bench, words: &mut Words) -> Result<(), String> {
-    let mut request = PlaceHold {
-        agents: LabelSelector::default(),
-        workload: None,
-        reason: String::new(),
-        expires_at: None,
-    };
-    if words.take("workload") {
-        request.workload = Some(words.parse("a workload")?);
-    } else if !words.take("everything") {
-        request.agents = LabelSelector(labels(words)?);
-    }
-    request.reason = words.quoted();
-    if words.take("for") {
-        request.expires_at = Some(bench.now + time(words)?);
-    }
-    words.end()?;
-    bench.decide(|world, now| commands::place_hold(world, request, &alice(), now));
-    Ok(())
-}
-
-/// `quarantine [WORKLOAD] v2 "reason"`.
-fn quarantine(bench: &mut Bench, words: &mut Words) -> Result<(), String> {
-    let (workload, version) = image(words)?;
-    let request = QuarantineDigest {
-        digest: digest(&version).ok_or_else(|| format!("{version:?} is not v1 to v99"))?,
-        workload,
-        reason: words.quoted(),
-    };
-    words.end()?;
-    bench.decide(|world, now| commands::quarantine(world, request, &alice(), now));
-    Ok(())
-}
-
-/// `lift quarantine v2 "reason"`.
-fn lift_quarantine(bench: &mut Bench, words: &mut Words) -> Result<(), String> {
-    let version = words.next("v1 to v99")?;
-    let digest = digest(&version).ok_or_else(|| format!("{version:?} is not v1 to v99"))?;
-    let reason = words.quoted();
-    words.end()?;
-    bench.decide(|world, now| commands::lift_quarantine(world, &digest, &reason, &alice(), now));
-    Ok(())
-}
-
-/// `lift hold-1 "reason"`.
-fn lift_hold(bench: &mut Bench, words: &mut Words) -> Result<(), String> {
-    let id = words.next("a hold")?;
-    let reason = words.quoted();
-    words.end()?;
-    bench.decide(|world, now| commands::lift_hold(world, &id, &reason, &alice(), now));
-    Ok(())
-}
-
-/// `hold m1..m2 "reason" for 2h`, `release m1`, `label m1 site=eu`, …
-fn fleet_command(bench: &mut Bench, verb: &str, words: &mut Words) -> Result<(), String> {
-    let word = words.next("a machine")?;
-    if verb == "enrol" {
-        return fleet::one(bench, &format!("{word} {}", words.rest()));
-    }
-    let names = fleet::names(&word)?;
-    if let Some(unknown) = names.iter().find(|id| !bench.machines.contains_key(*id)) {
-        return Err(format!("there is no machine {:?}", unknown.as_str()));
-    }
-    let labels = match verb {
-        "label" | "unlabel" => labels(words)?,
-        _ => Labels::new(),
-    };
-    let reason = words.quoted();
-    let expires_at = match verb == "hold" && words.take("for") {
-        true => Some(bench.now + time(words)?),
-        false => None,
-    };
-    words.end()?;
-    for id in names {
-        match verb {
-            "hold" => {
-                let reason = reason.clone();
-                let request = HoldAgent {
-                    agent: id,
-                    reason,
-                    expires_at,
-                };
-                bench.decide(|world, now| commands::hold(world, request, &alice(), now));
-            }
-            "label" | "unlabel" => label(bench, id, labels.clone(), verb == "unlabel"),
-            "refresh" => refresh(bench, id, &reason),
-            verb => about(bench, id, verb, &reason),
-        }
-    }
-    Ok(())
-}
-
-fn about(bench: &mut Bench, id: AgentId, verb: &str, reason: &str) {
-    let command = match verb {
-        "release" => commands::release,
-        "revoke" => commands::revoke_agent,
-        _ => commands::remove_agent,
-    };
-    bench.decide(|world, now| command(world, id, reason, &alice(), now));
-}
-
-fn label(bench: &mut Bench, agent: AgentId, mut labels: Labels, remove: bool) {
-    if remove {
-        labels.values_mut().for_each(String::clear);
-    }
-    let request = SetLabels { agent, labels };
-    bench.decide(|world, now| commands::set_labels(world, request, &alice(), now));
-}
-
-fn refresh(bench: &mut Bench, agent: AgentId, reason: &str) {
-    let request = Refresh {
-        agents: vec![agent],
-        workloads: Vec::new(),
-        reason: reason.to_owned(),
-    };
-    let answers = bench.decide(|world, now| commands::refresh(world, request, &alice(), now));
-    for answer in answers.into_iter().flatten() {
-        for (workload, failure) in answer.failed {
-            bench.say(format!("{} {workload}: {failure}", answer.agent));
-        }
-    }
-}
-
-fn time(words: &mut Words) -> Result<std::time::Duration, String> {
-    let text = words.next("a duration")?;
-    pinion_model::parse_duration(&text).map_err(|error| error.to_string())
 }

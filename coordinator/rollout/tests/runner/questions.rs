@@ -7,12 +7,20 @@ use pinion_rollout::{
 };
 
 use super::bench::Bench;
+use super::kept;
 use super::operators;
 use super::words::Words;
 
 /// The words that questions begin with.
-pub(super) const ALL: [&str; 7] = [
-    "plan", "explain", "summary", "stages", "preview", "machine", "pins",
+pub(super) const ALL: [&str; 8] = [
+    "plan",
+    "explain",
+    "summary",
+    "stages",
+    "preview",
+    "machine",
+    "pins",
+    "strategies",
 ];
 
 pub(super) fn answer(bench: &mut Bench, mut words: Words) -> Result<(), String> {
@@ -22,6 +30,7 @@ pub(super) fn answer(bench: &mut Bench, mut words: Words) -> Result<(), String> 
         "preview" => preview(bench, &mut words)?,
         "machine" => machine(bench, &words.parse("a machine")?)?,
         "pins" => pins(bench),
+        "strategies" => kept::answers(bench),
         question => of_rollout(bench, question, &mut words)?,
     };
     words.end()?;
