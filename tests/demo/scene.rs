@@ -16,6 +16,16 @@ const SOON: Duration = Duration::from_secs(30);
 /// Exit codes of `pinion rollout watch`.
 const COMPLETED: i32 = 0;
 const HALTED: i32 = 3;
+/// Exit code of a command that the coordinator refuses.
+const REFUSED: i32 = 1;
+
+/// A release that stopped itself.
+struct Bad {
+    pushed: Pushed,
+    rollout: String,
+    /// The one machine that it got to.
+    reached: String,
+}
 
 /// Everything that is up.
 pub(crate) struct Scene {
@@ -31,7 +41,9 @@ pub(crate) async fn play(world: &World) -> anyhow::Result<Scene> {
     let (tenants, coordinator) = start_parts(world, &registry, &v1).await?;
     let scene = enrol(registry, coordinator, tenants).await?;
     scene.good_release(world).await?;
-    scene.bad_release(world).await?;
+    let bad = scene.bad_release(world).await?;
+    scene.why(&bad)?;
+    scene.never_again(&bad).await?;
     Ok(scene)
 }
 
@@ -100,8 +112,7 @@ async fn enrol(
         registry,
     };
     scene.all_online().await?;
-    say::command("pinion agent list");
-    say::show(&mut scene.cli.command(&["agent", "list"]))?;
+    scene.run(&["agent", "list"])?;
     Ok(scene)
 }
 
@@ -128,7 +139,7 @@ impl Scene {
         Ok(())
     }
 
-    async fn bad_release(&self, world: &World) -> anyhow::Result<()> {
+    async fn bad_release(&self, world: &World) -> anyhow::Result<Bad> {
         let before = self.containers().await?;
         say::step(7, "v3 crashes. It is pushed and promoted all the same");
         let (v3, rollout) = self.release(world, &App::new("v3").that(Behaviour::Crash))?;
@@ -155,10 +166,65 @@ impl Scene {
                 short(&before.id)
             ));
         }
-        say::step(9, "And why?");
-        say::command(&format!("pinion rollout explain {rollout}"));
-        say::show(&mut self.cli.command(&["rollout", "explain", &rollout]))?;
+        Ok(Bad {
+            pushed: v3,
+            rollout,
+            reached,
+        })
+    }
+
+    /// Each machine that does not run v3 has one reason; what it is, is compared too.
+    fn why(&self, bad: &Bad) -> anyhow::Result<()> {
+        say::step(
+            9,
+            "Why does a machine not run v3? Each has one reason, since when, and what would end it",
+        );
+        let other = self.machines.iter().map(|machine| machine.tenant.name());
+        let other = other.filter(|name| *name != bad.reached).next_back();
+        let other = other.context("there are four machines")?;
+        for (machine, reason) in [(bad.reached.as_str(), "failed"), (other, "quarantined")] {
+            let explain = ["rollout", "explain", &bad.rollout, "--agent", machine];
+            self.run(&explain)?;
+            let answer = self.cli.json(&explain)?;
+            let told = &answer["agents"][0]["reason"];
+            ensure!(told == reason, "{machine} is {told}, not {reason}");
+        }
         Ok(())
+    }
+
+    /// A quarantined image goes nowhere, whoever asks; and nothing has moved after that.
+    async fn never_again(&self, bad: &Bad) -> anyhow::Result<()> {
+        say::step(
+            10,
+            "v3 is quarantined: it goes to no machine any more, whoever asks for it",
+        );
+        let before = self.containers().await?;
+        let Pushed {
+            digest, source_sha, ..
+        } = &bad.pushed;
+        for again in [
+            &["pin", "promote", WORKLOAD, digest, "--sha", source_sha][..],
+            &["rollout", "start", WORKLOAD, "--reason", "once more"],
+            &["rollout", "resume", &bad.rollout, "--reason", "once more"],
+        ] {
+            let code = self.run(again)?;
+            ensure!(code == Some(REFUSED), "it was not refused: {code:?}");
+        }
+        for (machine, before) in self.machines.iter().zip(&before) {
+            self.untouched(machine, before, &bad.pushed).await?;
+        }
+        say::detail("All four machines still run v2, in the containers that they had.");
+        Ok(())
+    }
+
+    /// Runs the operator's command before everybody's eyes.
+    fn run(&self, args: &[&str]) -> anyhow::Result<Option<i32>> {
+        let words = args.iter().map(|word| match word.contains(' ') {
+            true => format!("'{word}'"),
+            false => (*word).to_owned(),
+        });
+        say::command(&format!("pinion {}", words.collect::<Vec<_>>().join(" ")));
+        say::show(&mut self.cli.command(args))
     }
 
     fn release(&self, world: &World, app: &App) -> anyhow::Result<(Pushed, String)> {
@@ -182,12 +248,7 @@ impl Scene {
     }
 
     fn watch(&self, rollout: &str) -> anyhow::Result<Option<i32>> {
-        say::command(&format!("pinion rollout watch {rollout} --until-settled"));
-        say::show(
-            &mut self
-                .cli
-                .command(&["rollout", "watch", rollout, "--until-settled"]),
-        )
+        self.run(&["rollout", "watch", rollout, "--until-settled"])
     }
 
     /// The one machine that v3 got to, by the rollout's own account.
