@@ -23,8 +23,12 @@ pub const MACHINES_OWN: &str = "/etc/pinion/agent.toml";
 const WRITTEN_BY_ENROLL: &str =
     "# Written by `pinion-agent enroll`. See `pinion-agent run --help`.";
 
+const MIB: u64 = 1024 * 1024;
+/// For most images, and for what tenants write meanwhile.
+const MIN_FREE_MIB: u64 = 512;
+
 /// All of agent.toml, checked.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// Names of registries, the first preferred. Empty: the coordinator's order.
     pub registries: Vec<RegistryName>,
@@ -32,6 +36,8 @@ pub struct Config {
     pub policy: Policy,
     /// The engine's address, such as `unix:///var/run/docker.sock`.
     pub engine_host: Option<String>,
+    /// Bytes that are to be free on the engine's disk before anything is pulled.
+    pub min_free: u64,
     /// Where credentials come from, by registry host.
     pub credentials: BTreeMap<String, Binding>,
 }
@@ -82,6 +88,18 @@ pub enum ConfigError {
     },
 }
 
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            registries: Vec::new(),
+            policy: Policy::default(),
+            engine_host: None,
+            min_free: MIN_FREE_MIB * MIB,
+            credentials: BTreeMap::new(),
+        }
+    }
+}
+
 impl Config {
     /// Reads and checks a file.
     ///
@@ -114,6 +132,7 @@ impl Config {
             registries: registries(&root)?,
             policy: policy(&root)?,
             engine_host: engine_host(&root)?,
+            min_free: min_free(&root)?,
             credentials: credentials(&root)?,
         })
     }
@@ -178,7 +197,7 @@ fn engine_host(root: &Keys<'_>) -> Result<Option<String>, ConfigError> {
     let Some(table) = root.table("engine")? else {
         return Ok(None);
     };
-    table.only(&["host"])?;
+    table.only(&["host", "min_free_mib"])?;
     match table.string("host")? {
         Some(host) if !is_engine_host(host) => Err(table.value(
             "host",
@@ -187,6 +206,14 @@ fn engine_host(root: &Keys<'_>) -> Result<Option<String>, ConfigError> {
         )),
         host => Ok(host.map(str::to_owned)),
     }
+}
+
+fn min_free(root: &Keys<'_>) -> Result<u64, ConfigError> {
+    let mib = match root.table("engine")? {
+        Some(table) => table.natural("min_free_mib")?,
+        None => None,
+    };
+    Ok(mib.unwrap_or(MIN_FREE_MIB).saturating_mul(MIB))
 }
 
 /// Whether `host` names a Unix socket: the agent needs the machine's own engine.

@@ -180,6 +180,7 @@ fn reconciler(
         config.policy.clone(),
         reports_in,
     );
+    let reconciler = reconciler.with_min_free(config.min_free);
     (reconciler, reports_out)
 }
 

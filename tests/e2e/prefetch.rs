@@ -68,6 +68,42 @@ fn a_machine_that_cannot_log_in_stops_the_rollout_before_any_container_is_touche
     });
 }
 
+#[test]
+fn a_machine_with_too_little_room_stops_the_rollout_before_any_container_is_touched() {
+    scenario(async |world| {
+        let spec = FleetSpec {
+            configuration: configuration(&[("on_failure", PREFETCH)]),
+            ..FleetSpec::of(2)
+        };
+        let mut fleet = Fleet::start(world, &spec).await?;
+        let before = containers(&fleet).await?;
+        // More than any disk has.
+        let full = &mut fleet.machines[1];
+        let file = full.agent.state().join("agent.toml");
+        let text = std::fs::read_to_string(&file)?;
+        std::fs::write(
+            &file,
+            format!("{text}\n[engine]\nmin_free_mib = 1000000000000\n"),
+        )?;
+        full.agent.stop().await?;
+        full.agent.start_again(&full.tenant).await?;
+
+        let (_, rollout) = fleet.release(world, &App::new("v2"))?;
+        let halted = fleet
+            .rollout_is(&rollout, "ROLLOUT_PHASE_HALTED", SOON)
+            .await?;
+        let said = halted.to_string();
+        ensure!(
+            said.contains("t2 (disk: the engine's disk has ") && said.contains("min_free_mib"),
+            "{halted:#}"
+        );
+        for (before, now) in before.iter().zip(containers(&fleet).await?) {
+            ensure_untouched(before, &now)?;
+        }
+        Ok(())
+    });
+}
+
 /// Two machines behind a proxy, whose one stage waits for a person.
 async fn behind_a_proxy(world: &World) -> anyhow::Result<(Fleet, Proxy)> {
     let registry = Registry::start(world, "registry", Auth::Basic).await?;

@@ -72,6 +72,16 @@ impl<'a> Keys<'a> {
         }
     }
 
+    pub(super) fn natural(&self, key: &str) -> Result<Option<u64>, ConfigError> {
+        match self.table.get(key) {
+            None => Ok(None),
+            Some(value) => match value.as_integer().map(u64::try_from) {
+                Some(Ok(number)) => Ok(Some(number)),
+                _ => Err(self.value(key, "a whole number that is not negative", value)),
+            },
+        }
+    }
+
     pub(super) fn duration(&self, key: &str) -> Result<Option<Duration>, ConfigError> {
         let Some(text) = self.string(key)? else {
             return Ok(None);

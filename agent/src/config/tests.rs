@@ -13,6 +13,7 @@ fn every_key_of_the_design_is_read() {
         allow = ["ghcr.io/molecule-ai/", "registry.fly.io/molecule-tenant"]
         [engine]
         host = "unix:///var/run/docker.sock"
+        min_free_mib = 64
         [credentials."ghcr.io"]
         helper = "pinion-ghcr"
         timeout = "3s"
@@ -44,6 +45,7 @@ fn every_key_of_the_design_is_read() {
         config.engine_host.as_deref(),
         Some("unix:///var/run/docker.sock")
     );
+    assert_eq!(config.min_free, 64 * 1024 * 1024);
     assert_eq!(
         config.credentials["ghcr.io"].timeout,
         Duration::from_secs(3)
@@ -121,6 +123,10 @@ fn a_bad_value_is_named_with_its_key_and_what_is_allowed() {
         (
             "[engine]\nhost = \"tcp://1.2.3.4:2375\"",
             "`engine.host` must be unix://",
+        ),
+        (
+            "[engine]\nmin_free_mib = -1",
+            "`engine.min_free_mib` must be a whole number",
         ),
         (
             "[credentials.\"ghcr.io/a\"]\nanonymous = true",

@@ -4,6 +4,7 @@
 //! retries: what an error means is said by [`EngineError`], what to do about
 //! it is decided in `pinion_workload`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use pinion_model::{Failure, ImageRef};
@@ -60,6 +61,8 @@ pub struct EngineInfo {
     pub architecture: String,
     /// The machine's name as the engine knows it.
     pub host_name: String,
+    /// Where it keeps its images, as a path on its own machine.
+    pub root_dir: PathBuf,
 }
 
 /// A container engine.

@@ -36,7 +36,7 @@ use crate::journal::Journal;
 use crate::policy::Policy;
 use crate::status::Views;
 use calls::Calls;
-use observe::Platform;
+use observe::Engine;
 use refresh::{Ask, Pending};
 
 pub use handle::Handle;
@@ -67,7 +67,9 @@ pub struct Reconciler<D, R> {
     pending: Vec<Pending>,
     views: watch::Sender<Views>,
     calls: Calls,
-    platform: Platform,
+    engine: Engine,
+    /// Bytes that are to be free on the engine's disk before anything is pulled.
+    min_free: u64,
     emitted: BTreeMap<WorkloadName, News>,
     /// Operations that were found without a journal; none once all are done.
     recovering: Option<BTreeSet<OpId>>,
@@ -104,10 +106,17 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
             pending: Vec::new(),
             views,
             calls: Calls::default(),
-            platform: Platform::default(),
+            engine: Engine::default(),
+            min_free: 0,
             emitted: BTreeMap::new(),
             recovering: Some(BTreeSet::new()),
         }
+    }
+
+    /// With fewer bytes free on the engine's disk, nothing is pulled.
+    #[must_use]
+    pub fn with_min_free(self, min_free: u64) -> Self {
+        Self { min_free, ..self }
     }
 
     /// How the rest of the agent speaks to this loop.

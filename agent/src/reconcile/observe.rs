@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use pinion_workload::{Container, Lookup};
+use pinion_workload::{Container, Lookup, Room};
 
 use crate::driver::{Driver, EngineError, EngineInfo};
 
@@ -42,19 +42,28 @@ impl Observation {
     }
 }
 
-/// The engine's platform, asked for until it answers.
+/// What the engine is, asked for until it answers.
 #[derive(Default)]
-pub(super) struct Platform(Option<EngineInfo>);
+pub(super) struct Engine(Option<EngineInfo>);
 
-impl Platform {
+impl Engine {
     pub(super) async fn learn<D: Driver>(&mut self, driver: &D) {
         if self.0.is_none() {
             self.0 = driver.info().await.ok();
         }
     }
 
+    /// The room where it keeps its images; none if that is not a directory here,
+    /// as where the agent is itself in a container.
+    pub(super) fn room(&self, floor: u64) -> Option<Room> {
+        let root = &self.0.as_ref()?.root_dir;
+        let disk = rustix::fs::statvfs(root).ok()?;
+        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        Some(Room { free, floor })
+    }
+
     /// Its os and architecture.
-    pub(super) fn words(&self) -> Option<(&str, &str)> {
+    pub(super) fn platform(&self) -> Option<(&str, &str)> {
         self.0
             .as_ref()
             .map(|info| (info.os.as_str(), info.architecture.as_str()))

@@ -26,7 +26,7 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
     /// Observes, and begins or writes all that is due. Returns when to come
     /// again at the latest.
     pub(super) async fn turn(&mut self) -> Timestamp {
-        self.platform.learn(&*self.driver).await;
+        self.engine.learn(&*self.driver).await;
         let desired = self.journal.desired();
         self.calls.end_pulls(|workload, generation| {
             desired
@@ -182,7 +182,8 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
             record,
             images: &seen.images,
             permitted: &permitted,
-            platform: self.platform.words(),
+            platform: self.engine.platform(),
+            room: self.engine.room(self.min_free),
             jitter: rand::random(),
         };
         ask(&observed, self.now())

@@ -36,7 +36,7 @@ pub use interest::images_of_interest;
 pub use learn::learn;
 pub use names::OpId;
 pub use next::next;
-pub use observed::{Lookup, Observed};
+pub use observed::{Lookup, Observed, Room};
 pub use operation::{Old, Operation, Stage, Streak, Unit};
 pub use record::{Accepted, Outcome, Record};
 pub use recover::recover;

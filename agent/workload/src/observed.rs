@@ -21,8 +21,19 @@ pub struct Observed<'a> {
     pub permitted: &'a Result<Vec<ImageRef>, Failure>,
     /// The engine's os and architecture, as OCI names them.
     pub platform: Option<(&'a str, &'a str)>,
+    /// How much room there is for images; none if that cannot be seen from here.
+    pub room: Option<Room>,
     /// 0 to 1, another one each time: spreads what is tried again.
     pub jitter: f64,
+}
+
+/// The file system on which the engine keeps its images, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Free, for those who are not root.
+    pub free: u64,
+    /// With less than this, nothing is pulled.
+    pub floor: u64,
 }
 
 /// What the engine said about an image.

@@ -129,6 +129,7 @@ pub(super) fn info(version: &Value, info: &Value, api_version: String) -> Engine
         os: text(&version["Os"]),
         architecture: text(&version["Arch"]),
         host_name: text(&info["Name"]),
+        root_dir: text(&info["DockerRootDir"]).into(),
     }
 }
 

@@ -9,6 +9,7 @@ mod answers;
 mod machine;
 mod scene;
 
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -234,6 +235,7 @@ impl Driver for FakeEngine {
             os: "linux".to_owned(),
             architecture: "amd64".to_owned(),
             host_name: "tenant".to_owned(),
+            root_dir: PathBuf::new(),
         };
         self.read("info", |_| Ok(info)).await
     }

@@ -17,6 +17,7 @@ mod prefetch;
 mod preflight;
 mod prepare;
 mod roll_back;
+mod room;
 mod settle;
 mod soak;
 #[cfg(test)]

@@ -1,14 +1,15 @@
 //! Pulls ahead of time; no container is touched.
 //!
 //! What was pulled must still be there, and must run here, when its turn
-//! comes: so it is checked for the machine's platform and kept by a tag.
+//! comes: so it is checked for the machine's platform and kept by a tag. With
+//! too little room nothing is pulled.
 
 use pinion_model::{AgentPhase, Digest, ImageRef};
 
 use crate::{Call, Image, Lookup, Step};
 
 use super::prepare::{anchor, wrong_platform};
-use super::{ENGINE_PAUSE, View, finish};
+use super::{ENGINE_PAUSE, View, finish, room};
 
 pub(super) fn next(view: View<'_>) -> Step {
     let permitted = match view.observed.permitted {
@@ -51,6 +52,9 @@ fn pull(view: View<'_>, permitted: &[ImageRef], missing: &Digest) -> Step {
     let unknown = sources
         .iter()
         .any(|image| *view.observed.image(&image.to_string()) == Lookup::Unknown);
+    if let Some(failure) = room::lacking(view) {
+        return view.abandon(failure);
+    }
     match sources.get(view.operation.candidate).or(sources.first()) {
         Some(image) if !unknown => Step::Call(Call::Pull((*image).clone())),
         _ => rest(view),

@@ -4,7 +4,7 @@ use pinion_model::{Failure, FailureKind, ImageRef};
 
 use crate::{Call, Image, Lookup, Operation, Record, Stage, Step};
 
-use super::{ENGINE_PAUSE, View};
+use super::{ENGINE_PAUSE, View, room};
 
 pub(super) fn next(view: View<'_>) -> Step {
     let permitted = match view.observed.permitted {
@@ -24,6 +24,9 @@ fn pull(view: View<'_>, permitted: &[ImageRef]) -> Step {
     let unknown = permitted
         .iter()
         .any(|image| *view.observed.image(&image.to_string()) == Lookup::Unknown);
+    if let Some(failure) = room::lacking(view) {
+        return view.abandon(failure);
+    }
     match permitted
         .get(view.operation.candidate)
         .or(permitted.first())

@@ -252,6 +252,7 @@ impl Sim {
             images,
             permitted: &permitted,
             platform: Some(("linux", "amd64")),
+            room: None,
             jitter,
         };
         (self.next)(&known.journal.desired, &observed, self.now)
@@ -277,6 +278,7 @@ impl Sim {
             images: &BTreeMap::new(),
             permitted: &permitted,
             platform: Some(("linux", "amd64")),
+            room: None,
             jitter,
         };
         match learn(&observed, call, answer, self.now) {

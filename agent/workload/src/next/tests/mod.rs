@@ -2,6 +2,7 @@
 
 mod gate;
 mod properties;
+mod room;
 mod soak;
 mod steps;
 
@@ -127,6 +128,7 @@ fn step(record: &Record, containers: &[Container], now: Timestamp) -> Step {
         images: &BTreeMap::new(),
         permitted: &Ok(vec![image(2)]),
         platform: Some(("linux", "amd64")),
+        room: None,
         jitter: 1.0,
     };
     next(&desired, &observed, now)
