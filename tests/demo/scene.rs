@@ -179,8 +179,8 @@ impl Scene {
             9,
             "Why does a machine not run v3? Each has one reason, since when, and what would end it",
         );
-        let other = self.machines.iter().map(|machine| machine.tenant.name());
-        let other = other.filter(|name| *name != bad.reached).next_back();
+        let mut names = self.machines.iter().map(|machine| machine.tenant.name());
+        let other = names.rfind(|name| *name != bad.reached);
         let other = other.context("there are four machines")?;
         for (machine, reason) in [(bad.reached.as_str(), "failed"), (other, "quarantined")] {
             let explain = ["rollout", "explain", &bad.rollout, "--agent", machine];
