@@ -112,10 +112,13 @@ impl Class {
         agent: Option<&Agent>,
     ) -> Self {
         let skips_sick = rollout.spec.sick == SickPolicy::Skip;
+        // Going round it takes no window; to be blamed, it must have had its turn.
+        let fails = rollout.spec.offline == OfflinePolicy::Fail;
         match agent {
             None => Self::Gone,
             Some(agent) if world.is_held(agent, &rollout.workload) => Self::Held,
             Some(_) if member.sick && skips_sick => Self::Sick,
+            Some(agent) if agent.presence == Presence::Offline && !fails => Self::Offline,
             Some(agent) if rollout.is_shut(&agent.labels) => Self::Shut,
             Some(agent) => match agent.presence {
                 Presence::Online if world.goes_first(rollout, id).is_some() => Self::After,

@@ -3,10 +3,12 @@ use std::time::Duration;
 use pinion_model::{AgentPhase, RolloutPhase};
 
 use super::super::bed::{agent, digest, rest};
-use super::{at, bed, freeze, moves, nights, override_all, relabel, within};
+use super::{at, bed, freeze, moves, nights, override_all, region, relabel, within};
 use crate::gates::View;
 use crate::world::Class;
-use crate::{Observation, Purpose, StageSpec, Standing, commands, summary};
+use crate::{
+    Observation, OfflinePolicy, Purpose, StageSpec, Standing, Strategy, Window, commands, summary,
+};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -78,6 +80,81 @@ fn what_has_not_cut_over_when_a_window_ends_is_withdrawn_and_asked_again_in_the_
     bed.drive();
     assert_eq!(*bed.running("m1"), digest(2));
     assert_eq!(bed.phase(&id), RolloutPhase::Completed);
+}
+
+/// For America, every day at noon UTC, four hours: never when it is Europe's turn.
+fn noons() -> Window {
+    Window {
+        agents: pinion_model::LabelSelector(region("us")),
+        start: "12:00".parse().expect("a time"),
+        time_zone: "UTC".parse().expect("a zone"),
+        ..nights()
+    }
+}
+
+fn with_offline(policy: OfflinePolicy) -> Strategy {
+    Strategy {
+        offline: Some(policy),
+        offline_grace: Some(HOUR),
+        ..within(vec![nights(), noons()], vec![])
+    }
+}
+
+#[test]
+fn dead_machines_are_gone_round_whose_windows_are_never_open_at_the_same_time() {
+    let mut bed = bed("2026-07-01T12:00Z", &["eu", "us", "eu", "us"]);
+    for dead in ["m3", "m4"] {
+        bed.offline(dead);
+    }
+    let id = bed.roll_out(2, with_offline(OfflinePolicy::Skip));
+    bed.drive();
+    assert_eq!(*bed.running("m2"), digest(2));
+    for (name, word) in [
+        ("m1", "outside_window"),
+        ("m3", "offline"),
+        ("m4", "offline"),
+    ] {
+        assert_eq!(bed.word(&id, name), Some(word), "{name}");
+    }
+    bed.now = at("2026-07-01T20:00Z");
+    bed.drive();
+    assert_eq!(*bed.running("m1"), digest(2));
+    assert_eq!(bed.phase(&id), RolloutPhase::Completed);
+    assert_eq!(bed.counts(&id, 0).failed, 0);
+}
+
+#[test]
+fn a_machine_that_comes_back_outside_its_window_waits_for_it_like_any_other() {
+    let mut bed = bed("2026-07-01T16:00Z", &["eu"]);
+    bed.offline("m1");
+    let id = bed.roll_out(2, with_offline(OfflinePolicy::Wait));
+    bed.drive();
+    assert_eq!(bed.word(&id, "m1"), Some("offline"));
+    bed.hello("m1");
+    bed.drive();
+    assert_eq!(bed.word(&id, "m1"), Some("outside_window"));
+    bed.offline("m1");
+    bed.now = at("2026-07-01T20:00Z");
+    bed.drive();
+    assert_eq!(bed.word(&id, "m1"), Some("offline"), "its window is open");
+    bed.hello("m1");
+    bed.drive();
+    assert_eq!(*bed.running("m1"), digest(2));
+    assert_eq!(bed.phase(&id), RolloutPhase::Completed);
+}
+
+#[test]
+fn a_machine_does_not_fail_for_being_offline_outside_its_window() {
+    let mut bed = bed("2026-07-01T12:00Z", &["eu"]);
+    bed.offline("m1");
+    let id = bed.roll_out(2, with_offline(OfflinePolicy::Fail));
+    bed.pass(2 * HOUR);
+    bed.drive();
+    assert_eq!(bed.counts(&id, 0).failed, 0);
+    assert_eq!(bed.word(&id, "m1"), Some("outside_window"));
+    bed.now = at("2026-07-01T20:00Z");
+    bed.drive();
+    assert_eq!(bed.counts(&id, 0).failed, 1, "its turn has come");
 }
 
 #[test]
