@@ -112,7 +112,7 @@ fn in_open_stage(
     agent: Option<&Agent>,
 ) -> Found {
     match class {
-        Class::Offline => offline(agent, &turn(rollout, agent)),
+        Class::Offline => offline(agent, &turn(rollout, member, agent)),
         Class::Unknown => (
             "unknown",
             "not seen since the coordinator started; known within 90 s".to_owned(),
@@ -133,7 +133,10 @@ fn in_open_stage(
 }
 
 /// What an offline machine's stage does.
-fn turn(rollout: &Rollout, agent: Option<&Agent>) -> String {
+fn turn(rollout: &Rollout, member: &Member, agent: Option<&Agent>) -> String {
+    if member.late {
+        return "it joined late, so its stage does not wait for it".to_owned();
+    }
     let (policy, grace) = (rollout.spec.offline, rollout.spec.offline_grace);
     let from = match agent.filter(|_| !grace.is_zero()) {
         Some(agent) => format!(" from {} on", agent.presence_since + grace),

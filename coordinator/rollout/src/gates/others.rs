@@ -2,15 +2,15 @@ use super::{Verdict, View};
 use crate::world::Class;
 
 /// A stage waits while another workload is in flight on a machine of it, or is
-/// to go there first.
+/// to go there first; not for those that joined it late.
 pub(crate) fn check(view: View<'_>) -> Verdict {
     let parts = [
         (
-            view.tally.count(Class::Busy),
+            view.tally.holding(Class::Busy),
             "on which another workload is in flight",
         ),
         (
-            view.tally.count(Class::After),
+            view.tally.holding(Class::After),
             "to which another workload goes first",
         ),
     ];

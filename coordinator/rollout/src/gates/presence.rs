@@ -6,7 +6,8 @@ use crate::world::Class;
 
 /// Machines that are offline when their turn comes: waited for, gone round, or
 /// failed, as the strategy says, once their grace time has passed. What is
-/// unknown is never counted as offline.
+/// unknown is never counted as offline, and those that joined late are neither
+/// waited for nor failed.
 pub(crate) fn check(view: View<'_>) -> Verdict {
     let policy = view.rollout.spec.offline;
     if policy == OfflinePolicy::Fail {

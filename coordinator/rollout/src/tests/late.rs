@@ -1,15 +1,25 @@
 //! Machines that join or return while a rollout goes on.
 
-use pinion_model::{LabelSelector, Labels, RolloutId, RolloutPhase};
+use std::time::Duration;
+
+use pinion_model::{AgentPhase, LabelSelector, Labels, RolloutId, RolloutPhase};
 
 use super::bed::{Bed, agent, count, digest, rest, strategy};
-use crate::{Amount, Approval, Cohort, OfflinePolicy, Purpose, StageSpec, Strategy};
+use crate::{Amount, Approval, Cohort, OfflinePolicy, Purpose, StageSpec, Strategy, commands};
 
 /// One machine at a time in each of two stages: `m1` and `m2`, then the rest.
 fn slow() -> Strategy {
     Strategy {
         max_in_flight: Some(Amount::Count(1)),
         ..strategy(vec![count(2), rest()])
+    }
+}
+
+/// One machine at a time, in one stage.
+fn slow_all() -> Strategy {
+    Strategy {
+        max_in_flight: Some(Amount::Count(1)),
+        ..strategy(vec![rest()])
     }
 }
 
@@ -109,6 +119,109 @@ fn a_machine_that_joins_late_and_fails_counts_against_the_budget() {
     }
     assert_eq!(bed.counts(&id, 0).failed, 1);
     assert_eq!(bed.phase(&id), RolloutPhase::Halted);
+}
+
+/// A rollout whose only machine is at work, and `m2`, which joined it late and
+/// went offline before its turn.
+fn with_late_and_offline(policy: OfflinePolicy, grace: Duration) -> (Bed, RolloutId) {
+    let mut bed = Bed::new(1);
+    let rules = Strategy {
+        offline: Some(policy),
+        offline_grace: Some(grace),
+        ..slow_all()
+    };
+    let id = bed.roll_out(2, rules);
+    bed.plan();
+    bed.enrol("m2", true);
+    bed.plan();
+    bed.offline("m2");
+    bed.plan();
+    assert!(bed.rollout(&id).members[&agent("m2")].late);
+    (bed, id)
+}
+
+#[test]
+fn a_stage_waits_for_no_grace_time_of_machines_that_joined_it_late() {
+    for policy in [
+        OfflinePolicy::Wait,
+        OfflinePolicy::Skip,
+        OfflinePolicy::Fail,
+    ] {
+        let (mut bed, id) = with_late_and_offline(policy, Duration::from_secs(3600));
+        let why = bed.why(&id, "m2").expect("it waits");
+        assert_eq!(why.word, "offline");
+        assert!(
+            why.detail.contains("does not wait for it"),
+            "{}",
+            why.detail
+        );
+        bed.say("m1", AgentPhase::Settled);
+        bed.plan();
+        assert_eq!(bed.phase(&id), RolloutPhase::Completed, "{policy:?}");
+        bed.hello("m2");
+        bed.drive();
+        assert_eq!(*bed.running("m2"), digest(2), "it catches up");
+    }
+}
+
+#[test]
+fn a_machine_that_joined_late_does_not_fail_a_stage_by_going_offline() {
+    let (mut bed, id) = with_late_and_offline(OfflinePolicy::Fail, Duration::ZERO);
+    bed.pass(Duration::from_secs(60));
+    bed.plan();
+    assert_eq!(bed.phase(&id), RolloutPhase::Running);
+    assert_eq!(bed.counts(&id, 0).failed, 0);
+    bed.say("m1", AgentPhase::Settled);
+    bed.plan();
+    assert_eq!(bed.phase(&id), RolloutPhase::Completed);
+}
+
+#[test]
+fn a_stage_does_not_wait_for_another_workload_on_machines_that_joined_it_late() {
+    let mut bed = Bed::new(1);
+    let app = bed.roll_out(2, strategy(vec![rest()]));
+    bed.plan();
+    bed.work_on("web");
+    let rules = Strategy {
+        max_in_flight: Some(Amount::Count(2)),
+        ..strategy(vec![rest()])
+    };
+    bed.roll_out(2, rules);
+    bed.plan();
+    bed.enrol("m2", true);
+    bed.plan();
+    assert!(bed.rollout(&app).members[&agent("m2")].late);
+    assert_eq!(bed.word(&app, "m2"), Some("busy"));
+    bed.work_on("app");
+    bed.say("m1", AgentPhase::Settled);
+    bed.plan();
+    assert_eq!(bed.phase(&app), RolloutPhase::Completed);
+}
+
+#[test]
+fn a_stage_does_not_wait_for_what_goes_first_on_machines_that_joined_it_late() {
+    let mut bed = Bed::new(1);
+    let app = bed.roll_out(2, slow_all());
+    bed.plan();
+    bed.work_on("web");
+    let after = Strategy {
+        after: ["app".parse().expect("a workload")].into(),
+        ..slow_all()
+    };
+    let web = bed.roll_out(2, after);
+    bed.plan();
+    bed.enrol("m2", true);
+    bed.plan();
+    bed.work_on("app");
+    bed.say("m1", AgentPhase::CuttingOver);
+    bed.steer_with(commands::pause, &app);
+    bed.say("m1", AgentPhase::Settled);
+    bed.plan();
+    assert_eq!(bed.word(&web, "m2"), Some("after"));
+    bed.work_on("web");
+    bed.say("m1", AgentPhase::Settled);
+    bed.plan();
+    assert_eq!(bed.phase(&web), RolloutPhase::Completed);
 }
 
 #[test]

@@ -249,7 +249,8 @@ pub(crate) struct Seat {
     pub(crate) marks: Vec<Mark>,
     /// It had containers of the workload.
     pub(crate) able: bool,
-    /// For one that is offline before its turn: when its grace time ends.
+    /// For one that is offline before its turn, and did not join late: when its
+    /// grace time ends.
     pub(crate) grace: Option<Timestamp>,
 }
 
@@ -257,7 +258,8 @@ impl Seat {
     /// The seat of a member of a rollout.
     pub(crate) fn of(world: &World, rollout: &Rollout, id: &AgentId, member: &Member) -> Self {
         let class = Class::of(world, rollout, id, member);
-        let away = world.agents.get(id).filter(|_| class == Class::Offline);
+        let counts = class == Class::Offline && !member.late;
+        let away = world.agents.get(id).filter(|_| counts);
         Self {
             class,
             way: Way::of(world, rollout, id, member),
