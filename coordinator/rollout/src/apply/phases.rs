@@ -21,7 +21,14 @@ pub(super) fn apply(world: &mut World, decision: &Decision, touched: &mut Touche
             );
         }),
         Act::RolloutResumed { rollout, .. } => {
-            let failed = world.failed(rollout);
+            let known = world.rollouts.get(rollout);
+            let halted = known.is_some_and(|known| known.phase == RolloutPhase::Halted);
+            // A pause is no verdict on what failed: that goes on counting.
+            let failed = if halted {
+                world.failed(rollout)
+            } else {
+                Vec::new()
+            };
             edit(world, rollout, touched, |rollout| {
                 resume(rollout, &failed, at)
             });
@@ -56,10 +63,9 @@ pub(super) fn apply(world: &mut World, decision: &Decision, touched: &mut Touche
 
 fn edit(world: &mut World, id: &RolloutId, touched: &mut Touched, edit: impl FnOnce(&mut Rollout)) {
     if let Some(rollout) = world.rollouts.get_mut(id) {
-        let failures =
-            rollout.phase == RolloutPhase::Halted || rollout.phase == RolloutPhase::Paused;
+        let failures = rollout.phase == RolloutPhase::Halted;
         edit(rollout);
-        // A resume acknowledges failures, which are members' classes.
+        // A resume after a halt acknowledges failures, which are members' classes.
         if failures {
             touched.phases.insert(id.clone());
         }
@@ -171,8 +177,12 @@ fn resume(rollout: &mut Rollout, failed: &[AgentId], at: Timestamp) {
     if let Some(pass) = &mut rollout.prefetch {
         pass.progressed_at = at;
     }
-    if let Some(stage) = rollout.stages.get_mut(rollout.open_stage) {
+    // Machines of stages that have passed may be in flight as well.
+    let opened = rollout.stages.iter_mut();
+    for stage in opened.filter(|stage| stage.opened_at.is_some()) {
         stage.progressed_at = at;
+    }
+    if let Some(stage) = rollout.stages.get_mut(rollout.open_stage) {
         stage.checks.restart(at);
     }
     enter(rollout, RolloutPhase::Running, "", at);

@@ -72,7 +72,7 @@ pub enum Act {
     },
     /// An operator stopped it.
     RolloutPaused { rollout: RolloutId, reason: String },
-    /// An operator let it go on. The failures known now are acknowledged.
+    /// An operator let it go on. After a halt, the failures known now are acknowledged.
     RolloutResumed { rollout: RolloutId, reason: String },
     /// A gate stopped it.
     RolloutHalted {

@@ -45,7 +45,8 @@ pub fn pause(
     Ok(steered(request.rollout, act, by, now))
 }
 
-/// Goes on after a pause or a halt. The failures known now do not trip it again; new ones do.
+/// Goes on after a pause or a halt. After a halt, the failures known now do not
+/// trip it again; new ones do. A pause forgives nothing.
 ///
 /// # Errors
 ///

@@ -108,6 +108,67 @@ fn resuming_forgives_the_failures_that_are_known_and_no_others() {
 }
 
 #[test]
+fn a_pause_forgives_no_failure_and_refills_no_budget() {
+    let mut bed = Bed::new(3);
+    let rules = StageSpec {
+        failure_budget: Some(Amount::Count(1).into()),
+        max_in_flight: Some(Amount::Count(1)),
+        ..rest()
+    };
+    let id = bed.roll_out(2, strategy(vec![rules]));
+    bed.plan();
+    let (first, second) = (bed.nth(&id, 0, 0), bed.nth(&id, 0, 1));
+    bed.say(&first, AgentPhase::RolledBack);
+    bed.plan();
+    assert_eq!(bed.phase(&id), RolloutPhase::Running, "one may");
+    bed.steer_with(commands::pause, &id);
+    bed.drive();
+    bed.steer_with(commands::resume, &id);
+    bed.plan();
+    assert_eq!(bed.phase(&id), RolloutPhase::Running);
+    bed.say(&second, AgentPhase::RolledBack);
+    bed.plan();
+    assert_eq!(bed.phase(&id), RolloutPhase::Halted, "two may not");
+    assert_eq!(bed.rollout(&id).halted_by, Some(Gate::FailureBudget));
+}
+
+#[test]
+fn a_budget_that_was_exceeded_during_a_pause_halts_the_rollout_when_it_is_resumed() {
+    let mut bed = Bed::new(2);
+    let rules = StageSpec {
+        failure_budget: Some(Amount::Count(0).into()),
+        ..rest()
+    };
+    let id = bed.roll_out(2, strategy(vec![rules]));
+    bed.plan();
+    let first = bed.nth(&id, 0, 0);
+    bed.say(&first, AgentPhase::CuttingOver);
+    bed.steer_with(commands::pause, &id);
+    bed.say(&first, AgentPhase::RolledBack);
+    bed.plan();
+    assert_eq!(bed.phase(&id), RolloutPhase::Paused);
+    bed.steer_with(commands::resume, &id);
+    bed.plan();
+    assert_eq!(bed.rollout(&id).halted_by, Some(Gate::FailureBudget));
+}
+
+#[test]
+fn a_resume_restarts_the_clock_of_every_stage_that_was_opened() {
+    let mut bed = Bed::new(3);
+    let id = bed.roll_out(2, strategy(vec![count(1), count(1), rest()]));
+    bed.plan();
+    bed.say(&bed.nth(&id, 0, 0), AgentPhase::Settled);
+    bed.plan();
+    let last = bed.rollout(&id).stages[2].progressed_at;
+    bed.steer_with(commands::pause, &id);
+    bed.pass(std::time::Duration::from_secs(60));
+    bed.steer_with(commands::resume, &id);
+    let clocks = bed.rollout(&id).stages.iter();
+    let clocks: Vec<_> = clocks.map(|stage| stage.progressed_at).collect();
+    assert_eq!(clocks, [bed.now, bed.now, last], "the last is not open");
+}
+
+#[test]
 fn a_retry_asks_for_another_attempt_and_opens_the_stage_again() {
     let mut bed = Bed::new(2);
     let lax = StageSpec {
