@@ -1,3 +1,5 @@
+use pinion_model::Actor;
+
 use super::Verdict;
 use crate::{Gate, Rollout, World};
 
@@ -11,6 +13,13 @@ pub(crate) fn check(world: &World, rollout: &Rollout) -> Verdict {
         Some(reason) => Verdict::stop(Gate::Quarantine, reason),
         None => Verdict::Pass,
     }
+}
+
+/// Whether a person quarantined the rollout's digest, and not its failures.
+pub(crate) fn is_by_a_person(world: &World, rollout: &Rollout) -> bool {
+    let known = world.quarantined(rollout.digest());
+    let imposed = known.and_then(|known| known.imposed.as_ref());
+    imposed.is_some_and(|by| by.actor != Actor::System)
 }
 
 /// On how many machines the image failed, if that is as many as the rollout

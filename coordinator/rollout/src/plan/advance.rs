@@ -226,14 +226,19 @@ fn work(view: View<'_>) -> Vec<Change> {
 
 /// What a tripped gate does. Inconclusive stages and machines that did not
 /// get back need a person in any case; so do machines that could not even
-/// pull, where there is nothing to take back.
+/// pull, where there is nothing to take back. Who quarantines an image is
+/// promised that the machines that run it keep it.
 pub(super) fn halt(world: &World, rollout: &Rollout, stop: Stop, now: Timestamp) -> Vec<Change> {
     let Stop {
         gate,
         reason,
         inconclusive,
     } = stop;
-    let takes_back = matches!(gate, Gate::FailureBudget | Gate::Metric | Gate::Quarantine);
+    let takes_back = match gate {
+        Gate::FailureBudget | Gate::Metric => true,
+        Gate::Quarantine => !quarantine::is_by_a_person(world, rollout),
+        _ => false,
+    };
     if takes_back && !inconclusive && rollout.spec.on_failure == FailureAction::Rollback {
         let act = Act::RollbackStarted {
             rollout: rollout.id.clone(),

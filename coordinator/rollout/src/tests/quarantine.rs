@@ -273,6 +273,28 @@ fn it_follows_the_failure_action_and_the_way_back_is_straight() {
 }
 
 #[test]
+fn a_quarantine_by_a_person_halts_the_rollout_and_takes_no_machine_back() {
+    let mut bed = stable(3);
+    let rules = Strategy {
+        on_failure: Some(FailureAction::Rollback),
+        max_in_flight: Some(Amount::Count(1)),
+        ..strategy(vec![rest()])
+    };
+    let id = bed.roll_out(2, rules);
+    bed.plan();
+    let first = bed.nth(&id, 0, 0);
+    while bed.counts(&id, 0).settled == 0 {
+        bed.step(&first);
+        bed.plan();
+    }
+    impose(&mut bed, 2).expect("by hand");
+    bed.drive();
+    assert_eq!(bed.phase(&id), RolloutPhase::Halted);
+    assert_eq!(bed.rollout(&id).halted_by, Some(Gate::Quarantine));
+    assert_eq!(*bed.running(&first), digest(2), "it keeps it");
+}
+
+#[test]
 fn a_quarantined_digest_is_refused_as_pin_and_as_rollout_until_it_is_lifted() {
     let mut bed = stable(2);
     bed.promote(2);
