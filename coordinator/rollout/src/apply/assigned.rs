@@ -142,6 +142,8 @@ fn enlist(
             ask(member, assignment, at);
         }
         Purpose::Restore { .. } => {
+            // What was asked before it was first taken back has no outcome any more.
+            member.changed |= member.restore.is_some() && member.was_changed();
             member.restore = Some(Box::new(Restore {
                 generation: assignment.generation,
                 digest: assignment.digest().cloned(),

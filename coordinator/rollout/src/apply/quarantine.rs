@@ -1,8 +1,8 @@
-use pinion_model::{AgentId, AgentPhase, Digest, Failure, FailureKind, WorkloadName};
+use pinion_model::{AgentId, AgentPhase, Digest, Failure, FailureKind, RolloutId, WorkloadName};
 
 use super::decisions::by;
-use crate::world::{Quarantine, Touched};
-use crate::{Act, Decision, Set, World};
+use crate::world::{Quarantine, Touched, Way};
+use crate::{Act, Decision, Rollout, Set, World};
 
 /// Digests that no more machines get, and those that may go on again.
 pub(super) fn apply(world: &mut World, decision: &Decision, touched: &mut Touched) {
@@ -43,7 +43,8 @@ fn known<'a>(
     world.quarantine.get_mut(digest)
 }
 
-/// Who is behind its stable digest depends on what is quarantined.
+/// Who is behind its stable digest, or on its way to one, depends on what is
+/// quarantined; so does who is on its way back to it.
 fn touch(world: &World, digest: &Digest, touched: &mut Touched) {
     let pinned = world
         .workloads
@@ -52,6 +53,32 @@ fn touch(world: &World, digest: &Digest, touched: &mut Touched) {
     touched
         .workloads
         .extend(pinned.map(|(name, _)| name.clone()));
+    let draining = world.index.draining.iter();
+    let draining = draining.filter_map(|id| world.rollouts.get(id));
+    let back = world.active_rollouts().chain(draining);
+    let back = back.filter(|rollout| rollout.rolled_back);
+    let going = back.flat_map(|rollout| going(world, rollout, digest));
+    touched.members.extend(going);
+}
+
+/// The machines that a rollout sends back to a digest, and that are under way.
+fn going(world: &World, rollout: &Rollout, digest: &Digest) -> Vec<(RolloutId, AgentId)> {
+    let tallies = world.index.tallies.get(&rollout.id).into_iter().flatten();
+    let stages = rollout.stages.iter().zip(tallies);
+    let agents = stages.flat_map(|(stage, tally)| {
+        let places = [Way::Going, Way::Astray].map(|way| tally.places_on(way));
+        let agents = places.into_iter().flatten();
+        agents.filter_map(|place| stage.agent(place))
+    });
+    let to = |agent: &&AgentId| {
+        let member = rollout.members.get(*agent);
+        let restore = member.and_then(|member| member.restore.as_ref());
+        restore.is_some_and(|restore| restore.digest.as_ref() == Some(digest))
+    };
+    let going = agents.filter(to);
+    going
+        .map(|agent| (rollout.id.clone(), agent.clone()))
+        .collect()
 }
 
 /// A machine's turn in a rollout came to its end.

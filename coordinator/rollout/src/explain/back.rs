@@ -18,7 +18,7 @@ pub(super) fn on_its_way(
             "it was on its way back, and goes on when it is online again",
         )),
         Way::Todo | Way::Busy => Some(("rolling_back", turn(rollout), member.since)),
-        Way::Going => Some(("rolling_back", going(member), member.since)),
+        Way::Going | Way::Astray => Some(("rolling_back", going(member), member.since)),
         Way::Back => arrived(rollout, member, agent),
     }
 }

@@ -167,7 +167,7 @@ fn going_back(world: &World, rollout: &Rollout, now: Timestamp) -> String {
     };
     format!(
         "{} machine(s) on their way, {} offline",
-        waits(Way::Todo) + waits(Way::Busy) + waits(Way::Going),
+        waits(Way::Todo) + waits(Way::Busy) + waits(Way::Going) + waits(Way::Astray),
         waits(Way::Away) + waits(Way::GoingOffline)
     )
 }

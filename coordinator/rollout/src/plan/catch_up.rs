@@ -9,9 +9,9 @@ use crate::{Amount, Change, World};
 const AT_ONCE: Amount = Amount::Percent(10);
 
 /// Asks newcomers and stragglers for their stable digest, some at a time, and
-/// takes back what was asked in a window that is over.
+/// takes back what was asked in a window that is over, or was quarantined since.
 pub(super) fn plan(world: &World, now: Timestamp) -> Vec<Change> {
-    let withdrawn = windows::withdraw_stragglers(world, now);
+    let withdrawn = withdraw(world, now);
     if !withdrawn.is_empty() {
         return withdrawn;
     }
@@ -32,4 +32,17 @@ pub(super) fn plan(world: &World, now: Timestamp) -> Vec<Change> {
         ))
     });
     assigned.collect()
+}
+
+/// Takes back what machines must not go on with, and have not cut over to.
+fn withdraw(world: &World, now: Timestamp) -> Vec<Change> {
+    let overstaying = world.index.overstaying.iter();
+    let withdrawn = overstaying.filter_map(|(workload, agent)| {
+        let asked = world.assignment(agent, workload)?.digest();
+        let distrust = asked.and_then(|digest| world.quarantined(digest)?.sentence(digest));
+        let shut = || windows::of_straggler(world, workload, agent, now);
+        let reason = distrust.unwrap_or_else(shut);
+        assign::withdraw(world, agent, workload, &reason, now)
+    });
+    withdrawn.collect()
 }

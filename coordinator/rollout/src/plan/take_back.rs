@@ -20,12 +20,17 @@ pub(super) fn adopt(world: &World, now: Timestamp) -> Vec<Change> {
 
 /// Sends machines back to their baselines, as many at once as the strategy
 /// says. Those that are offline on their way are gone round, and where none
-/// gets further for `progress_deadline`, the others do not wait for it.
+/// gets further for `progress_deadline`, the others do not wait for it. Those
+/// whose baseline was quarantined on their way are sent elsewhere at once.
 pub(super) fn restore(world: &World, rollout: &Rollout, now: Timestamp) -> Vec<Change> {
-    let stages = View::all(world, rollout, now);
-    let members = stages.flat_map(|view| view.at(view.tally.places_on(Way::Todo)));
-    members
-        .take(room(world, rollout, now))
+    let on = |way| {
+        let stages = View::all(world, rollout, now);
+        stages.flat_map(move |view| view.at(view.tally.places_on(way)))
+    };
+    // Those that were on their way already take nobody's room.
+    let astray = on(Way::Astray);
+    astray
+        .chain(on(Way::Todo).take(room(world, rollout, now)))
         .map(|(agent, member)| assign::restore(world, rollout, agent, member, now))
         .collect()
 }
@@ -42,7 +47,7 @@ fn room(world: &World, rollout: &Rollout, now: Timestamp) -> usize {
     if now >= deadline(rollout) {
         return limit;
     }
-    limit.saturating_sub(count(world, rollout, &[Way::Going]))
+    limit.saturating_sub(count(world, rollout, &[Way::Going, Way::Astray]))
 }
 
 fn deadline(rollout: &Rollout) -> Timestamp {

@@ -1,4 +1,4 @@
-use pinion_model::{AgentId, Timestamp};
+use pinion_model::{AgentId, Timestamp, WorkloadName};
 
 use super::assign;
 use crate::explain::shut;
@@ -34,15 +34,17 @@ pub(super) fn withdraw(view: View<'_>) -> Vec<Change> {
     withdrawn.collect()
 }
 
-/// The same outside any rollout.
-pub(super) fn withdraw_stragglers(world: &World, now: Timestamp) -> Vec<Change> {
-    let overstaying = world.index.overstaying.iter();
-    let withdrawn = overstaying.filter_map(|(workload, agent)| {
-        let proven = world.proven_for(workload, agent);
-        let reason = proven.map(|(_, rollout)| why(world, rollout, agent, now));
-        assign::withdraw(world, agent, workload, &reason.unwrap_or_default(), now)
-    });
-    withdrawn.collect()
+/// Why a machine that goes to its stable digest, outside any rollout, may not
+/// be touched any more.
+pub(super) fn of_straggler(
+    world: &World,
+    workload: &WorkloadName,
+    agent: &AgentId,
+    now: Timestamp,
+) -> String {
+    let proven = world.proven_for(workload, agent);
+    let reason = proven.map(|(_, rollout)| why(world, rollout, agent, now));
+    reason.unwrap_or_default()
 }
 
 fn why(world: &World, rollout: &Rollout, agent: &AgentId, now: Timestamp) -> String {

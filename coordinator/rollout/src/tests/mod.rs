@@ -33,5 +33,6 @@ mod spread;
 mod steering;
 mod strategies;
 mod supersede;
+mod under_way;
 mod windows;
 mod workloads;

@@ -233,7 +233,7 @@ fn check(bed: &Bed, wake_at: Option<Timestamp>) {
     );
     assert!(
         bed.world.index.overstaying.is_empty(),
-        "nothing that was asked outlasts its window"
+        "nothing that was asked outlasts its window, or its digest's quarantine"
     );
     for rollout in bed.world.rollouts.values() {
         check_stages(bed, rollout);

@@ -11,7 +11,7 @@ use crate::{
     summary, waiting_for,
 };
 
-fn tolerant(stages: Vec<StageSpec>, after: u32) -> Strategy {
+pub(super) fn tolerant(stages: Vec<StageSpec>, after: u32) -> Strategy {
     let stages = stages.into_iter().map(|stage| StageSpec {
         failure_budget: Some(Amount::Percent(100).into()),
         min_proven: Some(0),
@@ -24,14 +24,14 @@ fn tolerant(stages: Vec<StageSpec>, after: u32) -> Strategy {
 }
 
 /// That many machines on a stable digest 1.
-fn stable(machines: usize) -> Bed {
+pub(super) fn stable(machines: usize) -> Bed {
     let mut bed = Bed::new(machines);
     bed.roll_out(1, strategy(vec![rest()]));
     bed.drive();
     bed
 }
 
-fn fail(bed: &mut Bed, name: &str, kind: FailureKind) {
+pub(super) fn fail(bed: &mut Bed, name: &str, kind: FailureKind) {
     let id = agent(name);
     let assignment = bed
         .world
@@ -51,7 +51,7 @@ fn fail(bed: &mut Bed, name: &str, kind: FailureKind) {
     bed.reported(&id, report);
 }
 
-fn impose(bed: &mut Bed, n: u8) -> Result<bool, Refusal> {
+pub(super) fn impose(bed: &mut Bed, n: u8) -> Result<bool, Refusal> {
     let request = QuarantineDigest {
         digest: digest(n),
         workload: bed.workload.clone(),
@@ -60,14 +60,14 @@ fn impose(bed: &mut Bed, n: u8) -> Result<bool, Refusal> {
     bed.decide(|world, now| commands::quarantine(world, request.clone(), &alice(), now))
 }
 
-fn lift(bed: &mut Bed, n: u8) -> Result<(), Refusal> {
+pub(super) fn lift(bed: &mut Bed, n: u8) -> Result<(), Refusal> {
     bed.decide(|world, now| {
         commands::lift_quarantine(world, &digest(n), "it was the weather", &alice(), now)
     })
 }
 
 /// How often a digest was assigned since that point of the history.
-fn issued(bed: &Bed, since: usize, n: u8) -> usize {
+pub(super) fn issued(bed: &Bed, since: usize, n: u8) -> usize {
     let decisions = bed.history[since..]
         .iter()
         .filter_map(|change| match change {

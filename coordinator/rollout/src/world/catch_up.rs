@@ -12,7 +12,8 @@ pub(crate) enum CatchUp {
     Shut,
     /// It was asked to, and there is no outcome yet.
     InFlight,
-    /// The same, but it may not be touched any more, and has not cut over.
+    /// The same, but it has not cut over, and may not be touched any more or
+    /// the digest was quarantined since.
     Overstaying,
 }
 
@@ -31,18 +32,24 @@ impl CatchUp {
             .as_ref()
             .map(|assignment| &assignment.purpose);
         if placement.is_in_flight() || placement.phase == Some(AgentPhase::Soaking) {
-            let counts = purpose == Some(&Purpose::Stable)
+            let goes = purpose == Some(&Purpose::Stable)
                 && agent.revoked.is_none()
-                && agent.presence != Presence::Offline
                 && placement.phase != Some(AgentPhase::Soaking);
             let cut = placement.phase.is_some_and(AgentPhase::has_cut_over);
-            let overstays = counts && !cut && is_shut(world, workload, id, agent);
-            let in_flight = if overstays {
+            let waits = goes && !cut;
+            // Also from one that is away: it must not find it when it comes back.
+            if waits && is_distrusted(world, placement) {
+                return Some(Self::Overstaying);
+            }
+            if !goes || agent.presence == Presence::Offline {
+                return None;
+            }
+            let overstays = waits && is_shut(world, workload, id, agent);
+            return Some(if overstays {
                 Self::Overstaying
             } else {
                 Self::InFlight
-            };
-            return counts.then_some(in_flight);
+            });
         }
         if !world.is_assignable(agent, workload)
             || agent.busy_with(workload).is_some()
@@ -73,6 +80,12 @@ impl CatchUp {
 pub(super) fn is_shut(world: &World, workload: &WorkloadName, id: &AgentId, agent: &Agent) -> bool {
     let proven = world.proven_of(workload, id, agent);
     proven.is_some_and(|(_, rollout)| rollout.is_shut(&agent.labels))
+}
+
+/// What it was asked for was quarantined since.
+fn is_distrusted(world: &World, placement: &Placement) -> bool {
+    let asked = placement.asked.as_ref();
+    asked.is_some_and(|digest| world.is_quarantined(digest))
 }
 
 /// Its old container did not come back, or what it restored is not adopted yet.

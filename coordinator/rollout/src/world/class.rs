@@ -1,9 +1,11 @@
 use std::collections::BTreeMap;
 
-use pinion_model::{AgentId, RolloutPhase, Timestamp};
+use pinion_model::{AgentId, AgentPhase, RolloutPhase, Timestamp};
 
 use super::due::Due;
-use super::{Agent, Counts, Mark, Marks, Member, Presence, Pull, Rollout, Standing, World};
+use super::{
+    Agent, Counts, Mark, Marks, Member, Presence, Pull, Restore, Rollout, Standing, World,
+};
 use crate::shared::Places;
 use crate::{OfflinePolicy, SickPolicy};
 
@@ -158,7 +160,10 @@ pub(crate) enum Way {
     Busy,
     /// Assigned, or what it does first goes on; no outcome yet.
     Going,
-    /// The same, and offline.
+    /// The same, but where it goes was quarantined since, and it has not cut
+    /// over yet: to be assigned anew at once.
+    Astray,
+    /// It goes, and is offline.
     GoingOffline,
     /// It is back, or will be seen to later because it is held.
     Back,
@@ -166,11 +171,12 @@ pub(crate) enum Way {
 
 impl Way {
     /// Not over yet.
-    pub(crate) const OUTSTANDING: [Self; 5] = [
+    pub(crate) const OUTSTANDING: [Self; 6] = [
         Self::Todo,
         Self::Away,
         Self::Busy,
         Self::Going,
+        Self::Astray,
         Self::GoingOffline,
     ];
 
@@ -194,19 +200,14 @@ impl Way {
         };
         let held = world.is_held(agent, &rollout.workload);
         let way = match &member.restore {
-            Some(restore)
-                if restore
-                    .phase
-                    .is_some_and(pinion_model::AgentPhase::is_terminal) =>
-            {
-                Self::Back
-            }
+            Some(restore) if restore.phase.is_some_and(AgentPhase::is_terminal) => Self::Back,
             Some(restore) if restore.failure.is_some() => Self::Back,
             Some(restore)
                 if restore.digest.is_none() && member.standing() != Standing::InFlight =>
             {
                 Self::Back
             }
+            Some(restore) if Self::is_astray(world, restore, agent) => Self::Astray,
             Some(_) => Self::Going,
             // Its own outcome comes first; it may make all else needless.
             None if member.rolls_back() => Self::Going,
@@ -223,6 +224,13 @@ impl Way {
         } else {
             way
         })
+    }
+
+    fn is_astray(world: &World, restore: &Restore, agent: &Agent) -> bool {
+        let to = restore.digest.as_ref();
+        let cut = restore.phase.is_some_and(AgentPhase::has_cut_over);
+        !cut && agent.presence == Presence::Online
+            && to.is_some_and(|digest| world.is_quarantined(digest))
     }
 }
 

@@ -1,0 +1,144 @@
+//! Machines that are on their way to a digest, outside its stages, when it is
+//! quarantined.
+
+use pinion_model::{AgentPhase, RolloutPhase};
+
+use super::bed::{Bed, agent, alice, digest, rest, steer, strategy};
+use super::quarantine::{impose, issued, lift, stable};
+use crate::{Act, Amount, Change, Purpose, Strategy, commands, plan};
+
+/// Digest 2 is stable on one machine, and twenty newcomers run digest 1; those
+/// that were asked at once, up to the limit, are answered.
+fn newcomers() -> (Bed, Vec<String>) {
+    let mut bed = stable(1);
+    bed.roll_out(2, strategy(vec![rest()]));
+    bed.drive();
+    for n in 2..=30 {
+        bed.enrol(&format!("m{n}"), true);
+    }
+    bed.plan();
+    let asked = bed.world.index.catching_up.iter();
+    let asked = asked.map(|(_, agent)| agent.to_string()).collect();
+    (bed, asked)
+}
+
+fn purpose(bed: &Bed, name: &str) -> Purpose {
+    let asked = bed.world.assignment(&agent(name), &bed.workload);
+    asked.expect("it was asked for something").purpose.clone()
+}
+
+#[test]
+fn machines_that_catch_up_with_a_digest_that_is_quarantined_are_withdrawn_unless_they_cut_over() {
+    let (mut bed, asked) = newcomers();
+    assert_eq!(asked.len(), 3, "a tenth of them");
+    let [cut, pulls, away] = &asked[..] else {
+        panic!("three of them")
+    };
+    bed.say(cut, AgentPhase::CuttingOver);
+    bed.say(pulls, AgentPhase::Pulling);
+    bed.offline(away);
+    impose(&mut bed, 2).expect("by hand");
+    let since = bed.history.len();
+    bed.plan();
+    let withdraw = Purpose::Withdraw { rollout: None };
+    assert_eq!(purpose(&bed, cut), Purpose::Stable, "it is too late there");
+    assert_eq!(purpose(&bed, pulls), withdraw);
+    assert_eq!(purpose(&bed, away), withdraw, "before it comes back");
+    assert!(bed.world.index.overstaying.is_empty());
+    let mut why = bed.history[since..]
+        .iter()
+        .filter_map(|change| match change {
+            Change::Decision(decision) => match &decision.act {
+                Act::Assigned {
+                    assignment, reason, ..
+                } if assignment.purpose == withdraw => Some(reason),
+                _ => None,
+            },
+            Change::Observation(_) => None,
+        });
+    assert!(why.all(|why| why.contains("is quarantined since")));
+    bed.say(cut, AgentPhase::Settled);
+    bed.hello(away);
+    bed.drive();
+    assert_eq!(issued(&bed, since, 2), 0, "nobody is asked for it any more");
+    for (name, machine) in &bed.machines {
+        let well = digest(1);
+        let kept = ["m1", cut].contains(&name.as_str());
+        assert!(kept || machine.running[&bed.workload] == well, "{name}");
+    }
+    lift(&mut bed, 2).expect("lifted");
+    bed.drive();
+    let mut machines = bed.machines.values();
+    assert!(machines.all(|machine| machine.running[&bed.workload] == digest(2)));
+}
+
+#[test]
+fn a_quarantine_of_another_digest_leaves_those_that_catch_up_alone() {
+    let (mut bed, asked) = newcomers();
+    impose(&mut bed, 3).expect("by hand");
+    assert_eq!(plan(&bed.world, bed.now).changes, Vec::new());
+    assert!(
+        asked
+            .iter()
+            .all(|name| purpose(&bed, name) == Purpose::Stable)
+    );
+}
+
+/// Four machines that were on 1, 2 and 3, and are taken back from that, two at once.
+fn taken_back() -> (Bed, pinion_model::RolloutId, Vec<String>) {
+    let mut bed = stable(4);
+    bed.roll_out(2, strategy(vec![rest()]));
+    bed.drive();
+    let rules = Strategy {
+        rollback_in_flight: Some(Amount::Count(2)),
+        ..strategy(vec![rest()])
+    };
+    let id = bed.roll_out(3, rules);
+    bed.drive();
+    bed.decide(|world, now| commands::roll_back(world, steer(&id), &alice(), now))
+        .expect("rolled back");
+    bed.plan();
+    let going = |name: &String| bed.rollout(&id).members[&agent(name)].restore.is_some();
+    let names = (1..=4).map(|n| format!("m{n}"));
+    let going: Vec<_> = names.filter(going).collect();
+    (bed, id, going)
+}
+
+#[test]
+fn machines_on_their_way_back_to_a_digest_that_is_quarantined_are_sent_elsewhere_at_once() {
+    let (mut bed, id, going) = taken_back();
+    let [cut, pulls] = &going[..] else {
+        panic!("two of them, {going:?}")
+    };
+    bed.say(cut, AgentPhase::CuttingOver);
+    bed.say(pulls, AgentPhase::Pulling);
+    impose(&mut bed, 2).expect("by hand");
+    let since = bed.history.len();
+    bed.plan();
+    let asked = |bed: &Bed, name: &str| {
+        let asked = bed.world.assignment(&agent(name), &bed.workload);
+        asked.and_then(|asked| asked.digest().cloned())
+    };
+    assert_eq!(asked(&bed, cut), Some(digest(2)), "it is too late there");
+    assert_eq!(asked(&bed, pulls), Some(digest(1)));
+    bed.drive();
+    assert_eq!(bed.phase(&id), RolloutPhase::RolledBack);
+    assert_eq!(issued(&bed, since, 2), 0);
+    assert_eq!(*bed.running(pulls), digest(1));
+}
+
+#[test]
+fn with_every_older_digest_quarantined_a_machine_on_its_way_back_stays_where_it_is() {
+    let (mut bed, id, going) = taken_back();
+    for n in [1, 2] {
+        impose(&mut bed, n).expect("by hand");
+    }
+    let since = bed.history.len();
+    bed.drive();
+    assert_eq!(bed.phase(&id), RolloutPhase::RolledBack);
+    assert_eq!(issued(&bed, since, 1) + issued(&bed, since, 2), 0);
+    for name in &going {
+        assert_eq!(*bed.running(name), digest(3));
+        assert_eq!(bed.word(&id, name), Some("nothing_to_go_back_to"));
+    }
+}
