@@ -4,7 +4,7 @@ use std::sync::Arc;
 use pinion_model::{AgentId, Failure, Generation, RolloutId, RolloutPhase, Timestamp};
 
 use super::decisions::by;
-use super::{assigned, phases};
+use super::{assigned, phases, quarantine};
 use crate::world::{Standing, Touched, Tried};
 use crate::{Act, Assignment, Decision, Gate, Map, Rollout, World};
 
@@ -21,6 +21,7 @@ pub(super) fn apply(world: &mut World, decision: &Decision, touched: &mut Touche
             failure,
         } => {
             fail(world, rollout, agent, failure, at, touched);
+            speak_against(world, rollout, agent, failure);
         }
         Act::Assigned {
             agent, assignment, ..
@@ -145,6 +146,18 @@ fn fail(
     }
     touched.agents.insert(agent.clone());
     touched.members.insert((id.clone(), agent.clone()));
+}
+
+/// A machine that sickens after its soak speaks against the image as one does
+/// whose agent saw it, as long as that is what it was last asked to run.
+fn speak_against(world: &mut World, id: &RolloutId, agent: &AgentId, failure: &Failure) {
+    let asked = || {
+        let known = world.agents.get(agent)?;
+        let workload = &world.rollouts.get(id)?.workload;
+        known.placements.get(workload)?.asked.clone()
+    };
+    let asked = asked();
+    quarantine::judge(world, id, agent, asked.as_ref(), false, Some(failure));
 }
 
 /// Every assignment of the agent is stamped anew: a generation that it knows

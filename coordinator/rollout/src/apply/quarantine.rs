@@ -1,4 +1,4 @@
-use pinion_model::{AgentId, AgentPhase, Digest, Failure, FailureKind, RolloutId, WorkloadName};
+use pinion_model::{AgentId, Digest, Failure, FailureKind, RolloutId, WorkloadName};
 
 use super::decisions::by;
 use crate::world::{Quarantine, Touched, Way};
@@ -81,21 +81,47 @@ fn going(world: &World, rollout: &Rollout, digest: &Digest) -> Vec<(RolloutId, A
         .collect()
 }
 
-/// A machine's turn in a rollout came to its end.
-pub(super) struct Ended<'a> {
-    pub(super) workload: &'a WorkloadName,
-    pub(super) digest: &'a Digest,
-    pub(super) agent: &'a AgentId,
-    pub(super) phase: AgentPhase,
-    pub(super) failure: Option<&'a Failure>,
+/// What was asked of a machine came to its end.
+struct Ended<'a> {
+    workload: &'a WorkloadName,
+    digest: &'a Digest,
+    agent: &'a AgentId,
+    settled: bool,
+    failure: Option<&'a Failure>,
     /// Its containers were sick before.
-    pub(super) sick: bool,
+    sick: bool,
     /// From how many machines on nobody counts any more.
-    pub(super) limit: u32,
+    limit: u32,
+}
+
+/// Whether what a rollout has `asked` of a machine speaks for or against the image.
+pub(super) fn judge(
+    world: &mut World,
+    rollout: &RolloutId,
+    agent: &AgentId,
+    asked: Option<&Digest>,
+    settled: bool,
+    failure: Option<&Failure>,
+) {
+    let rollout = world.rollouts.get(rollout);
+    let Some(rollout) = rollout.filter(|rollout| asked == Some(rollout.digest())) else {
+        return;
+    };
+    let (workload, digest) = (rollout.workload.clone(), rollout.digest().clone());
+    let ended = Ended {
+        workload: &workload,
+        digest: &digest,
+        agent,
+        settled,
+        failure,
+        sick: rollout.members.get(agent).is_none_or(|member| member.sick),
+        limit: rollout.quarantine_after,
+    };
+    count(world, &ended);
 }
 
 /// Counts the machines on which the image itself failed.
-pub(super) fn count(world: &mut World, ended: &Ended<'_>) {
+fn count(world: &mut World, ended: &Ended<'_>) {
     if world.is_quarantined(ended.digest) {
         return;
     }
@@ -107,7 +133,7 @@ pub(super) fn count(world: &mut World, ended: &Ended<'_>) {
                 known.failed_on.insert(ended.agent.clone());
             }
         }
-        None if ended.phase == AgentPhase::Settled => {
+        None if ended.settled => {
             if let Some(known) = world.quarantine.get_mut(ended.digest) {
                 known.failed_on.remove(ended.agent);
             }

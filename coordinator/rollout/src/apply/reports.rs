@@ -1,10 +1,9 @@
 use std::sync::Arc;
 
-use pinion_model::{AgentId, AgentPhase, Digest, Failure, FailureKind, RolloutId, Timestamp};
+use pinion_model::{AgentId, AgentPhase, Digest, Failure, FailureKind, Timestamp};
 
 use super::known::Known;
-use super::prefetch;
-use super::quarantine::{self, Ended};
+use super::{prefetch, quarantine};
 use crate::world::{Standing, Touched, Tried};
 use crate::{Member, Placement, Purpose, Report, Rollout, World};
 
@@ -48,14 +47,9 @@ pub(super) fn apply(
         Some(Purpose::Rollout { .. } | Purpose::Withdraw { .. })
     );
     if let Some(rollout) = rollout.filter(|_| turn && report.phase.is_terminal()) {
-        judge(
-            world,
-            rollout,
-            id,
-            asked.as_ref(),
-            report,
-            failure.as_deref(),
-        );
+        let settled = report.phase == AgentPhase::Settled;
+        let (asked, failure) = (asked.as_ref(), failure.as_deref());
+        quarantine::judge(world, rollout, id, asked, settled, failure);
     }
     if let Some(rollout) = rollout.and_then(|id| world.rollouts.get_mut(id)) {
         touched.members.insert((rollout.id.clone(), id.clone()));
@@ -74,32 +68,6 @@ pub(super) fn apply(
             member.forget_logs();
         }
     }
-}
-
-/// Whether it speaks for or against the image.
-fn judge(
-    world: &mut World,
-    rollout: &RolloutId,
-    agent: &AgentId,
-    asked: Option<&Digest>,
-    report: &Report,
-    failure: Option<&Failure>,
-) {
-    let rollout = world.rollouts.get(rollout);
-    let Some(rollout) = rollout.filter(|rollout| asked == Some(rollout.digest())) else {
-        return;
-    };
-    let digest = rollout.digest().clone();
-    let ended = Ended {
-        workload: &report.workload,
-        digest: &digest,
-        agent,
-        phase: report.phase,
-        failure,
-        sick: rollout.members.get(agent).is_none_or(|member| member.sick),
-        limit: rollout.quarantine_after,
-    };
-    quarantine::count(world, &ended);
 }
 
 /// Whether a report is about the present assignment and says something newer.

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use pinion_model::{AgentPhase, FailureKind, RolloutId, RolloutPhase};
 
-use super::bed::{Bed, agent, alice, count, rest, steer, strategy};
+use super::bed::{Bed, agent, alice, count, digest, rest, steer, strategy};
 use super::gates::{ask, one, word};
 use crate::gates::{Verdict, budget, min_proven, regression};
-use crate::{Amount, FailureAction, StageSpec, Standing, Strategy, commands};
+use crate::{Amount, FailureAction, Gate, StageSpec, Standing, Strategy, commands};
 
 /// Two machines in a stage that bakes, both settled; one may fail.
 fn baking(budget: Amount) -> (Bed, RolloutId) {
@@ -124,7 +124,7 @@ fn a_machine_that_regressed_is_taken_back_with_the_rollout() {
     bed.drive();
     assert_eq!(bed.phase(&id), RolloutPhase::RolledBack);
     for name in ["m1", "m2"] {
-        assert_eq!(*bed.running(name), super::bed::digest(1));
+        assert_eq!(*bed.running(name), digest(1));
     }
 }
 
@@ -177,4 +177,38 @@ fn an_acknowledged_regression_does_not_stop_the_stage_again() {
     bed.pass(Duration::from_secs(60));
     bed.plan();
     assert_eq!(bed.phase(&id), RolloutPhase::Completed);
+}
+
+#[test]
+fn a_regression_after_the_soak_counts_for_quarantine_as_one_that_an_agent_reports() {
+    let mut bed = Bed::new(3);
+    bed.seen("m3", &["stopped"]);
+    let rules = Strategy {
+        quarantine_after: Some(2),
+        ..one(StageSpec {
+            bake: Some(Duration::from_secs(60)),
+            failure_budget: Some(Amount::Percent(100).into()),
+            ..rest()
+        })
+    };
+    let id = bed.roll_out(2, rules);
+    bed.plan();
+    for name in ["m1", "m2", "m3"] {
+        bed.say(name, AgentPhase::Settled);
+    }
+    bed.plan();
+    bed.seen("m1", &["unhealthy"]);
+    bed.seen("m3", &["stopped"]);
+    bed.plan();
+    let failed_on = |bed: &Bed| {
+        let known = &bed.world.quarantine[&digest(2)];
+        known.failed_on.iter().cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(failed_on(&bed), [agent("m1")], "m3 was so before");
+    assert_eq!(bed.phase(&id), RolloutPhase::Running);
+    bed.seen("m2", &["stopped"]);
+    bed.plan();
+    assert_eq!(failed_on(&bed), [agent("m1"), agent("m2")]);
+    assert!(bed.world.is_quarantined(&digest(2)));
+    assert_eq!(bed.rollout(&id).halted_by, Some(Gate::Quarantine));
 }
