@@ -20,6 +20,7 @@ pub(super) fn apply(
         return prefetch::asked(world, id, assignment, rollout, at, touched);
     }
     prefetch::drop_ahead(world, id, assignment, touched);
+    let sick = was_sick(world, id, assignment);
     let Some(agent) = world.agents.get_mut(id) else {
         return;
     };
@@ -30,7 +31,7 @@ pub(super) fn apply(
         running: baseline(placement),
         proven: placement.proven.clone(),
     };
-    let previous = place(placement, assignment, at);
+    let previous = place(placement, assignment, sick, at);
     let turned = placement.is_in_flight() != was_in_flight;
     touched.placement(&assignment.workload, id, turned);
     if let Some(previous) = previous.filter(|old| assignment.rollout() != Some(old)) {
@@ -56,6 +57,13 @@ fn is_stale(world: &World, id: &AgentId, assignment: &Assignment) -> bool {
     })
 }
 
+/// Its containers were sick when the rollout that asks began.
+fn was_sick(world: &World, id: &AgentId, assignment: &Assignment) -> bool {
+    let rollout = assignment.rollout().and_then(|id| world.rollouts.get(id));
+    let member = rollout.and_then(|rollout| rollout.members.get(id));
+    member.is_some_and(|member| member.sick)
+}
+
 /// What is known of a machine before something new is asked of it.
 struct Before {
     running: Option<Digest>,
@@ -70,12 +78,21 @@ fn baseline(placement: &Placement) -> Option<Digest> {
 }
 
 /// Puts the assignment in its place; answers the rollout that the previous one was part of.
-fn place(placement: &mut Placement, assignment: &Assignment, at: Timestamp) -> Option<RolloutId> {
+fn place(
+    placement: &mut Placement,
+    assignment: &Assignment,
+    sick: bool,
+    at: Timestamp,
+) -> Option<RolloutId> {
     let in_flight = placement.is_in_flight();
     let old = placement.assignment.replace(assignment.clone());
     match &assignment.run {
         Some(run) => {
             placement.asked = Some(run.digest.clone());
+            // What is adopted was judged when it was restored.
+            if !matches!(assignment.purpose, Purpose::Adopt { .. }) {
+                placement.unwell = sick || placement.is_sick();
+            }
             placement.withdrawn = None;
             placement.refresh = None;
             placement.phase = None;

@@ -5,7 +5,7 @@ use pinion_model::{AgentId, AgentPhase, Digest, Failure, FailureKind, Timestamp}
 use super::known::Known;
 use super::{prefetch, quarantine};
 use crate::world::{Standing, Touched, Tried};
-use crate::{Member, Placement, Purpose, Report, Rollout, World};
+use crate::{Member, ObservedContainer, Placement, Purpose, Report, Rollout, World};
 
 pub(super) fn apply(
     world: &mut World,
@@ -175,13 +175,17 @@ fn record(
 fn conclude(placement: &mut Placement, report: &Report, failure: Option<Arc<Failure>>) {
     placement.withdrawn = None;
     let asked = placement.asked.clone();
+    let purpose = placement.assignment.as_ref().map(|it| &it.purpose);
+    let adopts = matches!(purpose, Some(Purpose::Adopt { .. }));
     match (&failure, report.phase) {
         (None, AgentPhase::Settled) => {
             placement.tried = placement
                 .tried
                 .take()
                 .filter(|tried| Some(&tried.digest) != asked.as_ref());
-            placement.proven = asked;
+            if !(adopts && placement.unwell) {
+                placement.proven = asked;
+            }
             placement.untidy = report.failure.clone().map(Arc::new);
         }
         (Some(failure), phase) => {
@@ -192,7 +196,9 @@ fn conclude(placement: &mut Placement, report: &Report, failure: Option<Arc<Fail
                 failure: failure.clone(),
             });
             placement.tried = tried.map(Arc::new);
-            if phase == AgentPhase::RolledBack && report.running.is_some() {
+            placement.unwell |= report.containers.iter().any(ObservedContainer::is_sick);
+            let back = phase == AgentPhase::RolledBack && !placement.unwell;
+            if back && report.running.is_some() {
                 placement.proven.clone_from(&report.running);
             }
         }

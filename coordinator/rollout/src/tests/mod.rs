@@ -34,5 +34,6 @@ mod steering;
 mod strategies;
 mod supersede;
 mod under_way;
+mod unwell;
 mod windows;
 mod workloads;

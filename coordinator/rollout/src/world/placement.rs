@@ -25,8 +25,13 @@ pub struct Placement {
     pub failure: Option<Arc<Failure>>,
     /// The digest that is wanted after the agent's last outcome.
     pub running: Option<Digest>,
-    /// The last digest that settled here, or that an agent restored.
+    /// The last digest that settled here, or that an agent restored and that
+    /// was not known to be unwell.
     pub proven: Option<Digest>,
+    /// What ran here was known to be sick when the last digest was asked for,
+    /// or when it was restored: that it runs again proves nothing.
+    #[serde(default)]
+    pub unwell: bool,
     /// What failed here last: not tried again until an operator asks.
     pub tried: Option<Arc<Tried>>,
     /// What its containers were last seen to run.
