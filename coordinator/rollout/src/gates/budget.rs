@@ -74,7 +74,8 @@ impl Limit {
 
 /// No more machines of a stage may fail than its budgets, counting those that
 /// nobody has acknowledged and that were well before. An old container that
-/// did not come back stops the rollout whatever the budgets say.
+/// did not come back stops the rollout whatever the budgets say, and whether or
+/// not the machine was sick before.
 pub(crate) fn check(view: View<'_>) -> Verdict {
     let mut lost = view.at(view.tally.marks.places(Mark::Lost));
     if let Some((agent, member)) = lost.next() {

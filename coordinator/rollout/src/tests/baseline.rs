@@ -7,7 +7,7 @@ use pinion_model::{AgentPhase, FailureKind, RolloutId, RolloutPhase};
 
 use super::bed::{Bed, alice, count, rest, strategy};
 use super::gates::one;
-use crate::{Amount, SickPolicy, StageSpec, Standing, Strategy, commands, summary};
+use crate::{Amount, Gate, SickPolicy, StageSpec, Standing, Strategy, commands, summary};
 
 /// Of that many machines the last was sick before; one stage, nothing may fail.
 fn with_sick(machines: usize, policy: SickPolicy) -> (Bed, RolloutId, String) {
@@ -57,11 +57,7 @@ fn a_machine_is_sick_if_one_of_its_containers_is_and_unknown_is_not_sick() {
 
 #[test]
 fn the_failure_of_a_machine_that_was_sick_before_is_blamed_on_nobody() {
-    for phase in [
-        AgentPhase::RolledBack,
-        AgentPhase::RollbackFailed,
-        AgentPhase::Refused,
-    ] {
+    for phase in [AgentPhase::RolledBack, AgentPhase::Refused] {
         let (mut bed, id, sick) = with_sick(3, SickPolicy::Include);
         bed.say(&sick, phase);
         bed.plan();
@@ -80,6 +76,21 @@ fn the_failure_of_a_machine_that_was_sick_before_is_blamed_on_nobody() {
         let note = &bed.rollout(&id).stages[0].note;
         assert!(note.contains("1 failed (1 of them sick before)"), "{note}");
     }
+}
+
+#[test]
+fn an_old_container_that_did_not_come_back_halts_the_rollout_though_its_machine_was_sick_before() {
+    let (mut bed, id, sick) = with_sick(3, SickPolicy::Include);
+    others_settle(&mut bed, &id, &sick);
+    bed.say(&sick, AgentPhase::RollbackFailed);
+    bed.plan();
+    assert_eq!(bed.phase(&id), RolloutPhase::Halted);
+    assert_eq!(bed.rollout(&id).halted_by, Some(Gate::RollbackFailed));
+    let counts = bed.counts(&id, 0);
+    assert_eq!((counts.failed, counts.excused), (1, 1), "no budget is used");
+    bed.steer_with(commands::resume, &id);
+    bed.plan();
+    assert_eq!(bed.phase(&id), RolloutPhase::Completed, "it is known now");
 }
 
 #[test]

@@ -11,7 +11,8 @@ use crate::shared::Places;
 pub(crate) enum Mark {
     /// It failed in this way, nobody knows it, and the rollout is to blame.
     Failed(FailureGroup),
-    /// The same, and its old container did not come back.
+    /// It failed, nobody knows it, and its old container did not come back,
+    /// whether or not it was sick before.
     Lost,
     /// It is sick now, was not before, and is not in flight.
     Sick,
@@ -40,9 +41,10 @@ impl Mark {
             let kind = member.failure.as_ref().map(|failure| failure.kind);
             let group = kind.map_or(FailureGroup::Start, FailureGroup::of);
             marks.push(Self::Failed(group));
-            if member.phase == Some(AgentPhase::RollbackFailed) {
-                marks.push(Self::Lost);
-            }
+        }
+        let unknown = class == Class::Failed || class == Class::Excused && !member.acknowledged;
+        if unknown && member.phase == Some(AgentPhase::RollbackFailed) {
+            marks.push(Self::Lost);
         }
         // What has ended does not follow the fleet any more.
         let follows = !rollout.phase.is_terminal() && !Class::IN_FLIGHT.contains(&class);
