@@ -71,7 +71,7 @@ impl Server {
     pub(crate) async fn start_on_disk() -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let config = Config::load(None, None).expect("the built-in configuration");
-        Self::over(on_disk(dir.path()).await, dir, config).await
+        Self::over(on_disk(dir.path(), CutPolicy::default()).await, dir, config).await
     }
 
     /// Ends it, and starts another one on its files.
@@ -85,7 +85,7 @@ impl Server {
         } = self;
         running.stop(Duration::ZERO).await;
         drop(ledger);
-        Self::over(on_disk(dir.path()).await, dir, config).await
+        Self::over(on_disk(dir.path(), CutPolicy::default()).await, dir, config).await
     }
 
     async fn over(store: Arc<dyn Store>, dir: tempfile::TempDir, config: Config) -> Self {
@@ -334,9 +334,9 @@ impl Server {
 }
 
 /// The store in a directory, once whoever had it before has let it go.
-async fn on_disk(dir: &Path) -> Arc<dyn Store> {
+pub(crate) async fn on_disk(dir: &Path, policy: CutPolicy) -> Arc<dyn Store> {
     loop {
-        match SqliteStore::open(database(dir), CutPolicy::default()).await {
+        match SqliteStore::open(database(dir), policy).await {
             Ok(store) => return Arc::new(store),
             Err(StoreError::Locked { .. }) => tokio::time::sleep(Duration::from_millis(20)).await,
             Err(error) => panic!("the store cannot be opened: {error}"),
