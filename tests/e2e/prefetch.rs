@@ -6,7 +6,7 @@ use harness::registry::{USER, docker_config};
 use harness::{App, Auth, Fleet, FleetSpec, Registry, World, scenario};
 use serde_json::Value;
 
-use crate::support::{SOON, configuration, containers, ensure_untouched};
+use crate::support::{SOON, configuration, containers, ensure_all_untouched};
 
 /// A pass ahead of the stages that may lose nobody.
 const PREFETCH: &str = "\"halt\"\nprefetch = { max_in_flight = \"100%\", failure_budget = 0 }";
@@ -47,9 +47,7 @@ fn a_machine_that_cannot_log_in_stops_the_rollout_before_any_container_is_touche
             of_t2.is_some_and(|reason| reason["reason"] == "prefetch_failed"),
             "{reasons:#?}"
         );
-        for (before, now) in before.iter().zip(containers(&fleet).await?) {
-            ensure_untouched(before, &now)?;
-        }
+        ensure_all_untouched(&before, &fleet).await?;
 
         // Mended, asked once more and resumed, it goes its way.
         std::fs::write(locked_out.agent.docker_config(), config)?;
@@ -97,9 +95,7 @@ fn a_machine_with_too_little_room_stops_the_rollout_before_any_container_is_touc
             said.contains("t2 (disk: the engine's disk has ") && said.contains("min_free_mib"),
             "{halted:#}"
         );
-        for (before, now) in before.iter().zip(containers(&fleet).await?) {
-            ensure_untouched(before, &now)?;
-        }
+        ensure_all_untouched(&before, &fleet).await?;
         Ok(())
     });
 }
@@ -128,9 +124,7 @@ fn what_was_prefetched_is_cut_over_to_without_the_registry() {
         let waiting = fleet
             .rollout_is(&rollout, "ROLLOUT_PHASE_AWAITING_APPROVAL", SOON)
             .await?;
-        for (before, now) in before.iter().zip(containers(&fleet).await?) {
-            ensure_untouched(before, &now)?;
-        }
+        ensure_all_untouched(&before, &fleet).await?;
 
         // From here on the registry gives nothing to anybody.
         proxy.rule(Rule::any("/", Fault::error(503, "UNAVAILABLE")));
@@ -171,9 +165,7 @@ fn a_digest_that_is_gone_from_the_registry_touches_nobody_and_an_abort_leaves_al
         fleet
             .rollout_is(&rollout, "ROLLOUT_PHASE_ABORTED", SOON)
             .await?;
-        for (before, now) in before.iter().zip(containers(&fleet).await?) {
-            ensure_untouched(before, &now)?;
-        }
+        ensure_all_untouched(&before, &fleet).await?;
         Ok(())
     });
 }

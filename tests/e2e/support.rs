@@ -40,6 +40,17 @@ pub(crate) async fn containers(fleet: &Fleet) -> anyhow::Result<Vec<Container>> 
     futures_util::future::try_join_all(asked).await
 }
 
+/// The very same containers as `before` on every machine, never stopped since.
+pub(crate) async fn ensure_all_untouched(
+    before: &[Container],
+    fleet: &Fleet,
+) -> anyhow::Result<()> {
+    for (before, now) in before.iter().zip(containers(fleet).await?) {
+        ensure_untouched(before, &now)?;
+    }
+    Ok(())
+}
+
 /// The very same container, never stopped since.
 pub(crate) fn ensure_untouched(before: &Container, now: &Container) -> anyhow::Result<()> {
     let started = |container: &Container| {

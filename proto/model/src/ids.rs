@@ -57,7 +57,7 @@ name!(
     CheckName, "a check's name"
 );
 name!(
-    /// Name of a strategy in the coordinator's configuration.
+    /// Name of a strategy, in the coordinator's configuration or put through its API.
     StrategyName, "a strategy's name"
 );
 

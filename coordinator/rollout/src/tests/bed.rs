@@ -10,8 +10,8 @@ use pinion_model::{
 
 use super::machine::{Machine, container, with_health};
 use crate::commands::{
-    self, Abort, AbortMode, Approve, Claim, CreateToken, NewToken, Promote, Redeem, StartRollout,
-    Steer,
+    self, Abort, AbortMode, Approve, Claim, CreateToken, NewToken, Promote, Promoted, Redeem,
+    StartRollout, Steer,
 };
 use crate::{
     Amount, Certificate, Change, Cohort, Counts, Observation, Outcome, Plan, Reason, Refusal,
@@ -351,8 +351,8 @@ impl Bed {
         self.decide(|world, now| commands::promote(world, request.clone(), &alice(), now))
     }
 
-    /// Promotes a digest whose rollout follows by itself.
-    pub(super) fn promote_auto(&mut self, n: u8, strategy: Strategy) -> RolloutId {
+    /// Promotes a digest of a workload with `rollout = "auto"`.
+    pub(super) fn push(&mut self, n: u8, strategy: Strategy) -> Promoted {
         let request = Promote {
             workload: self.workload.clone(),
             digest: digest(n),
@@ -364,8 +364,11 @@ impl Bed {
         };
         self.decide(|world, now| commands::promote(world, request.clone(), &alice(), now))
             .expect("a pin")
-            .rollout
-            .expect("its rollout")
+    }
+
+    /// Promotes a digest whose rollout follows by itself.
+    pub(super) fn promote_auto(&mut self, n: u8, strategy: Strategy) -> RolloutId {
+        self.push(n, strategy).rollout.expect("its rollout")
     }
 
     pub(super) fn start(&mut self, strategy: Strategy) -> RolloutId {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use pinion_model::{AgentPhase, RolloutId, RolloutPhase};
 
-use super::bed::{Bed, agent, alice, count, digest, image, keep, rest, steer, strategy};
-use crate::commands::{self, Approve, Promote, Promoted, RetryAgents, StartRollout};
+use super::bed::{Bed, agent, alice, count, digest, keep, rest, steer, strategy};
+use crate::commands::{self, Approve, RetryAgents, StartRollout};
 use crate::{
     Amount, Approval, Change, Refusal, Rollout, StageSpec, Strategy, Supersede, explain_all,
     summary,
@@ -32,21 +32,6 @@ fn request(bed: &Bed, strategy: Strategy) -> StartRollout {
 fn start(bed: &mut Bed, strategy: Strategy) -> Result<Rollout, Refusal> {
     let request = request(bed, strategy);
     bed.decide(|world, now| commands::start_rollout(world, request.clone(), &alice(), now))
-}
-
-/// A promotion of a workload with `rollout = "auto"`.
-fn push(bed: &mut Bed, n: u8, strategy: Strategy) -> Promoted {
-    let request = Promote {
-        workload: bed.workload.clone(),
-        digest: digest(n),
-        source_sha: None,
-        notes: String::new(),
-        images: vec![image()],
-        local_tag: "current".to_owned(),
-        auto: Some(strategy),
-    };
-    bed.decide(|world, now| commands::promote(world, request.clone(), &alice(), now))
-        .expect("a pin")
 }
 
 fn message<T: std::fmt::Debug>(refused: Result<T, Refusal>) -> String {
@@ -104,10 +89,10 @@ fn reject_refuses_and_names_the_active_one() {
 #[test]
 fn a_promotion_that_is_rejected_keeps_its_pin_and_says_that_no_rollout_began() {
     let mut bed = Bed::new(2);
-    let first = push(&mut bed, 2, all(Supersede::Reject));
+    let first = bed.push(2, all(Supersede::Reject));
     assert_eq!(first.no_rollout, None);
     bed.plan();
-    let second = push(&mut bed, 3, all(Supersede::Reject));
+    let second = bed.push(3, all(Supersede::Reject));
     assert_eq!((second.pin.number.0, second.changed), (2, true));
     assert_eq!(second.rollout, None);
     let why = second.no_rollout.expect("it says why");
@@ -316,7 +301,7 @@ fn the_same_digest_is_not_queued_behind_itself_or_twice() {
     start(&mut bed, all(Supersede::Queue)).expect("it waits");
     let refused = message(start(&mut bed, all(Supersede::Queue)));
     assert!(refused.contains("queued to take this digest"), "{refused}");
-    let again = push(&mut bed, 3, all(Supersede::Queue));
+    let again = bed.push(3, all(Supersede::Queue));
     assert_eq!(
         again.rollout.map(|id| id.to_string()),
         Some("app-2-1".into())
@@ -327,10 +312,10 @@ fn the_same_digest_is_not_queued_behind_itself_or_twice() {
 fn what_waits_behind_the_digest_that_is_promoted_again_does_not_take_it_away() {
     let mut bed = Bed::new(1);
     let queue = || all(Supersede::Queue);
-    let first = push(&mut bed, 2, queue()).rollout.expect("it begins");
+    let first = bed.push(2, queue()).rollout.expect("it begins");
     bed.plan();
-    let queued = push(&mut bed, 3, queue()).rollout.expect("it waits");
-    let back = push(&mut bed, 2, queue());
+    let queued = bed.push(3, queue()).rollout.expect("it waits");
+    let back = bed.push(2, queue());
     assert_eq!((back.pin.number.0, back.rollout), (3, Some(first.clone())));
     assert_eq!(bed.phase(&queued), RolloutPhase::Aborted);
     let reason = &bed.rollout(&queued).reason;
@@ -504,7 +489,7 @@ fn frequent_promotions_starve_no_stage() {
     };
     let names: Vec<_> = bed.machines.keys().map(ToString::to_string).collect();
     for n in 0..50_u8 {
-        let promoted = push(&mut bed, 10 + n, rules.clone());
+        let promoted = bed.push(10 + n, rules.clone());
         assert!(promoted.rollout.is_some());
         for _ in 0..3 {
             bed.plan();
