@@ -16,8 +16,11 @@ mod placement;
 mod pull;
 mod quarantine;
 mod rollout;
+mod seat;
 mod strategies;
+mod tally;
 mod turns;
+mod way;
 mod workload;
 
 use pinion_model::{AgentId, Digest, Generation, RolloutId, StrategyName, WorkloadName};
@@ -37,10 +40,13 @@ pub use strategies::{NamedStrategy, StrategySource, StrategyVersion};
 pub use workload::{Pin, Stable, Workload};
 
 pub(crate) use catch_up::CatchUp;
-pub(crate) use class::{Class, EMPTY, Seat, Tally, Way};
+pub(crate) use class::Class;
 pub(crate) use index::{Index, Touched};
 pub(crate) use mark::{Mark, Marks};
 pub(crate) use pull::Pull;
+pub(crate) use seat::Seat;
+pub(crate) use tally::{EMPTY, Tally};
+pub(crate) use way::Way;
 
 use crate::{Assignment, Desired, Map};
 
