@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use pinion_model::{Generation, SessionEpoch, Timestamp, WorkloadName};
-use pinion_rollout::{Observation, Report};
+use pinion_rollout::{DueProbe, Observation, Report};
 use pinion_workload::Desired;
 
 /// Coordinators, machines and links are named by their places in the simulation.
@@ -19,6 +19,14 @@ pub(crate) enum Event {
     Commit(usize),
     /// It tells its agents what has changed for them.
     Publish(usize),
+    /// It asks what checks want to know.
+    Measure(usize),
+    /// A check is answered.
+    Probed {
+        coordinator: usize,
+        due: DueProbe,
+        asked_at: Timestamp,
+    },
     /// Its plan wanted to be made again at this instant.
     Wake(usize, Timestamp),
     /// A session of it has been gone, or silent, for too long.

@@ -33,8 +33,12 @@ impl Sim {
                 self.silence_engine(machine);
                 Ok(())
             }
-            680..800 => {
+            680..760 => {
                 self.sicken(machine);
+                Ok(())
+            }
+            760..800 => {
+                self.ruin(machine);
                 Ok(())
             }
             800..810 => self.lose_journal(machine),
@@ -170,6 +174,14 @@ impl Sim {
         }
     }
 
+    fn ruin(&mut self, machine: usize) {
+        let draw = self.random.below(4);
+        if self.machines[machine].engine.ruin(draw) {
+            self.totals.count(Fault::Ruined);
+            self.say(|| format!("fault             m{machine}: a container would not start again"));
+        }
+    }
+
     /// Files of the journal are damaged, and found so at the next start.
     fn lose_journal(&mut self, machine: usize) -> Held {
         if !self.machines[machine].is_up() {
@@ -243,11 +255,9 @@ impl Sim {
                 self.end_coordinator(coordinator);
             }
         }
-        let enrolled = 2 * self.scenario.first;
         let commits = self.store.history.len();
-        let lost = self
-            .random
-            .below(1 + commits.saturating_sub(enrolled).min(400));
+        let since = commits.saturating_sub(self.store.begun);
+        let lost = self.random.below(1 + since.min(400));
         self.say(|| format!("fault             a backup is restored: {lost} commit(s) are lost"));
         self.store.restore(commits - lost);
         self.forget_what_was_lost();

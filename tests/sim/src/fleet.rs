@@ -11,8 +11,11 @@ use crate::event::Event;
 use crate::invariants::{Held, Violation, violated};
 use crate::operators::alice;
 use crate::random::mix;
-use crate::scenario::Scenario;
+use crate::scenario::{BEGIN, Scenario};
 use crate::sim::Sim;
+
+/// Keys that may redeem the token of a rack: more than it has machines.
+const USES: u32 = 10;
 
 impl Sim {
     pub(crate) fn begin_all(&mut self) -> Held {
@@ -22,6 +25,7 @@ impl Sim {
         for machine in 0..self.scenario.first {
             self.enrol(machine)?;
         }
+        self.store.begun = self.store.history.len();
         self.start_coordinator();
         for machine in 0..self.scenario.first {
             self.wake(machine);
@@ -69,21 +73,24 @@ impl Sim {
 
     /// A machine gets its identity.
     pub(crate) fn enrol(&mut self, machine: usize) -> Held {
-        let name = self.machines[machine].name.clone();
+        let labels = Scenario::labels(machine);
+        let rack = labels.get("rack").cloned().unwrap_or_default();
+        let id = format!("t-{rack}");
         let token = CreateToken {
-            id: format!("t{machine}"),
-            secret_hash: format!("hash{machine}"),
+            secret_hash: format!("hash-{id}"),
+            id,
             kind: NewToken::Enrollment {
-                agent: Some(name.clone()),
-                labels: Scenario::labels(machine),
-                max_uses: 1,
+                agent: None,
+                labels,
+                max_uses: USES,
             },
-            expires_at: Some(self.now + Duration::from_secs(3600)),
+            expires_at: Some(BEGIN + Duration::from_secs(30 * 86_400)),
         };
+        let name = self.machines[machine].name.clone();
         let claim = Claim {
             secret_hash: token.secret_hash.clone(),
             key: format!("key{machine}"),
-            wanted: None,
+            wanted: Some(name.clone()),
         };
         let certificate = Certificate {
             fingerprint: format!("print{machine}"),
@@ -97,6 +104,7 @@ impl Sim {
             encoded: "pem".to_owned(),
         };
         let now = self.now;
+        // Of those that enrol with it, the first makes it.
         self.set_up(|sim| commands::create_token(&sim.store.truth.world, token, &alice(), now))?;
         self.set_up(|sim| commands::redeem(&sim.store.truth.world, redeem, now))?;
         self.machines[machine].is_enrolled = true;

@@ -34,6 +34,7 @@ mod operators;
 mod queue;
 mod random;
 mod scenario;
+mod seen;
 mod sim;
 mod store;
 mod strategies;
@@ -41,5 +42,6 @@ mod totals;
 
 pub use failure::{Broken, print, run};
 pub use invariants::Violation;
+pub use seen::Seen;
 pub use sim::{Next, Parameters, Planner};
 pub use totals::{Fault, Totals};

@@ -55,6 +55,11 @@ impl Queue {
         Some((due.at, due.event))
     }
 
+    /// Whether all that is to happen is like this.
+    pub(crate) fn all(&self, like: impl Fn(&Event) -> bool) -> bool {
+        self.heap.iter().all(|Reverse(due)| like(&due.event))
+    }
+
     /// How many events were ever put there.
     pub(crate) fn count(&self) -> u64 {
         self.count

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use pinion_model::{Digest, Image, ImageRef, Labels, Repository, Timestamp, WorkloadName};
+use pinion_model::{
+    Digest, FailureKind, Image, ImageRef, Labels, Repository, Timestamp, WorkloadName,
+};
 use pinion_workload::CatalogEntry;
 
 use crate::random::{Random, mix};
@@ -59,8 +61,12 @@ pub(crate) struct Build {
     defect: Option<Behaviour>,
     /// Of a thousand machines, so many see that.
     share: u64,
-    /// So many do not find it in the registry.
+    /// So many cannot get it from the registry.
     missing: u64,
+    /// The registry does not know them; else it does not know the build.
+    is_denied: bool,
+    /// So many do not allow it by their own policy.
+    refused: u64,
 }
 
 /// What a container does that runs a build.
@@ -87,7 +93,7 @@ impl Scenario {
         let lines = random.between(1, 3);
         let rough = *random.pick(&[0, 1, 1, 1, 3]);
         let hurried = random.chance(300);
-        let minutes = random.between(15, 90);
+        let minutes = random.between(10, if agents < 100 { 90 } else { 40 });
         let per_machine = Duration::from_secs(random.between(1200, 7200));
         let fault_every = per_machine / u32::try_from(agents.max(1)).unwrap_or(u32::MAX);
         Self {
@@ -97,14 +103,14 @@ impl Scenario {
             calm_at: BEGIN + Duration::from_secs(60 * minutes),
             fault_every: fault_every.clamp(Duration::from_secs(1), Duration::from_secs(300)),
             act_every: random.seconds(
-                if hurried { 30 } else { 120 },
-                if hurried { 120 } else { 600 },
+                if hurried { 30 } else { 60 },
+                if hurried { 120 } else { 400 },
             ),
             lost: rough * 2,
             delayed: rough * 10,
             duplicated: rough * 10,
             is_cared_for: random.chance(600),
-            cut_after: *random.pick(&[500, 5_000, 50_000]),
+            cut_after: *random.pick(&[500, 50_000, 50_000, 50_000]),
         }
     }
 
@@ -124,15 +130,28 @@ impl Scenario {
         }
     }
 
-    /// Whether the registry has a build for a machine.
-    pub(crate) fn has(&self, build: &Build, machine: usize) -> bool {
+    /// Why the registry does not give a build to a machine; none: it does.
+    pub(crate) fn denial(&self, build: &Build, machine: usize) -> Option<FailureKind> {
         let draw = mix([self.seed.rotate_left(32), build.number(), machine as u64]);
-        draw % 1000 >= build.missing
+        let kind = match build.is_denied {
+            true => FailureKind::Credentials,
+            false => FailureKind::NotFound,
+        };
+        (draw % 1000 < build.missing).then_some(kind)
+    }
+
+    /// Whether a machine's own policy allows a build.
+    pub(crate) fn allows(&self, digest: &Digest, machine: usize) -> bool {
+        self.build(digest).is_none_or(|build| {
+            let draw = mix([self.seed.rotate_left(16), build.number(), machine as u64]);
+            draw % 1000 >= build.refused
+        })
     }
 
     pub(crate) fn labels(machine: usize) -> Labels {
         let region = REGIONS[machine % REGIONS.len()].to_owned();
-        Labels::from([("region".to_owned(), region)])
+        let rack = rack(machine);
+        Labels::from([("region".to_owned(), region), ("rack".to_owned(), rack)])
     }
 }
 
@@ -157,11 +176,9 @@ impl Line {
                 digest,
                 defect,
                 share,
-                missing: if n > 0 && random.chance(100) {
-                    random.between(1, 300)
-                } else {
-                    0
-                },
+                missing: now_and_then(n, random),
+                is_denied: random.chance(500),
+                refused: now_and_then(n, random),
             }
         };
         Self {
@@ -183,6 +200,19 @@ impl Build {
     /// Names it among all.
     fn number(&self) -> u64 {
         u64::from_str_radix(self.digest.short(), 16).unwrap_or(0)
+    }
+}
+
+/// Where a machine stands, beside another one.
+pub(crate) fn rack(machine: usize) -> String {
+    format!("r{}", machine / 2)
+}
+
+/// Of a thousand machines so many; mostly none, and never with the first build.
+fn now_and_then(build: usize, random: &mut Random) -> u64 {
+    match build > 0 && random.chance(100) {
+        true => random.between(1, 300),
+        false => 0,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pinion_model::Timestamp;
-use pinion_rollout::{Change, Plan, World};
+use pinion_rollout::{Act, Change, Plan, World};
 use pinion_workload::{Desired, Observed, Step};
 
 use crate::coordinator::Coordinator;
@@ -53,6 +53,9 @@ impl Parameters {
 /// How long after the faults have stopped everything must have come to rest.
 const REST_WITHIN: Duration = Duration::from_secs(9 * 86_400);
 
+/// Longer than windows take to come round.
+const QUIET: Duration = Duration::from_secs(2 * 86_400);
+
 pub(crate) struct Sim {
     pub(crate) now: Timestamp,
     pub(crate) random: Random,
@@ -64,6 +67,9 @@ pub(crate) struct Sim {
     pub(crate) links: Vec<Link>,
     pub(crate) watch: Watch,
     pub(crate) totals: Totals,
+    /// When something was last committed that is not a window or a freeze
+    /// beginning or ending.
+    moved_at: Timestamp,
     pub(crate) log: Log,
     pub(crate) planner: Planner,
     pub(crate) next: Next,
@@ -84,6 +90,7 @@ impl Sim {
             links: Vec::new(),
             watch: Watch::default(),
             totals: Totals::default(),
+            moved_at: BEGIN,
             log,
             planner: parameters.planner,
             next: parameters.next,
@@ -98,6 +105,9 @@ impl Sim {
             if at > limit {
                 return self.never_rests(&event);
             }
+            if self.turns_with_the_days(at, &event) {
+                break;
+            }
             self.now = at;
             self.happen(event)?;
         }
@@ -105,6 +115,14 @@ impl Sim {
         self.totals.events = self.queue.count();
         self.totals.seconds = self.now.since(BEGIN).as_secs();
         self.at_rest()
+    }
+
+    /// Somebody waits for a person, and meanwhile windows open and shut, for ever.
+    fn turns_with_the_days(&self, at: Timestamp, event: &Event) -> bool {
+        let is_wake = |event: &Event| matches!(event, Event::Wake(..));
+        at > self.moved_at.max(self.scenario.calm_at) + QUIET
+            && is_wake(event)
+            && self.queue.all(is_wake)
     }
 
     fn never_rests(&mut self, event: &Event) -> Held {
@@ -143,6 +161,12 @@ impl Sim {
         match event {
             Event::Publish(coordinator) => self.publish(coordinator),
             Event::Wake(coordinator, at) => self.woken(coordinator, at),
+            Event::Measure(coordinator) => self.measure_again(coordinator),
+            Event::Probed {
+                coordinator,
+                due,
+                asked_at,
+            } => self.probed(coordinator, &due, asked_at),
             Event::Gone {
                 coordinator,
                 machine,
@@ -213,8 +237,13 @@ impl Sim {
         self.totals.changes += changes.len() as u64;
         self.before_commit();
         let is_decision = |change: &Change| matches!(change, Change::Decision(_));
+        let is_of_the_calendar = |change: &Change| matches!(change, Change::Decision(decision) if matches!(decision.act, Act::WindowsMoved { .. }));
+        if !changes.iter().all(is_of_the_calendar) {
+            self.moved_at = self.now;
+        }
         for change in changes {
             self.before_change(change)?;
+            self.note(change);
             if let Change::Decision(decision) = change {
                 self.say(|| {
                     format!(

@@ -17,6 +17,8 @@ pub(crate) struct Store {
     pub(crate) truth: Snapshot,
     /// Every commit since the beginning.
     pub(crate) history: Vec<Arc<[Change]>>,
+    /// Commits before the first coordinator began: the fleet's identities.
+    pub(crate) begun: usize,
 }
 
 impl Store {
@@ -31,6 +33,7 @@ impl Store {
             policy,
             truth: Snapshot::default(),
             history: Vec::new(),
+            begun: 0,
         }
     }
 

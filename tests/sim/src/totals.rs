@@ -2,14 +2,15 @@
 
 use std::fmt;
 
-macro_rules! faults {
-    ($($(#[$doc:meta])* $name:ident => $word:literal),+ $(,)?) => {
-        /// Something that was made to go wrong, or that a person did.
+/// A list of what is counted, each with its word.
+macro_rules! counted {
+    ($(#[$outer:meta])* $list:ident { $($name:ident => $word:literal),+ $(,)? }) => {
+        $(#[$outer])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         #[allow(missing_docs, reason = "each is named for what it is, and its word says the rest")]
-        pub enum Fault { $($name),+ }
+        pub enum $list { $($name),+ }
 
-        impl Fault {
+        impl $list {
             /// Every kind.
             pub const ALL: &[Self] = &[$(Self::$name),+];
 
@@ -21,8 +22,13 @@ macro_rules! faults {
         }
     };
 }
+pub(crate) use counted;
 
-faults! {
+use crate::seen::Seen;
+
+counted! {
+    /// Something that was made to go wrong, or that a person did.
+    Fault {
     MessageLost => "messages lost with their connection",
     MessageDelayed => "messages delayed",
     MessageDuplicated => "messages duplicated",
@@ -46,16 +52,19 @@ faults! {
     JournalLost => "journals lost",
     PullFailed => "pulls that failed for the moment",
     Sickened => "containers that sickened by themselves",
+    Ruined => "containers that run and would not start again",
     BadBuild => "containers started from a bad build",
     Joined => "machines that joined late",
     Operator => "acts of operators",
     OperatorRefused => "acts of operators that were refused",
+    }
 }
 
 /// Counts of one run, or of many.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Totals {
     faults: Vec<u64>,
+    seen: Vec<u64>,
     /// Runs.
     pub seeds: u64,
     /// Events that happened.
@@ -85,12 +94,22 @@ impl Totals {
         self.faults.get(fault as usize).copied().unwrap_or(0)
     }
 
+    /// So many more of what was seen to happen.
+    pub(crate) fn saw(&mut self, seen: Seen, count: u64) {
+        self.seen.resize(Seen::ALL.len(), 0);
+        self.seen[seen as usize] += count;
+    }
+
+    /// How often this was seen to happen.
+    #[must_use]
+    pub fn seen(&self, seen: Seen) -> u64 {
+        self.seen.get(seen as usize).copied().unwrap_or(0)
+    }
+
     /// The counts of both.
     pub fn add(&mut self, other: &Self) {
-        self.faults.resize(Fault::ALL.len(), 0);
-        for (sum, count) in self.faults.iter_mut().zip(&other.faults) {
-            *sum += count;
-        }
+        add(&mut self.faults, &other.faults, Fault::ALL.len());
+        add(&mut self.seen, &other.seen, Seen::ALL.len());
         self.seeds += other.seeds;
         self.events += other.events;
         self.changes += other.changes;
@@ -98,6 +117,13 @@ impl Totals {
         self.steps += other.steps;
         self.rollouts += other.rollouts;
         self.seconds += other.seconds;
+    }
+}
+
+fn add(sums: &mut Vec<u64>, counts: &[u64], kinds: usize) {
+    sums.resize(kinds, 0);
+    for (sum, count) in sums.iter_mut().zip(counts) {
+        *sum += count;
     }
 }
 
@@ -115,9 +141,21 @@ impl fmt::Display for Totals {
         let faults = Fault::ALL
             .iter()
             .map(|fault| (self.of(*fault), fault.word()));
-        for (count, word) in lines.into_iter().chain(faults) {
-            writeln!(f, "{count:>12}  {word}")?;
-        }
-        Ok(())
+        let seen = Seen::ALL.iter().map(|seen| (self.seen(*seen), seen.word()));
+        write_all(f, "The runs", lines.into_iter())?;
+        write_all(f, "What was made to go wrong", faults)?;
+        write_all(f, "What was seen to happen", seen)
     }
+}
+
+fn write_all(
+    f: &mut fmt::Formatter<'_>,
+    title: &str,
+    counts: impl Iterator<Item = (u64, &'static str)>,
+) -> fmt::Result {
+    writeln!(f, "{title}:")?;
+    for (count, word) in counts {
+        writeln!(f, "{count:>12}  {word}")?;
+    }
+    Ok(())
 }

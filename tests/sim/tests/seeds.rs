@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use pinion_model::{RolloutPhase, Timestamp};
-use pinion_rollout::{Act, Change, Decision, Plan, Purpose, World};
-use pinion_sim::{Fault, Parameters, Totals, run};
+use pinion_rollout::{Act, Change, Decision, Plan, Purpose, Rollout, World, apply};
+use pinion_sim::{Fault, Parameters, Seen, Totals, run};
 use pinion_workload::{Desired, Observed, Operation, Stage, Step};
 
 #[test]
@@ -33,6 +33,9 @@ fn two_hundred_fleets_of_two_hundred_machines_hold_every_rule_and_come_to_rest()
     println!("{sum}");
     for fault in Fault::ALL {
         assert!(sum.of(*fault) > 0, "there were no {}", fault.word());
+    }
+    for seen in Seen::ALL {
+        assert!(sum.seen(*seen) > 0, "there were no {}", seen.word());
     }
 }
 
@@ -105,6 +108,84 @@ fn a_planner_without_a_cap_is_caught() {
         ..Parameters::new(seed, 40)
     });
     assert_eq!(rule, "in flight ≤ cap");
+}
+
+/// Plans as if these had been decided.
+fn plan_after(world: &World, acts: Vec<Act>, now: Timestamp) -> Plan {
+    let mut imagined = world.clone();
+    for act in acts {
+        apply(&mut imagined, &Change::from(Decision::system(now, act)));
+    }
+    pinion_rollout::plan(&imagined, now)
+}
+
+/// Trusts every image.
+fn trusting(world: &World, now: Timestamp) -> Plan {
+    let lift = |digest: &pinion_model::Digest| Act::QuarantineLifted {
+        digest: digest.clone(),
+        reason: String::new(),
+    };
+    let digests = world.quarantine.keys();
+    let quarantined = digests.filter(|digest| world.is_quarantined(digest));
+    plan_after(world, quarantined.map(lift).collect(), now)
+}
+
+#[test]
+fn a_planner_that_ignores_quarantine_is_caught() {
+    let rule = broken(|seed| Parameters {
+        planner: trusting,
+        ..Parameters::new(seed, 40)
+    });
+    assert_eq!(rule, "no quarantined digest is issued");
+}
+
+/// Reaches what a hold of the fleet keeps.
+fn heedless(world: &World, now: Timestamp) -> Plan {
+    let lift = |id: &String| Act::HoldLifted {
+        id: id.clone(),
+        reason: String::new(),
+    };
+    plan_after(world, world.holds.keys().map(lift).collect(), now)
+}
+
+#[test]
+fn a_planner_that_ignores_holds_of_the_fleet_is_caught() {
+    let rule = broken(|seed| Parameters {
+        planner: heedless,
+        ..Parameters::new(seed, 40)
+    });
+    assert_eq!(rule, "rollouts go round what is held");
+}
+
+/// Is done with a way back as soon as one machine is on it.
+fn half_way(world: &World, now: Timestamp) -> Plan {
+    let is_begun = |rollout: &&Rollout| {
+        let mut members = rollout.members.values();
+        rollout.rolled_back && members.any(|member| member.restore.is_some())
+    };
+    let end = |rollout: &Rollout| Act::RolloutEnded {
+        rollout: rollout.id.clone(),
+        phase: RolloutPhase::RolledBack,
+        reason: String::new(),
+    };
+    let begun = world.active_rollouts().filter(is_begun);
+    let ends: Vec<_> = begun.map(end).collect();
+    let planned = plan_after(world, ends.clone(), now);
+    let ends = ends.into_iter();
+    let ends = ends.map(|act| Change::from(Decision::system(now, act)));
+    Plan {
+        changes: ends.chain(planned.changes).collect(),
+        ..planned
+    }
+}
+
+#[test]
+fn a_planner_that_takes_back_half_is_caught() {
+    let rule = broken(|seed| Parameters {
+        planner: half_way,
+        ..Parameters::new(seed, 40)
+    });
+    assert_eq!(rule, "a way back ends when everybody is back who can be");
 }
 
 /// Takes its time to cut over.

@@ -9,6 +9,7 @@ use super::{Deciding, Request};
 use crate::event::Event;
 use crate::invariants::Held;
 use crate::operators::Asked;
+use crate::seen::Seen;
 use crate::sim::Sim;
 use crate::totals::Fault;
 
@@ -60,6 +61,8 @@ impl Sim {
         let Plan { changes, wake_at } = planned;
         if changes.is_empty() {
             self.rest(coordinator, wake_at);
+            self.measure(coordinator);
+            self.note_reasons(coordinator);
             self.decide_soon(coordinator);
             return Ok(());
         }
@@ -76,11 +79,13 @@ impl Sim {
 
     fn decide_act(&mut self, coordinator: usize, asked: Asked) {
         let world = &self.coordinators[coordinator].view.world;
+        let is_rejected = asked.gives_way(world);
         match asked.decide(world, self.now) {
             Ok(changes) if changes.is_empty() => self.decide_soon(coordinator),
             Ok(changes) => self.commit_soon(coordinator, Request::Act(asked), changes),
             Err(refusal) => {
                 self.totals.count(Fault::OperatorRefused);
+                self.totals.saw(Seen::Rejected, u64::from(is_rejected));
                 self.say(|| format!("operator          is refused: {refusal}"));
                 self.decide_soon(coordinator);
             }

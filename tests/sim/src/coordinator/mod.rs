@@ -4,6 +4,7 @@
 pub(crate) mod decide;
 pub(crate) mod intake;
 pub(crate) mod places;
+mod probes;
 pub(crate) mod wire;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -11,7 +12,7 @@ use std::sync::Arc;
 
 use pinion_coordinator::store::Snapshot;
 use pinion_model::{Generation, Revision, SessionEpoch, Timestamp};
-use pinion_rollout::{Change, Observation};
+use pinion_rollout::{Change, DueProbe, Observation};
 use pinion_workload::Desired;
 
 use crate::operators::Asked;
@@ -38,6 +39,8 @@ pub(crate) struct Coordinator {
     /// The decision revision that agents were told of.
     published: Option<Revision>,
     wake_at: Option<Timestamp>,
+    /// Questions of checks that are not answered.
+    asked: Vec<DueProbe>,
     places: BTreeMap<usize, Place>,
     /// Agents for which something may have changed.
     changed: BTreeSet<usize>,

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use pinion_model::{Generation, Revision, RolloutId, RolloutPhase};
+use pinion_model::{AgentId, Generation, Revision, RolloutId, RolloutPhase};
 use pinion_rollout::{
     Act, Amount, Change, Decision, FailureGroup, Member, Observation, OfflinePolicy, Presence,
     Purpose, Rollout, Standing, World, apply,
 };
 
+use super::turns::nobody_is_left_half_way;
 use super::{Held, holds};
 use crate::sim::Sim;
 
@@ -22,7 +23,17 @@ impl Sim {
         changes: &[Change],
         seen: Revision,
     ) -> Held {
-        let turns = turns(&self.coordinators[coordinator].view.world, changes);
+        let world = &self.coordinators[coordinator].view.world;
+        nobody_is_left_half_way(world, changes)?;
+        let mut turns = turns(world, changes);
+        let size = |id: &RolloutId| {
+            world
+                .rollouts
+                .get(id)
+                .map_or(0, |known| known.members.len())
+        };
+        let watch = &mut self.watch;
+        turns.retain(|(id, _)| watch.looks_at(size(id)));
         if turns.is_empty() {
             return Ok(());
         }
@@ -34,6 +45,8 @@ impl Sim {
         for place in &turns {
             in_flight_within_the_cap(&world, place)?;
             failures_within_the_budget(&world, place)?;
+            unavailable_within_the_limit(&world, &place.0)?;
+            a_strict_stage_risks_one_beyond_its_budget(&world, place)?;
         }
         Ok(())
     }
@@ -58,7 +71,7 @@ impl Sim {
     }
 
     /// The member that a change may have made a failure.
-    fn may_have_failed(&self, change: &Change) -> Option<(RolloutId, pinion_model::AgentId)> {
+    fn may_have_failed(&self, change: &Change) -> Option<(RolloutId, AgentId)> {
         match change {
             Change::Decision(Decision {
                 act: Act::MemberFailed { rollout, agent, .. },
@@ -93,6 +106,9 @@ impl Sim {
         let Some(stage) = rollout.stages.get(place.1 as usize) else {
             return Ok(());
         };
+        if !self.watch.looks_at(rollout.members.len()) {
+            return Ok(());
+        }
         let failed = count(rollout, place.1, is_our_failure);
         let budget = stage.rules.failure_budget;
         let is_judged = budget.min_sample <= 1 && budget.amount != Amount::Percent(100);
@@ -150,19 +166,9 @@ fn in_flight_within_the_cap(world: &World, (id, stage): &Place) -> Held {
     let Some(rollout) = world.rollouts.get(id) else {
         return Ok(());
     };
-    let goes_round = rollout.spec.offline == OfflinePolicy::Skip;
-    let members = rollout
-        .members
-        .iter()
-        .filter(|(_, member)| member.stage == *stage);
+    let members = rollout.members.iter();
     let counted = members.filter(|(agent, member)| {
-        let agent = world
-            .agents
-            .get(*agent)
-            .filter(|agent| agent.revoked.is_none());
-        let is_away = agent.is_some_and(|agent| agent.presence == Presence::Offline);
-        let is_let_go = goes_round && is_away && member.withdrawing && !member.has_cut_over();
-        agent.is_some() && member.standing() == Standing::InFlight && !is_let_go
+        member.stage == *stage && is_in_flight(world, rollout, agent, member)
     });
     let counted = counted.count();
     let cap = rollout
@@ -175,6 +181,60 @@ fn in_flight_within_the_cap(world: &World, (id, stage): &Place) -> Held {
             stage + 1
         )
     })
+}
+
+/// One that was withdrawn where the strategy goes round offline machines does not count there.
+fn is_in_flight(world: &World, rollout: &Rollout, agent: &AgentId, member: &Member) -> bool {
+    let goes_round = rollout.spec.offline == OfflinePolicy::Skip;
+    let agent = world.agents.get(agent);
+    let agent = agent.filter(|agent| agent.revoked.is_none());
+    let is_away = agent.is_some_and(|agent| agent.presence == Presence::Offline);
+    let is_let_go = goes_round && is_away && member.withdrawing && !member.has_cut_over();
+    agent.is_some() && member.standing() == Standing::InFlight && !is_let_go
+}
+
+/// No more machines are in flight, over all stages, than may be unavailable.
+fn unavailable_within_the_limit(world: &World, id: &RolloutId) -> Held {
+    let rollout = world.rollouts.get(id);
+    let limit = rollout.and_then(|rollout| Some((rollout, rollout.max_unavailable? as usize)));
+    let Some((rollout, limit)) = limit else {
+        return Ok(());
+    };
+    let members = rollout.members.iter();
+    let counted = members.filter(|(agent, member)| is_in_flight(world, rollout, agent, member));
+    let counted = counted.count();
+    holds("in flight ≤ max_unavailable", counted <= limit, || {
+        format!("{id}: {counted} are in flight, and {limit} may be unavailable")
+    })
+}
+
+/// If all that are on their way fail, a strict stage has lost one machine more than it may.
+fn a_strict_stage_risks_one_beyond_its_budget(world: &World, (id, stage): &Place) -> Held {
+    let rollout = world.rollouts.get(id).filter(|rollout| rollout.spec.strict);
+    let known = rollout.and_then(|rollout| Some((rollout, rollout.stages.get(*stage as usize)?)));
+    let Some((rollout, known)) = known else {
+        return Ok(());
+    };
+    if known.rules.failure_budget.amount == Amount::Percent(100) {
+        return Ok(());
+    }
+    let members = rollout.members.iter();
+    let at_risk = members.filter(|(agent, member)| {
+        let is_on_its_way =
+            member.standing() == Standing::Soaking || is_in_flight(world, rollout, agent, member);
+        member.stage == *stage && (is_on_its_way || is_blamed(member))
+    });
+    let (at_risk, allowed) = (at_risk.count(), known.failure_budget as usize);
+    holds(
+        "strict: failures ≤ budget + 1",
+        at_risk <= allowed + 1,
+        || {
+            format!(
+                "{id} stage {}: {at_risk} have failed or may, and {allowed} may fail",
+                stage + 1
+            )
+        },
+    )
 }
 
 /// Nothing is assigned in a stage that has lost more than it may, of any kind

@@ -7,6 +7,7 @@ use pinion_rollout::{
     Act, Approval, Assignment, Change, Decision, Observation, Purpose, Report, World,
 };
 
+use super::turns::nobody_is_reached_who_must_wait;
 use super::{Held, holds, violated};
 use crate::machine::number_of;
 use crate::sim::Sim;
@@ -31,7 +32,10 @@ impl Sim {
             } => {
                 generations_rise(world, agent, assignment, &self.watch.raised)?;
                 self.every_digest_has_an_origin(agent, assignment)?;
+                no_quarantined_digest_is_issued(world, assignment)?;
+                one_workload_at_a_time(world, agent, assignment)?;
                 paused_issues_nothing(world, agent, assignment)?;
+                nobody_is_reached_who_must_wait(world, agent, assignment, decision.at)?;
                 self.watch.raised.insert(number_of(agent));
                 Ok(())
             }
@@ -112,6 +116,40 @@ fn generations_rise(
     holds("generations rise", rises, || {
         format!("{id} gets {new} and has {old} ({} claimed)", agent.claimed)
     })
+}
+
+/// A quarantined digest goes to no more machines. What a machine has restored
+/// by itself is made its desired state all the same.
+fn no_quarantined_digest_is_issued(world: &World, assignment: &Assignment) -> Held {
+    let ahead = assignment.prefetch.as_ref().map(|run| &run.digest);
+    let issued = assignment.digest().or(ahead);
+    let is_bad = issued.is_some_and(|digest| world.is_quarantined(digest));
+    let is_adopted = matches!(assignment.purpose, Purpose::Adopt { .. });
+    holds(
+        "no quarantined digest is issued",
+        !is_bad || is_adopted,
+        || format!("{assignment:?}"),
+    )
+}
+
+/// Nothing is to cut over on a machine while another workload is in flight there.
+fn one_workload_at_a_time(world: &World, id: &AgentId, assignment: &Assignment) -> Held {
+    let busy = world
+        .agents
+        .get(id)
+        .and_then(|agent| agent.busy_with(&assignment.workload));
+    let waits = assignment.run.is_some() && !matches!(assignment.purpose, Purpose::Adopt { .. });
+    holds(
+        "one workload is in flight on a machine at a time",
+        !waits || busy.is_none(),
+        || {
+            format!(
+                "{id} gets {} while it is busy with {:?}",
+                assignment.workload,
+                busy.map(|(name, _)| name)
+            )
+        },
+    )
 }
 
 /// A rollout that does not run gives no machine its turn, and one that runs

@@ -65,6 +65,7 @@ impl Sim {
         }
         if now.stage == Stage::Cut && was != Some(Stage::Cut) && was != Some(Stage::Soak) {
             self.nothing_cuts_over_late(machine, workload, now)?;
+            self.one_cuts_over_at_a_time(machine, workload)?;
         }
         Ok(())
     }
@@ -105,6 +106,25 @@ impl Sim {
             || {
                 format!(
                     "m{machine} {workload}: generation {generation} was accepted {waited:?} ago, start_within is {within:?}"
+                )
+            },
+        )
+    }
+
+    /// No two workloads of a machine are cut over, or go back, at once.
+    fn one_cuts_over_at_a_time(&self, machine: usize, workload: &WorkloadName) -> Held {
+        let mut records = self.machines[machine].journal.records.iter();
+        let other = records.find(|(name, record)| {
+            let stage = record.operation.as_ref().map(|operation| &operation.stage);
+            *name != workload && matches!(stage, Some(Stage::Cut | Stage::RollBack))
+        });
+        holds(
+            "one workload cuts over on a machine at a time",
+            other.is_none(),
+            || {
+                format!(
+                    "m{machine}: {workload} cuts over, and {:?} does",
+                    other.map(|(name, _)| name)
                 )
             },
         )

@@ -4,6 +4,7 @@
 //!   decisions  every change, right before it is applied to the truth
 //!   budget     what a plan assigns and what fails, stage by stage
 //!   planning   plans: that they end, that they are explained, that the index is right
+//!   turns      who may be given a turn, and when a way back is over
 //!   machines   every write of a journal and every call to an engine
 //!   rest       the end, when nothing moves any more
 //! ```
@@ -13,6 +14,7 @@ mod decisions;
 mod machines;
 mod planning;
 mod rest;
+mod turns;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -64,8 +66,23 @@ pub(crate) struct Watch {
     tripped: BTreeMap<(RolloutId, u32), u32>,
     /// Agents whose generation the commit that is being applied has raised.
     raised: BTreeSet<usize>,
+    /// Looks at whole stages of large rollouts.
+    large: u32,
     /// Commits since the index was last rebuilt.
     since_rebuilt: u32,
+    /// Plans that changed nothing since it was last asked what everybody waits for.
+    pub(crate) since_explained: usize,
+}
+
+impl Watch {
+    /// Whether all of a rollout of so many machines is looked at now: of a
+    /// large one now and then, of a small one always.
+    fn looks_at(&mut self, machines: usize) -> bool {
+        const LARGE: usize = 2_000;
+        const EVERY: u32 = 64;
+        self.large = self.large.wrapping_add(1);
+        machines <= LARGE || self.large.is_multiple_of(EVERY)
+    }
 }
 
 /// What was asked of a machine's workload, and what became of it.

@@ -6,7 +6,10 @@ use pinion_rollout::{
     waiting_for,
 };
 
+use pinion_workload::{Container, ContainerState, Health};
+
 use super::{Held, holds};
+use crate::machine::Machine;
 use crate::sim::Sim;
 
 impl Sim {
@@ -52,7 +55,7 @@ impl Sim {
         let is_right = if by_person {
             has_reason
         } else {
-            self.waits_for_somebody_away(rollout)
+            self.waits_for_somebody_away(rollout) || self.waits_for_a_person_elsewhere(rollout)
         };
         holds(
             "every rollout ends, or waits with a reason",
@@ -88,6 +91,23 @@ impl Sim {
                 _ => rollout.rolled_back,
             };
             agent.presence == Presence::Offline && waits
+        })
+    }
+
+    /// It says so of a machine, and it is so: those that are sick must be
+    /// healed, or the rollout that goes first waits itself.
+    fn waits_for_a_person_elsewhere(&self, rollout: &Rollout) -> bool {
+        let world = &self.store.truth.world;
+        let is_sick = |machine: &Machine| machine.engine.containers.iter().any(is_not_well);
+        let goes_first = |first: &&Rollout| rollout.spec.after.contains(&first.workload);
+        let reasons = explain_all(world, &rollout.id, self.now);
+        reasons.iter().any(|(_, reason)| match reason.word {
+            "limit_unavailable" => self.machines.iter().any(is_sick),
+            "after" => {
+                let mut first = world.active_rollouts().filter(goes_first);
+                first.any(|first| self.waits_for_a_reason(first).is_ok())
+            }
+            _ => false,
         })
     }
 
@@ -159,4 +179,8 @@ impl Sim {
             || format!("m{machine} {workload}: {digest} is desired, and it runs {containers:?}"),
         )
     }
+}
+
+fn is_not_well(container: &Container) -> bool {
+    container.state != ContainerState::Running || container.health == Health::Unhealthy
 }

@@ -5,15 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use pinion_model::{Failure, FailureKind, ImageRef, Timestamp, WorkloadName};
-use pinion_rollout::{Observation, ObservedContainer};
 use pinion_workload::{
-    Answer, Call, ContainerState, Desired, Lookup, Observed, Record, Stage, Step, containers_of,
-    digest_of, images_of_interest, learn, recover,
+    Answer, Assignment, Call, Lookup, Observed, Record, Step, images_of_interest, learn, recover,
 };
 
-use super::{Inventory, Machine};
 use crate::event::Event;
 use crate::invariants::{Held, violated};
+use crate::machine::Machine;
+use crate::scenario::Scenario;
 use crate::sim::Sim;
 use crate::totals::Fault;
 
@@ -240,7 +239,7 @@ impl Sim {
                     .or_insert_with_key(|reference| known.engine.look_up(reference));
             }
         }
-        let permitted = permitted(&known.journal.desired, workload, record);
+        let permitted = permitted(&self.scenario, machine, wanted(known, workload, record));
         let observed = Observed {
             workload,
             containers: if known.engine_is_silent {
@@ -270,7 +269,7 @@ impl Sim {
         let known = &self.machines[machine];
         let nothing = Record::default();
         let record = known.journal.records.get(workload).unwrap_or(&nothing);
-        let permitted = permitted(&known.journal.desired, workload, record);
+        let permitted = permitted(&self.scenario, machine, wanted(known, workload, record));
         let observed = Observed {
             workload,
             containers: Ok(&[]),
@@ -359,94 +358,36 @@ impl Sim {
     }
 }
 
-impl Machine {
-    /// How long an event of the engine that was lost costs at most.
-    fn net(&self) -> Duration {
-        let operations = self
-            .journal
-            .records
-            .values()
-            .filter_map(|record| record.operation.as_ref());
-        let pause = |stage: &Stage| match stage {
-            Stage::Cut | Stage::RollBack | Stage::Adopt => 1,
-            Stage::Soak => 5,
-            _ => 60,
-        };
-        Duration::from_secs(
-            operations
-                .map(|operation| pause(&operation.stage))
-                .min()
-                .unwrap_or(60),
-        )
-    }
-
-    /// What its containers run, by workload.
-    fn look(&self) -> Inventory {
-        let desired = &self.journal.desired;
-        let names = desired
-            .catalog
-            .keys()
-            .chain(desired.assignments.keys())
-            .chain(self.journal.records.keys());
-        let names: BTreeSet<_> = names.collect();
-        names
-            .into_iter()
-            .map(|name| (name.clone(), self.look_at(name)))
-            .collect()
-    }
-
-    fn look_at(&self, workload: &WorkloadName) -> Vec<ObservedContainer> {
-        let catalog = &self.journal.desired.catalog;
-        let mine = containers_of(workload, &self.engine.containers, catalog).unwrap_or_default();
-        let observed = mine.into_iter().map(|container| ObservedContainer {
-            name: container.name.as_str().into(),
-            id: container.id.0.as_str().into(),
-            digest: digest_of(container, catalog.get(workload)),
-            running: container.state == ContainerState::Running,
-            health: pinion_rollout::Health::of(container.health.word()),
-        });
-        observed.collect()
-    }
-
-    /// The same as a message.
-    pub(crate) fn inventory_now(&self, at: Timestamp) -> Option<Observation> {
-        self.inventory
-            .as_ref()
-            .map(|workloads| Observation::Inventory {
-                agent: self.name.clone(),
-                workloads: workloads.clone(),
-                at,
-            })
-    }
+/// What is carried out, or else what is to be.
+fn wanted<'a>(
+    machine: &'a Machine,
+    workload: &WorkloadName,
+    record: &'a Record,
+) -> Option<&'a Assignment> {
+    let operation = record.operation.as_ref();
+    let assigned = &machine.journal.desired.assignments;
+    operation
+        .map(|operation| &operation.assignment)
+        .or_else(|| assigned.get(workload))
 }
 
-/// The machine's own policy allows what is assigned.
+/// What the machine's own policy allows of what is assigned.
 fn permitted(
-    desired: &Desired,
-    workload: &WorkloadName,
-    record: &Record,
+    scenario: &Scenario,
+    machine: usize,
+    assignment: Option<&Assignment>,
 ) -> Result<Vec<ImageRef>, Failure> {
-    let carried_out = record
-        .operation
-        .as_ref()
-        .map(|operation| &operation.assignment);
-    let assignment = carried_out.or(desired.assignments.get(workload));
-    let images = assignment.map(|assignment| {
-        if assignment.run.is_empty() {
-            &assignment.prefetch
-        } else {
-            &assignment.run
-        }
+    let images = assignment.map(|assignment| match assignment.run.is_empty() {
+        true => assignment.prefetch.as_slice(),
+        false => assignment.run.as_slice(),
     });
-    let images = images.cloned().unwrap_or_default();
-    match images
-        .iter()
-        .all(|image| image.repository.host() == "ghcr.io")
-    {
-        true => Ok(images),
+    let images = images.unwrap_or_default();
+    let allows = |image: &ImageRef| scenario.allows(&image.digest, machine);
+    match images.iter().all(allows) {
+        true => Ok(images.to_vec()),
         false => Err(Failure::new(
             FailureKind::Policy,
-            "this machine allows ghcr.io alone",
+            "this machine does not allow that image",
         )),
     }
 }

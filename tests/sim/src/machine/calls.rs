@@ -183,14 +183,15 @@ impl Sim {
             self.totals.count(Fault::PullFailed);
             return fails(FailureKind::Network, "connection reset by the registry");
         }
-        match self.scenario.build(&image.digest) {
-            Some(build) if self.scenario.has(build, machine) => {
-                let behaviour = self.scenario.behaviour(build, machine);
-                self.machines[machine].engine.load(build, behaviour);
-                Answer::Done
-            }
-            _ => fails(FailureKind::NotFound, "manifest unknown"),
+        let Some(build) = self.scenario.build(&image.digest) else {
+            return fails(FailureKind::NotFound, "manifest unknown");
+        };
+        if let Some(kind) = self.scenario.denial(build, machine) {
+            return fails(kind, "the registry does not give it");
         }
+        let behaviour = self.scenario.behaviour(build, machine);
+        self.machines[machine].engine.load(build, behaviour);
+        Answer::Done
     }
 }
 

@@ -3,6 +3,7 @@
 pub(crate) mod agent;
 pub(crate) mod calls;
 pub(crate) mod engine;
+mod look;
 pub(crate) mod reports;
 pub(crate) mod session;
 
