@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use pinion_model::{Failure, ImageRef, Timestamp, WorkloadName};
 use pinion_workload::{
-    Assignment, Call, Desired, Observed, Record, Step, images_of_interest, learn, next, recover,
+    Assignment, Call, Desired, Observed, Record, Step, busy_with, images_of_interest, learn, next,
+    recover,
 };
 
 use super::Reconciler;
@@ -176,6 +177,7 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
         ask: impl FnOnce(&Observed<'_>, Timestamp) -> T,
     ) -> T {
         let permitted = self.permitted(desired, workload, record);
+        let records = self.journal.records();
         let observed = Observed {
             workload,
             containers: seen.containers.as_deref().map_err(String::as_str),
@@ -184,6 +186,7 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
             permitted: &permitted,
             platform: self.engine.platform(),
             room: self.engine.room(self.min_free),
+            busy_with: busy_with(&records, workload),
             jitter: rand::random(),
         };
         ask(&observed, self.now())

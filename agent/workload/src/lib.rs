@@ -38,6 +38,6 @@ pub use names::OpId;
 pub use next::next;
 pub use observed::{Lookup, Observed, Room};
 pub use operation::{Old, Operation, Stage, Streak, Unit};
-pub use record::{Accepted, Outcome, Record};
+pub use record::{Accepted, Outcome, Record, busy_with};
 pub use recover::recover;
 pub use step::{Answer, Call, Step};

@@ -23,6 +23,9 @@ pub struct Observed<'a> {
     pub platform: Option<(&'a str, &'a str)>,
     /// How much room there is for images; none if that cannot be seen from here.
     pub room: Option<Room>,
+    /// Another workload of which containers are being replaced or put back
+    /// ([`busy_with`](crate::busy_with)).
+    pub busy_with: Option<&'a WorkloadName>,
     /// 0 to 1, another one each time: spreads what is tried again.
     pub jitter: f64,
 }

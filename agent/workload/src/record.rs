@@ -1,11 +1,11 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pinion_model::{
     AgentPhase, Attempt, Digest, Failure, Generation, ImageRef, Timestamp, WorkloadName,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Assignment, Operation, Report};
+use crate::{Assignment, Operation, Report, Stage};
 
 /// All that the journal holds about one workload. Written before the call
 /// that it announces.
@@ -37,6 +37,22 @@ pub struct Record {
     /// How often this machine was asked to do the accepted assignment over.
     #[serde(default)]
     pub runs: u32,
+}
+
+/// Another workload of a machine of which containers are being replaced or put
+/// back: until that is over, no further cut-over begins there.
+#[must_use]
+pub fn busy_with<'a>(
+    records: &'a BTreeMap<WorkloadName, Record>,
+    workload: &WorkloadName,
+) -> Option<&'a WorkloadName> {
+    let is_replacing = |record: &Record| {
+        let stage = record.operation.as_ref().map(|operation| &operation.stage);
+        matches!(stage, Some(Stage::Cut | Stage::RollBack))
+    };
+    let mut records = records.iter();
+    let busy = records.find(|(name, record)| *name != workload && is_replacing(record));
+    busy.map(|(name, _)| name)
 }
 
 impl Record {

@@ -13,7 +13,7 @@ use crate::{Call, Container, ContainerState, Operation, Stage, Step, Unit};
 
 use super::View;
 
-/// Before a container that does not run is looked at again, should no event tell.
+/// Before what is in the way is looked at again, should no event tell.
 const GATE_PAUSE: Duration = Duration::from_secs(2);
 
 pub(super) fn next(view: View<'_>) -> Step {
@@ -102,6 +102,14 @@ fn orphan(view: View<'_>) -> Option<Step> {
 /// it must be again if this fails. A pull may have taken minutes, so all that
 /// was asked before it is asked again.
 fn gate_in(view: View<'_>) -> Step {
+    if let Some(other) = view.observed.busy_with {
+        return wait_until(
+            view,
+            format!(
+                "workload {other} on this machine, whose containers are being replaced or put back"
+            ),
+        );
+    }
     let mut units = Vec::new();
     for unit in &view.operation.units {
         let Some(old) = view.machine.by_id(&unit.old.id) else {
@@ -135,6 +143,10 @@ fn wait_for(view: View<'_>, old: &Container) -> Step {
         old.name,
         state_word(old.state)
     );
+    wait_until(view, waiting_for)
+}
+
+fn wait_until(view: View<'_>, waiting_for: String) -> Step {
     if view.operation.waiting_for == waiting_for {
         return Step::Rest {
             wake_at: Some(view.now + GATE_PAUSE),

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use pinion_model::{Failure, FailureKind, ImageRef, Timestamp, WorkloadName};
 use pinion_workload::{
-    Answer, Assignment, Call, Lookup, Observed, Record, Step, images_of_interest, learn, recover,
+    Answer, Assignment, Call, Lookup, Observed, Record, Step, busy_with, images_of_interest, learn,
+    recover,
 };
 
 use crate::event::Event;
@@ -252,6 +253,7 @@ impl Sim {
             permitted: &permitted,
             platform: Some(("linux", "amd64")),
             room: None,
+            busy_with: busy_with(&known.journal.records, workload),
             jitter,
         };
         (self.next)(&known.journal.desired, &observed, self.now)
@@ -278,6 +280,7 @@ impl Sim {
             permitted: &permitted,
             platform: Some(("linux", "amd64")),
             room: None,
+            busy_with: busy_with(&known.journal.records, workload),
             jitter,
         };
         match learn(&observed, call, answer, self.now) {

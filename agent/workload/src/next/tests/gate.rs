@@ -1,6 +1,7 @@
 //! The last look before an old container is touched.
 
 use super::*;
+use crate::busy_with;
 
 #[test]
 fn a_container_that_stopped_running_during_the_pull_is_waited_for_at_the_gate() {
@@ -105,4 +106,47 @@ fn an_assignment_that_has_not_changed_was_received_when_it_came_first() {
     assert_eq!(at, Some(NOW), "the same again");
     let (_, at) = received(&again, 2, NOW + SECOND);
     assert_eq!(at, Some(NOW + SECOND), "another one");
+}
+
+#[test]
+fn no_cut_over_begins_while_another_workload_of_the_machine_is_cut_over_or_goes_back() {
+    use ContainerState::{Created, Running};
+    let (web, app): (WorkloadName, WorkloadName) = (
+        "web".parse().expect("a name"),
+        "app".parse().expect("a name"),
+    );
+    let mut at_gate = operation(Stage::Create);
+    at_gate.units[0].made = true;
+    let containers = [
+        old("web", Running, "always"),
+        made("web.next.g1a1", Created, "always"),
+    ];
+    for stage in [Stage::Cut, Stage::RollBack] {
+        let records = BTreeMap::from([
+            (app.clone(), record(Some(operation(stage)))),
+            (web.clone(), record(Some(at_gate.clone()))),
+        ]);
+        let other = busy_with(&records, &web);
+        assert_eq!((other, busy_with(&records, &app)), (Some(&app), None));
+        let Step::Write(waiting) = step_beside(other, &records[&web], &containers, NOW) else {
+            panic!("it says what it waits for");
+        };
+        let waits = waiting.operation.as_ref().expect("it goes on");
+        assert_eq!(waits.phase(), AgentPhase::Waiting);
+        assert!(
+            waits.waiting_for.contains("workload app"),
+            "{}",
+            waits.waiting_for
+        );
+        let again = step_beside(other, &waiting, &containers, NOW + SECOND);
+        assert!(matches!(again, Step::Rest { wake_at: Some(_) }));
+        let Step::Write(cut) = step(&waiting, &containers, NOW + SECOND) else {
+            panic!("the other is done");
+        };
+        assert_eq!(cut.operation.expect("it goes on").stage, Stage::Cut);
+    }
+    for stage in [Stage::Create, Stage::Soak, Stage::Settle] {
+        let records = BTreeMap::from([(app.clone(), record(Some(operation(stage))))]);
+        assert_eq!(busy_with(&records, &web), None, "it touches nothing");
+    }
 }

@@ -9,7 +9,9 @@ mod steps;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use pinion_model::{AgentPhase, Attempt, Digest, Failure, FailureKind, Generation, ImageRef};
+use pinion_model::{
+    AgentPhase, Attempt, Digest, Failure, FailureKind, Generation, ImageRef, WorkloadName,
+};
 
 use super::*;
 use crate::{
@@ -111,6 +113,16 @@ fn record(operation: Option<Operation>) -> Record {
 }
 
 fn step(record: &Record, containers: &[Container], now: Timestamp) -> Step {
+    step_beside(None, record, containers, now)
+}
+
+/// While containers of another workload are being replaced or put back.
+fn step_beside(
+    other: Option<&WorkloadName>,
+    record: &Record,
+    containers: &[Container],
+    now: Timestamp,
+) -> Step {
     let workload = "web".parse().expect("a name");
     let entry = CatalogEntry {
         repositories: vec![image(1).repository],
@@ -129,6 +141,7 @@ fn step(record: &Record, containers: &[Container], now: Timestamp) -> Step {
         permitted: &Ok(vec![image(2)]),
         platform: Some(("linux", "amd64")),
         room: None,
+        busy_with: other,
         jitter: 1.0,
     };
     next(&desired, &observed, now)
