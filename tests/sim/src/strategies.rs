@@ -185,7 +185,7 @@ fn window(random: &mut Random, now: Timestamp) -> Window {
         },
         days: BTreeSet::new(),
         start: start.parse().expect("a time of day"),
-        duration: random.seconds(120, 7200),
+        duration: random.seconds(3600, 4 * 3600),
         time_zone: "UTC".parse().expect("a time zone"),
     }
 }

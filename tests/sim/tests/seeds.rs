@@ -168,6 +168,10 @@ fn half_way(world: &World, now: Timestamp) -> Plan {
         phase: RolloutPhase::RolledBack,
         reason: String::new(),
     };
+    let planned = pinion_rollout::plan(world, now);
+    if !planned.changes.is_empty() {
+        return planned;
+    }
     let begun = world.active_rollouts().filter(is_begun);
     let ends: Vec<_> = begun.map(end).collect();
     let planned = plan_after(world, ends.clone(), now);
