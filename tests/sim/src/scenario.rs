@@ -84,6 +84,9 @@ pub(crate) enum Behaviour {
     Exits(Duration),
     /// The engine cannot start it.
     DoesNotStart,
+    /// Its health check never decides, and what ran in its place before does
+    /// not start again: it has changed what both keep.
+    Spoils,
     /// The engine refuses to create it.
     CannotBeCreated,
 }
@@ -230,6 +233,9 @@ fn image_id(digest: &Digest) -> String {
 fn defect(random: &mut Random) -> (Option<Behaviour>, u64) {
     if random.chance(450) {
         return (None, 0);
+    }
+    if random.chance(30) {
+        return (Some(Behaviour::Spoils), *random.pick(&[10, 50]));
     }
     let defect = match random.below(7) {
         0 => Behaviour::NeverHealthy,

@@ -53,7 +53,7 @@ counted! {
         Overridden => "overrides of windows and freezes",
         Retried => "retries",
         Joined => "machines that joined a rollout late",
-        Refreshed => "refreshes",
+        Refreshed => "machines sent to the stable digest by an operator",
         QuarantineImposed => "quarantines imposed by the planner",
         QuarantineByHand => "quarantines by hand",
         QuarantineLifted => "quarantines lifted",
@@ -151,7 +151,12 @@ impl Sim {
             Act::MemberFailed { failure, .. } | Act::PrefetchFailed { failure, .. } => {
                 self.saw(Some(of_failure(failure.kind)));
             }
-            Act::Assigned { assignment, .. } => self.saw(of_assignment(assignment)),
+            Act::Assigned { assignment, .. } => {
+                let by_hand =
+                    assignment.purpose == Purpose::Stable && decision.actor != Actor::System;
+                self.saw(by_hand.then_some(Seen::Refreshed));
+                self.saw(of_assignment(assignment));
+            }
             Act::RolloutHalted { gate, .. } => self.saw(Some(of_gate(*gate))),
             Act::RolloutAborted { mode, .. } => self.saw(Some(match mode {
                 AbortMode::Keep => Seen::AbortedKeep,

@@ -168,18 +168,25 @@ fn half_way(world: &World, now: Timestamp) -> Plan {
         phase: RolloutPhase::RolledBack,
         reason: String::new(),
     };
-    let planned = pinion_rollout::plan(world, now);
-    if !planned.changes.is_empty() {
-        return planned;
-    }
-    let begun = world.active_rollouts().filter(is_begun);
-    let ends: Vec<_> = begun.map(end).collect();
-    let planned = plan_after(world, ends.clone(), now);
-    let ends = ends.into_iter();
-    let ends = ends.map(|act| Change::from(Decision::system(now, act)));
-    Plan {
-        changes: ends.chain(planned.changes).collect(),
-        ..planned
+    let (mut imagined, mut changes) = (world.clone(), Vec::new());
+    loop {
+        let planned = pinion_rollout::plan(&imagined, now);
+        let mut next = planned.changes;
+        if next.is_empty() {
+            let begun = imagined.active_rollouts().filter(is_begun);
+            let ends = begun.map(|rollout| Decision::system(now, end(rollout)));
+            next = ends.map(Change::from).collect();
+        }
+        if next.is_empty() {
+            return Plan {
+                changes,
+                wake_at: planned.wake_at,
+            };
+        }
+        for change in &next {
+            apply(&mut imagined, change);
+        }
+        changes.append(&mut next);
     }
 }
 

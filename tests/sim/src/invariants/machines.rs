@@ -65,7 +65,10 @@ impl Sim {
         }
         if now.stage == Stage::Cut && was != Some(Stage::Cut) && was != Some(Stage::Soak) {
             self.nothing_cuts_over_late(machine, workload, now)?;
-            self.one_cuts_over_at_a_time(machine, workload)?;
+            // One that is recovered without a journal had begun before.
+            if is_same {
+                self.one_cuts_over_at_a_time(machine, workload)?;
+            }
         }
         Ok(())
     }

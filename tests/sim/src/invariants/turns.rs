@@ -1,8 +1,8 @@
 //! Who may be given a turn, and when a way back is over.
 
-use pinion_model::{AgentId, AgentPhase, RolloutPhase, Timestamp};
+use pinion_model::{AgentId, AgentPhase, RolloutId, RolloutPhase, Timestamp};
 use pinion_rollout::{
-    Act, Agent, Assignment, Change, Decision, Member, Purpose, Rollout, Standing, World,
+    Act, Agent, Assignment, Change, Decision, Member, Purpose, Rollout, Standing, World, apply,
 };
 
 use super::{Held, holds};
@@ -88,28 +88,43 @@ fn is_under_way(member: &Member) -> bool {
 
 /// A way back, after a roll-back or an abort that reverts, is over when
 /// everybody is back who can be waited for.
+///
+/// Looked at on the World right before the end: one plan may send the last
+/// ones back to nothing and end.
 pub(super) fn nobody_is_left_half_way(world: &World, changes: &[Change]) -> Held {
-    let ended = |change: &Change| match change {
+    let is_end = |change: &Change| ended(change).is_some();
+    if !changes.iter().any(is_end) {
+        return Ok(());
+    }
+    let mut world = world.clone();
+    for change in changes {
+        if let Some(rollout) = ended(change).and_then(|id| world.rollouts.get(id)) {
+            nobody_of_it_is_left(&world, rollout)?;
+        }
+        apply(&mut world, change);
+    }
+    Ok(())
+}
+
+/// The rollout that ends with it, not for having reached everybody.
+fn ended(change: &Change) -> Option<&RolloutId> {
+    match change {
         Change::Decision(Decision {
             act: Act::RolloutEnded { rollout, phase, .. },
             ..
-        }) if *phase != RolloutPhase::Completed => Some(rollout.clone()),
+        }) if *phase != RolloutPhase::Completed => Some(rollout),
         _ => None,
-    };
-    for rollout in changes.iter().filter_map(ended) {
-        let rollout = world.rollouts.get(&rollout);
-        let Some(rollout) = rollout.filter(|rollout| rollout.rolled_back) else {
-            continue;
-        };
-        let mut members = rollout.members.iter();
-        let left = members.find(|(id, member)| is_left(world, rollout, id, member));
-        holds(
-            "a way back ends when everybody is back who can be",
-            left.is_none(),
-            || format!("{} ends, and {left:?} is not back", rollout.id),
-        )?;
     }
-    Ok(())
+}
+
+fn nobody_of_it_is_left(world: &World, rollout: &Rollout) -> Held {
+    let mut members = rollout.members.iter();
+    let left = members.find(|(id, member)| is_left(world, rollout, id, member));
+    holds(
+        "a way back ends when everybody is back who can be",
+        !rollout.rolled_back || left.is_none(),
+        || format!("{} ends, and {left:?} is not back", rollout.id),
+    )
 }
 
 /// It has the image, and nothing became of its way back.

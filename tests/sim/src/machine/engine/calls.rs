@@ -166,8 +166,20 @@ impl Engine {
             self.held[index].by_hand = false;
             self.containers[index].restart_count = 0;
             self.run(index, now);
+            if self.held[index].behaviour == Behaviour::Spoils {
+                self.spoil(index);
+            }
         }
         Answer::Done
+    }
+
+    /// The others of its place do not start again.
+    fn spoil(&mut self, index: usize) {
+        let place = self.held[index].place;
+        let others = self.held.iter_mut().enumerate();
+        for (_, held) in others.filter(|(other, held)| *other != index && held.place == place) {
+            held.behaviour = Behaviour::DoesNotStart;
+        }
     }
 
     fn remove(&mut self, id: &ContainerId) -> Answer {
