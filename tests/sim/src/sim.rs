@@ -53,6 +53,9 @@ impl Parameters {
 /// How long after the faults have stopped everything must have come to rest:
 /// time for two hundred machines, one after the other, an hour a day.
 const REST_WITHIN: Duration = Duration::from_secs(90 * 86_400);
+/// How long something may go on of which nothing is committed: longer than an
+/// agent has for its way back.
+const IDLE_WITHIN: Duration = Duration::from_secs(9 * 86_400);
 
 /// Longer than windows take to come round.
 const QUIET: Duration = Duration::from_secs(2 * 86_400);
@@ -101,9 +104,8 @@ impl Sim {
     /// From the beginning until nothing moves any more.
     pub(crate) fn run(&mut self) -> Held {
         self.begin_all()?;
-        let limit = self.scenario.calm_at + REST_WITHIN;
         while let Some((at, event)) = self.queue.take() {
-            if at > limit {
+            if at > self.limit() {
                 return self.never_rests(&event);
             }
             if self.turns_with_the_days(at, &event) {
@@ -126,11 +128,20 @@ impl Sim {
             && self.queue.all(is_wake)
     }
 
-    fn never_rests(&mut self, event: &Event) -> Held {
-        let days = REST_WITHIN.as_secs() / 86_400;
+    fn limit(&self) -> Timestamp {
+        let calm = self.scenario.calm_at;
+        (calm + REST_WITHIN).min(self.moved_at.max(calm) + IDLE_WITHIN)
+    }
+
+    fn never_rests(&self, event: &Event) -> Held {
+        let days = |since| self.limit().since(since).as_secs() / 86_400;
         violated(
             "it comes to rest",
-            format!("{days} days after the faults had stopped this was still to happen: {event:?}"),
+            format!(
+                "{} days after the faults had stopped, and {} after anything was decided or heard, this was still to happen: {event:?}",
+                days(self.scenario.calm_at),
+                days(self.moved_at)
+            ),
         )
     }
 
