@@ -27,6 +27,7 @@ fn first(ahead: bool, found: Lookup, room: Option<Room>) -> String {
         workload: &wanted.workload,
         containers: Ok(&[]),
         record: &record,
+        busy_with: None,
         images: &BTreeMap::from([(image(2).to_string(), found)]),
         permitted: &Ok(vec![image(2)]),
         platform: Some(("linux", "amd64")),
