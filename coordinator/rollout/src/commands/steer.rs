@@ -138,15 +138,17 @@ pub fn roll_back(
     })
 }
 
-/// The pin that a roll-back appends to the history: the digest that was there before.
-/// None if the current pin is another already, or nothing was there before
-/// that was not taken back itself.
+/// The pin that a roll-back appends to the history: the digest that was there
+/// before, on all of the machines that the rollout was for, and not only on a
+/// part of them (see `World::before`). What each machine goes back to is its
+/// own, and may be another. None if the current pin is another already, or
+/// nothing was there before that was not taken back itself.
 pub(crate) fn taken_back(world: &World, rollout: &Rollout, now: Timestamp) -> Option<Change> {
     let workload = world.workloads.get(&rollout.workload)?;
     let current = workload
         .current()
         .filter(|pin| pin.digest == *rollout.digest())?;
-    let before = world.before(&rollout.workload, rollout.digest())?;
+    let before = world.before(rollout)?;
     let pin = Pin {
         number: PinNumber(workload.pins.len() as u64 + 1),
         notes: format!(

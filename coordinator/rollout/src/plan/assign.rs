@@ -84,7 +84,7 @@ fn ahead(
 
 /// A machine's way back from a rollout: the last digest that was proven healthy
 /// on it, else what it was seen to run if that was well, else the digest that
-/// the workload ran before; else nothing, and it stays as it is.
+/// the workload had there before; else nothing, and it stays as it is.
 pub(super) fn restore(
     world: &World,
     rollout: &Rollout,
@@ -92,7 +92,7 @@ pub(super) fn restore(
     member: &Member,
     now: Timestamp,
 ) -> Change {
-    let digest = way_back(world, rollout, member);
+    let digest = way_back(world, rollout, agent, member);
     let run = digest.and_then(|digest| world.run_of(&rollout.workload, digest));
     let placement = world
         .agents
@@ -126,11 +126,16 @@ pub(super) fn restore(
 }
 
 /// Never the rollout's own digest, and never a quarantined one.
-fn way_back<'a>(world: &'a World, rollout: &Rollout, member: &'a Member) -> Option<&'a Digest> {
+fn way_back<'a>(
+    world: &'a World,
+    rollout: &Rollout,
+    agent: &AgentId,
+    member: &'a Member,
+) -> Option<&'a Digest> {
     let may = |digest: &&Digest| *digest != rollout.digest() && !world.is_quarantined(digest);
     let proven = member.proven.as_ref().filter(may);
     let seen = || member.baseline.as_ref().filter(|_| !member.sick);
-    let before = || world.before(&rollout.workload, rollout.digest());
+    let before = || world.before_for(rollout, agent);
     proven
         .or_else(|| seen().filter(may))
         .or_else(|| before().map(|pin| &pin.digest).filter(may))

@@ -21,6 +21,7 @@ mod machine;
 mod metric;
 mod nobody;
 mod offline;
+mod parts;
 mod prefetch;
 mod properties;
 mod quarantine;

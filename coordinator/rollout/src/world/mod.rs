@@ -17,6 +17,7 @@ mod pull;
 mod quarantine;
 mod rollout;
 mod seat;
+mod stable;
 mod strategies;
 mod tally;
 mod turns;
@@ -167,37 +168,6 @@ impl World {
             .filter_map(|id| self.rollouts.get(id))
     }
 
-    /// The digest that a machine runs while no rollout reaches it: that of the
-    /// last completed rollout that was for it.
-    #[must_use]
-    pub fn stable_for(&self, workload: &WorkloadName, agent: &AgentId) -> Option<&Pin> {
-        self.proven_for(workload, agent).map(|(pin, _)| pin)
-    }
-
-    pub(crate) fn proven_for(
-        &self,
-        workload: &WorkloadName,
-        id: &AgentId,
-    ) -> Option<(&Pin, &Rollout)> {
-        self.proven_of(workload, id, self.agents.get(id)?)
-    }
-
-    /// The same for one whose facts are at hand.
-    pub(crate) fn proven_of(
-        &self,
-        workload: &WorkloadName,
-        id: &AgentId,
-        agent: &Agent,
-    ) -> Option<(&Pin, &Rollout)> {
-        let workload = self.workloads.get(workload)?;
-        workload.proven.iter().rev().find_map(|stable| {
-            let rollout = self.rollouts.get(&stable.rollout)?;
-            let pin = workload.pin(stable.pin)?;
-            let may = rollout.is_for(id, agent) && !self.is_quarantined(&pin.digest);
-            may.then_some((pin, rollout))
-        })
-    }
-
     /// How many machines of a stage stand where; nothing if there is no such stage.
     #[must_use]
     pub fn counts(&self, rollout: &RolloutId, stage: usize) -> Counts {
@@ -240,41 +210,6 @@ impl World {
             .map(|agent| agent.generation.max(agent.claimed))
             .unwrap_or_default()
             .next()
-    }
-
-    /// The last pin whose rollout completed and was not taken back, unless its
-    /// digest is quarantined: then the one before it.
-    #[must_use]
-    pub fn stable(&self, workload: &WorkloadName) -> Option<&Pin> {
-        let workload = self.workloads.get(workload)?;
-        let proven = workload.proven.iter().rev();
-        let mut pins = proven.filter_map(|stable| workload.pin(stable.pin));
-        pins.find(|pin| !self.is_quarantined(&pin.digest))
-    }
-
-    /// The newest pin that was stable before this digest, or else the last that
-    /// was pinned before it; never one of a digest that was itself taken back
-    /// or is quarantined.
-    pub(crate) fn before(&self, workload: &WorkloadName, digest: &Digest) -> Option<&Pin> {
-        let workload = self.workloads.get(workload)?;
-        let proven = workload.proven.iter().rev();
-        let mut proven = proven.filter_map(|stable| workload.pin(stable.pin));
-        let stable = proven.find(|pin| pin.digest != *digest && !self.is_quarantined(&pin.digest));
-        stable.or_else(|| {
-            let first = workload.pins.iter().position(|pin| pin.digest == *digest)?;
-            let mut earlier = workload.pins[..first].iter().rev();
-            earlier.find(|pin| {
-                !self.was_taken_back(workload, &pin.digest) && !self.is_quarantined(&pin.digest)
-            })
-        })
-    }
-
-    fn was_taken_back(&self, workload: &Workload, digest: &Digest) -> bool {
-        let mut rollouts = workload
-            .rollouts
-            .iter()
-            .filter_map(|id| self.rollouts.get(id));
-        rollouts.any(|rollout| rollout.rolled_back && rollout.digest() == digest)
     }
 
     /// Where a digest of a workload can be pulled from: its pin's images, else the newest pin's.
