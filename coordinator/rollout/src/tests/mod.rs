@@ -15,6 +15,7 @@ mod gates;
 mod history;
 mod holds;
 mod invariants;
+mod kept;
 mod late;
 mod limits;
 mod machine;

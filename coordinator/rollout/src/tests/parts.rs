@@ -3,7 +3,7 @@
 
 use pinion_model::{AgentPhase, Digest, LabelSelector, Labels, RolloutId, RolloutPhase};
 
-use super::bed::{Bed, agent, alice, count, digest, rest, strategy};
+use super::bed::{Bed, agent, alice, count, digest, keep, rest, strategy};
 use crate::Strategy;
 use crate::commands::{self, StartRollout};
 
@@ -152,4 +152,19 @@ fn where_nothing_was_ever_proven_on_all_the_pin_that_people_chose_before_is_the_
     assert_eq!(current(&bed), Some(&digest(3)));
     assert_eq!(bed.running("east"), &digest(2));
     assert_eq!(bed.running("west"), &digest(3));
+}
+#[test]
+fn what_became_stable_elsewhere_takes_nothing_that_an_abort_left_here() {
+    let mut bed = two_regions();
+    everywhere(&mut bed, 1);
+    let id = bed.roll_out(2, all());
+    bed.plan();
+    for _ in 0..6 {
+        bed.step("east");
+    }
+    bed.steer_with(keep, &id);
+    bed.drive();
+    assert_eq!(bed.running("east"), &digest(2));
+    to_region(&mut bed, 3, "west");
+    assert_eq!(bed.running("east"), &digest(2), "3 was not for it");
 }

@@ -1,6 +1,6 @@
-use pinion_model::{AgentId, AgentPhase, RolloutId, WorkloadName};
+use pinion_model::{AgentId, AgentPhase, WorkloadName};
 
-use super::{Agent, Placement, Presence, Workload, World};
+use super::{Agent, Placement, Presence, Rollout, World};
 use crate::{Purpose, SickPolicy};
 
 /// Where a machine is on its way to a workload's stable digest, outside any rollout.
@@ -55,7 +55,7 @@ impl CatchUp {
             || agent.busy_with(workload).is_some()
             || needs_a_person(placement)
             || placement.is_pulling_ahead()
-            || is_kept(world, placement)
+            || is_taken(world, placement)
             || stays(world, placement)
         {
             return None;
@@ -70,7 +70,7 @@ impl CatchUp {
             .as_ref()
             .is_some_and(|tried| tried.digest == *stable);
         let asked = placement.asked.as_ref() == Some(stable) && !is_left_over(world, placement);
-        let behind = !asked && !failed;
+        let behind = !asked && !failed && !is_kept(world, rollout, placement, id, agent);
         let waits = behind && is_shut(world, workload, id, agent);
         behind.then_some(if waits { Self::Shut } else { Self::Behind })
     }
@@ -111,40 +111,46 @@ fn stays(world: &World, placement: &Placement) -> bool {
     let assignment = placement.assignment.as_ref();
     let rollout = assignment.and_then(|assignment| world.rollouts.get(assignment.rollout()?));
     let asked = placement.asked.as_ref();
+    let taken_back = |rollout: &Rollout| rollout.rolled_back && asked == Some(rollout.digest());
     placement.phase == Some(AgentPhase::Settled)
         && asked.is_some_and(|digest| world.is_quarantined(digest))
-        && rollout.is_none_or(|rollout| !rollout.rolled_back)
+        && !rollout.is_some_and(taken_back)
 }
 
-/// Its assignment is an active rollout's, or what a rollout that ended
-/// without being taken back has left there.
-fn is_kept(world: &World, placement: &Placement) -> bool {
-    let Some(assignment) = &placement.assignment else {
-        return false;
-    };
-    let Some(rollout) = assignment.rollout().and_then(|id| world.rollouts.get(id)) else {
-        return false;
-    };
-    if !rollout.phase.is_terminal() {
-        return true;
-    }
+/// Its assignment is an active rollout's.
+fn is_taken(world: &World, placement: &Placement) -> bool {
+    let assignment = placement.assignment.as_ref();
+    let rollout = assignment.and_then(|assignment| world.rollouts.get(assignment.rollout()?));
+    rollout.is_some_and(|rollout| !rollout.phase.is_terminal())
+}
+
+/// What it runs was left there by a rollout that ended without being taken
+/// back, and that began after the one which made the machine's stable digest:
+/// it stays until something newer is stable there, also where a still newer
+/// rollout had reached the machine and was taken back, or withdrew what it
+/// had asked.
+fn is_kept(
+    world: &World,
+    stable: &Rollout,
+    placement: &Placement,
+    id: &AgentId,
+    agent: &Agent,
+) -> bool {
     let done = matches!(
         placement.phase,
         Some(AgentPhase::Settled | AgentPhase::Staged)
     );
-    let outdated = world
-        .workloads
-        .get(&rollout.workload)
-        .is_some_and(|workload| is_outdated(workload, &rollout.id));
-    done && !rollout.rolled_back && placement.asked.as_ref() == Some(rollout.digest()) && !outdated
-}
-
-/// The rollout that made the stable pin began after this one, or is this one:
-/// it says what should run, also where it went back to an older pin.
-fn is_outdated(workload: &Workload, rollout: &RolloutId) -> bool {
-    let Some(stable) = workload.proven.last() else {
+    let runs = match done {
+        true => placement.asked.as_ref(),
+        false => placement.proven.as_ref(),
+    };
+    let workload = world.workloads.get(&stable.workload);
+    let (Some(runs), Some(workload)) = (runs, workload) else {
         return false;
     };
-    let mut newest_first = workload.rollouts.iter().rev();
-    newest_first.find(|id| *id == rollout || *id == &stable.rollout) == Some(&stable.rollout)
+    let newest_first = workload.rollouts.iter().rev();
+    let newer = newest_first.take_while(|known| **known != stable.id);
+    let mut newer = newer.filter_map(|known| world.rollouts.get(known));
+    let brought = newer.find(|newer| newer.digest() == runs && newer.is_for(id, agent));
+    brought.is_some_and(|brought| !brought.rolled_back)
 }
