@@ -374,5 +374,10 @@ fn explain(
     Ok(v1::ExplainRolloutResponse {
         summary: pinion_rollout::summary(world, id, now),
         agents: reasons.into_iter().map(rollouts::explanation).collect(),
+        not_kept: if agent.is_none() {
+            rollout.not_kept()
+        } else {
+            0
+        },
     })
 }

@@ -19,10 +19,10 @@ pub(crate) fn explain(answer: &v1::ExplainRolloutResponse, now: Now) -> String {
             text::line(&one.detail),
         ]);
     }
-    if table.is_empty() {
-        out.push_str("\nEvery agent of it is done.\n");
-    } else {
+    if !table.is_empty() {
         out.push_str(&format!("\n{}", table.render()));
+    } else if answer.not_kept == 0 {
+        out.push_str("\nEvery agent of it is done.\n");
     }
     out
 }
@@ -43,6 +43,7 @@ mod tests {
         let answer = v1::ExplainRolloutResponse {
             summary: "halted: 1 failed".into(),
             agents: vec![one],
+            not_kept: 0,
         };
         let text = explain(&answer, Now(0));
         for part in [
@@ -54,6 +55,9 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part} is not in:\n{text}");
         }
-        assert!(explain(&v1::ExplainRolloutResponse::default(), Now(0)).contains("is done"));
+        let mut nobody = v1::ExplainRolloutResponse::default();
+        assert!(explain(&nobody, Now(0)).contains("is done"));
+        nobody.not_kept = 3;
+        assert!(!explain(&nobody, Now(0)).contains("is done"));
     }
 }

@@ -6,18 +6,21 @@ use pinion_proto::v1;
 use super::text;
 
 /// `12 selected (what a percent of the fleet is of); 1 in no stage, 2 joined
-/// late, 1 was sick before`; empty while it is queued.
+/// late, 1 was sick before`; empty while it is queued. Those of an older
+/// rollout that are counted alone are counted here, too.
 pub(crate) fn machines(rollout: &v1::Rollout) -> String {
     if rollout.selected == 0 {
         return String::new();
     }
     let members = || rollout.stages.iter().flat_map(|stage| &stage.members);
-    let late = members().filter(|member| member.late).count();
-    let sick = members().filter(|member| member.sick).count();
+    let gone = rollout.not_kept.unwrap_or_default();
+    let late = members().filter(|member| member.late).count() + gone.late as usize;
+    let sick = members().filter(|member| member.sick).count() + gone.sick as usize;
     let counts = [
         (rollout.left_out as usize, "in no stage"),
         (late, "joined late"),
         (sick, "sick before it began"),
+        (gone.agents as usize, "no longer kept one by one"),
     ];
     let counts = counts.iter().filter(|(count, _)| *count > 0);
     let counts: Vec<_> = counts
@@ -115,6 +118,17 @@ mod tests {
              1 in no stage, 2 joined late, 2 sick before it began"
         );
         assert_eq!(was(&rollout.stages[0].members[2]), "late, sick");
+        rollout.stages[0].members.clear();
+        rollout.not_kept = Some(v1::MachinesNotKept {
+            agents: 11,
+            late: 2,
+            sick: 1,
+        });
+        assert_eq!(
+            machines(&rollout),
+            "12 selected, of which every percent of the fleet is one; \
+             1 in no stage, 2 joined late, 1 sick before it began, 11 no longer kept one by one"
+        );
         rollout.selected = 0;
         assert_eq!(machines(&rollout), "");
     }

@@ -111,6 +111,7 @@ fn start(world: &mut World, rollout: &Rollout, at: Timestamp, touched: &mut Touc
     }
     workload.rollouts.push(id.clone());
     touched.workloads.insert(rollout.workload.clone());
+    touched.begun.insert(rollout.workload.clone());
     touched.rollouts.insert(id.clone());
     world.rollouts.insert(id, rollout.clone());
 }

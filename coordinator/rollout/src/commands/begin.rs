@@ -69,6 +69,7 @@ pub(super) fn asked(
         ended_at: None,
         replaces: None,
         superseded_by: None,
+        trimmed: None,
         spec: Arc::new(spec),
     }
 }

@@ -1,6 +1,7 @@
 use pinion_model::{AgentId, AgentPhase, RolloutId, RolloutPhase, Timestamp};
 
 use super::held::held;
+use super::kept::not_kept;
 use super::others::busy;
 use super::over::{caught_up, over};
 use super::pending::pending;
@@ -58,10 +59,9 @@ pub fn explain_all(world: &World, rollout: &RolloutId, now: Timestamp) -> Vec<(A
     let stages = known.stages.iter().enumerate();
     let members = stages
         .flat_map(|(number, stage)| stage.agents().filter(move |agent| in_stage(number, agent)));
-    let others = world
-        .agents
-        .keys()
-        .filter(|agent| !known.members.contains_key(*agent));
+    // Of whom nothing is known, there is nothing to list.
+    let others = world.agents.keys().filter(|_| known.trimmed.is_none());
+    let others = others.filter(|agent| !known.members.contains_key(*agent));
     let reasons = members
         .chain(others)
         .filter_map(|agent| Some((agent.clone(), explain(world, rollout, agent, now)?)));
@@ -92,7 +92,13 @@ fn outside(rollout: &Rollout, id: &AgentId, agent: &Agent) -> Reason {
             since: rollout.started.at.max(agent.enrolled_at),
         };
     }
-    let detail = if rollout.left_out.binary_search(id).is_ok() {
+    let after = |ended| agent.enrolled_at > ended;
+    let came_after = rollout.ended_at.is_some_and(after);
+    let named = rollout.left_out.binary_search(id).is_ok();
+    if rollout.trimmed.is_some() && !named && !came_after {
+        return not_kept(rollout);
+    }
+    let detail = if named {
         "no stage of the rollout took it; add a stage with rest = true to the next".to_owned()
     } else if agent.enrolled_at > rollout.started.at {
         "it came after the rollout began, and belongs to none of its stages; it gets the stable digest, and this one once the rollout has completed".to_owned()

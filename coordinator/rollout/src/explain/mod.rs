@@ -5,6 +5,7 @@ mod agent;
 mod ahead;
 mod back;
 mod held;
+mod kept;
 mod others;
 mod over;
 mod pending;
@@ -29,7 +30,7 @@ pub struct Reason {
     /// `revoked`, `removed`, `in_flight`, `withdrawing`, `soaking`, `staged`, `joins_late`,
     /// `failed`, `drifted`, `settled_with_failure`, `nothing_to_go_back_to`, `prefetching`,
     /// `prefetch_failed`, `prefetch_not_passed`, `quarantined`, `queued`, `paused`, `halted`, `aborting`, `rolling_back`,
-    /// `over` or `not_a_member`.
+    /// `over`, `not_kept` or `not_a_member`.
     pub word: &'static str,
     /// For people: what it waits for, and what would unblock it.
     pub detail: String,

@@ -1,5 +1,6 @@
 use pinion_model::{AgentPhase, RolloutId, RolloutPhase, Timestamp};
 
+use super::kept;
 use crate::gates::prefetch::{Pass, wait};
 use crate::gates::{
     self, Verdict, View, approval, bake, budget, in_flight, metric, others, presence, progress,
@@ -98,6 +99,10 @@ pub fn summary(world: &World, rollout: &RolloutId, now: Timestamp) -> String {
     let Some(rollout) = world.rollouts.get(rollout) else {
         return String::new();
     };
+    format!("{}{}", sentence(world, rollout, now), kept::note(rollout))
+}
+
+fn sentence(world: &World, rollout: &Rollout, now: Timestamp) -> String {
     let place = place(rollout);
     match rollout.phase {
         RolloutPhase::Running | RolloutPhase::AwaitingApproval => {

@@ -35,6 +35,7 @@ mod spread;
 mod steering;
 mod strategies;
 mod supersede;
+mod trim;
 mod under_way;
 mod unwell;
 mod windows;

@@ -76,6 +76,8 @@ pub(crate) struct Touched {
     /// that may have changed it.
     pub(crate) ended: BTreeSet<WorkloadName>,
     pub(crate) calendars: BTreeSet<RolloutId>,
+    /// Workloads with a new rollout: what older ones keep of machines may go.
+    pub(crate) begun: BTreeSet<WorkloadName>,
 }
 
 impl Touched {
@@ -158,6 +160,9 @@ impl World {
         }
         for rollout in &touched.calendars {
             self.refresh_calendar(rollout);
+        }
+        for workload in &touched.begun {
+            self.trim(workload);
         }
     }
 
@@ -250,7 +255,7 @@ impl World {
         self.refresh_draining(id);
     }
 
-    fn refresh_member(&mut self, id: &RolloutId, agent: &AgentId) {
+    pub(super) fn refresh_member(&mut self, id: &RolloutId, agent: &AgentId) {
         let known = self.rollouts.get(id);
         if known.is_none_or(|rollout| !rollout.members.contains_key(agent)) {
             return;

@@ -20,6 +20,7 @@ mod seat;
 mod stable;
 mod strategies;
 mod tally;
+mod trim;
 mod turns;
 mod way;
 mod workload;
@@ -38,6 +39,7 @@ pub use rollout::{
     Approved, Attribution, Gate, Member, Prefetch, Prefetched, Restore, Rollout, Stage, Standing,
 };
 pub use strategies::{NamedStrategy, StrategySource, StrategyVersion};
+pub use trim::{ROLLOUTS_KEPT_WHOLE, Trimmed};
 pub use workload::{Pin, Stable, Workload};
 
 pub(crate) use catch_up::CatchUp;
@@ -109,7 +111,7 @@ impl From<Facts> for World {
 }
 
 /// How many machines of a stage stand where.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// All of them.
     pub agents: u32,
@@ -176,13 +178,15 @@ impl World {
             .tallies
             .get(rollout)
             .and_then(|stages| stages.get(stage));
-        let offline = self
-            .rollouts
-            .get(rollout)
-            .map(|rollout| rollout.spec.offline);
-        tally
-            .map(|tally| tally.counts(offline.unwrap_or_default()))
+        let Some(rollout) = self.rollouts.get(rollout) else {
+            return Counts::default();
+        };
+        let trimmed = rollout.trimmed.as_ref();
+        let trimmed = trimmed.and_then(|trimmed| trimmed.stages.get(stage));
+        let counts = tally.map(|tally| tally.counts(rollout.spec.offline));
+        counts
             .unwrap_or_default()
+            .with(trimmed.copied().unwrap_or_default())
     }
 
     /// Machines that are enrolled and not revoked.

@@ -1,4 +1,5 @@
 use pinion_model::{AgentId, AgentPhase, RolloutId};
+use serde::{Deserialize, Serialize};
 
 use super::{Agent, Member, Prefetched, Presence, Rollout, Standing, World};
 use crate::SickPolicy;
@@ -98,7 +99,7 @@ impl Pull {
 }
 
 /// How far the pass ahead of the stages is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PrefetchCounts {
     /// All members of the rollout.
     pub agents: u32,
@@ -118,7 +119,9 @@ impl World {
     /// How far the pass ahead of a rollout's stages is; none if it has none.
     #[must_use]
     pub fn prefetch_counts(&self, rollout: &RolloutId) -> Option<PrefetchCounts> {
-        self.rollouts.get(rollout)?.prefetch.as_ref()?;
+        let known = self.rollouts.get(rollout)?;
+        known.prefetch.as_ref()?;
+        let trimmed = known.trimmed.as_ref().map(|trimmed| trimmed.prefetch);
         let count = |pulls: &[Pull]| {
             let tallies = self.index.tallies.get(rollout).into_iter().flatten();
             let pulls = tallies.flat_map(|tally| pulls.iter().map(|pull| tally.pulls(*pull)));
@@ -132,13 +135,14 @@ impl World {
             failed: count(&[Pull::Failed, Pull::Acknowledged]),
             skipped: count(&[Pull::Round, Pull::AskedOffline, Pull::WithdrawingOffline]),
         };
-        Some(PrefetchCounts {
+        let counts = PrefetchCounts {
             agents: counts.pending
                 + counts.in_flight
                 + counts.prefetched
                 + counts.failed
                 + counts.skipped,
             ..counts
-        })
+        };
+        Some(counts.with(trimmed.unwrap_or_default()))
     }
 }

@@ -7,7 +7,7 @@ use pinion_model::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::Agent;
+use super::{Agent, Trimmed};
 use crate::{CheckRun, Checks, FailureGroup, Map, Openings, Run, Spec, StageRules, Timing};
 
 /// Who, when and why.
@@ -48,9 +48,11 @@ pub struct Rollout {
     pub open_stage: usize,
     /// At least one; none while it is queued.
     pub stages: Vec<Stage>,
-    /// Every machine of every stage.
+    /// Every machine of every stage; of older rollouts, those alone that
+    /// something may still become of.
     pub members: Map<AgentId, Member>,
-    /// Machines that were selected, but that no stage took.
+    /// Machines that were selected, but that no stage took; none of an older
+    /// rollout, unless its digest is a stable one.
     pub left_out: Arc<[AgentId]>,
     /// How many machines were selected when the stages were frozen: the whole
     /// of every share that is one of all selected machines.
@@ -76,6 +78,9 @@ pub struct Rollout {
     pub replaces: Option<RolloutId>,
     /// The rollout that took this one's place.
     pub superseded_by: Option<RolloutId>,
+    /// How its machines stood that are no longer kept. None: all are.
+    #[serde(default)]
+    pub trimmed: Option<Arc<Trimmed>>,
 }
 
 impl Rollout {

@@ -2,7 +2,7 @@ use pinion_model::{AgentId, RolloutPhase, Timestamp};
 use pinion_proto::convert::{or_empty, timestamp};
 use pinion_proto::v1;
 use pinion_rollout::commands::{self, PlannedRollout};
-use pinion_rollout::{Approval, Member, Reason, Rollout, Stage, World};
+use pinion_rollout::{Approval, Member, Reason, Rollout, Stage, Trimmed, World};
 
 use super::{attribution, checks, strategy};
 
@@ -44,10 +44,20 @@ pub(crate) fn rollout(
         replaces: or_empty(rollout.replaces.as_ref()),
         waits_for: waits_for(world, rollout),
         selected: rollout.selected,
-        left_out: u32::try_from(rollout.left_out.len()).unwrap_or(u32::MAX),
+        left_out: rollout.left_out_count(),
         prefetch: prefetch(world, rollout),
         windows_overridden: rollout.windows_overridden.as_ref().map(attribution),
+        not_kept: rollout.trimmed.as_deref().and_then(not_kept),
     }
+}
+
+/// The machines that are counted, and listed no more.
+fn not_kept(trimmed: &Trimmed) -> Option<v1::MachinesNotKept> {
+    (trimmed.agents > 0).then_some(v1::MachinesNotKept {
+        agents: trimmed.agents,
+        late: trimmed.late,
+        sick: trimmed.sick,
+    })
 }
 
 /// The rollout that goes before one that is queued.
