@@ -4,6 +4,7 @@ use std::sync::Arc;
 use pinion_model::{AgentId, Failure, Generation, RolloutId, RolloutPhase, Timestamp};
 
 use super::decisions::by;
+use super::quarantine::Ended;
 use super::{assigned, phases, quarantine};
 use crate::world::{Standing, Touched, Tried};
 use crate::{Act, Assignment, Decision, Gate, Map, Rollout, World};
@@ -21,7 +22,7 @@ pub(super) fn apply(world: &mut World, decision: &Decision, touched: &mut Touche
             failure,
         } => {
             fail(world, rollout, agent, failure, at, touched);
-            speak_against(world, rollout, agent, failure);
+            speak_against(world, rollout, agent, failure, touched);
         }
         Act::Assigned {
             agent, assignment, ..
@@ -150,14 +151,29 @@ fn fail(
 
 /// A machine that sickens after its soak speaks against the image as one does
 /// whose agent saw it, as long as that is what it was last asked to run.
-fn speak_against(world: &mut World, id: &RolloutId, agent: &AgentId, failure: &Failure) {
+fn speak_against(
+    world: &mut World,
+    id: &RolloutId,
+    agent: &AgentId,
+    failure: &Failure,
+    touched: &mut Touched,
+) {
     let asked = || {
         let known = world.agents.get(agent)?;
         let workload = &world.rollouts.get(id)?.workload;
-        known.placements.get(workload)?.asked.clone()
+        let asked = known.placements.get(workload)?.asked.clone()?;
+        Some((workload.clone(), asked))
     };
-    let asked = asked();
-    quarantine::judge(world, id, agent, asked.as_ref(), false, Some(failure));
+    if let Some((workload, digest)) = asked() {
+        let ended = Ended {
+            agent,
+            workload: &workload,
+            digest: &digest,
+            settled: false,
+            failure: Some(failure),
+        };
+        quarantine::judge(world, id, &ended, touched);
+    }
 }
 
 /// Every assignment of the agent is stamped anew: a generation that it knows

@@ -46,6 +46,7 @@ fn known<'a>(
 /// Who is behind its stable digest, or on its way to one, depends on what is
 /// quarantined; so does who is on its way back to it.
 fn touch(world: &World, digest: &Digest, touched: &mut Touched) {
+    touched.digests.insert(digest.clone());
     let pinned = world
         .workloads
         .iter()
@@ -81,56 +82,63 @@ fn going(world: &World, rollout: &Rollout, digest: &Digest) -> Vec<(RolloutId, A
         .collect()
 }
 
-/// What was asked of a machine came to its end.
-struct Ended<'a> {
-    workload: &'a WorkloadName,
-    digest: &'a Digest,
-    agent: &'a AgentId,
-    settled: bool,
-    failure: Option<&'a Failure>,
-    /// Its containers were sick before.
-    sick: bool,
-    /// From how many machines on nobody counts any more.
-    limit: u32,
+/// What came of what was asked of a machine.
+pub(super) struct Ended<'a> {
+    pub(super) agent: &'a AgentId,
+    pub(super) workload: &'a WorkloadName,
+    /// What was asked for.
+    pub(super) digest: &'a Digest,
+    pub(super) settled: bool,
+    pub(super) failure: Option<&'a Failure>,
 }
 
-/// Whether what a rollout has `asked` of a machine speaks for or against the image.
+/// Whether what a rollout has asked of a machine speaks for or against the
+/// image. It says nothing where the machine was sick before.
 pub(super) fn judge(
     world: &mut World,
     rollout: &RolloutId,
-    agent: &AgentId,
-    asked: Option<&Digest>,
-    settled: bool,
-    failure: Option<&Failure>,
+    ended: &Ended<'_>,
+    touched: &mut Touched,
 ) {
     let rollout = world.rollouts.get(rollout);
-    let Some(rollout) = rollout.filter(|rollout| asked == Some(rollout.digest())) else {
+    let Some(rollout) = rollout.filter(|rollout| rollout.digest() == ended.digest) else {
         return;
     };
-    let (workload, digest) = (rollout.workload.clone(), rollout.digest().clone());
-    let ended = Ended {
-        workload: &workload,
-        digest: &digest,
-        agent,
-        settled,
-        failure,
-        sick: rollout.members.get(agent).is_none_or(|member| member.sick),
-        limit: rollout.quarantine_after,
-    };
-    count(world, &ended);
+    let member = rollout.members.get(ended.agent);
+    let (sick, enough) = (
+        member.is_none_or(|member| member.sick),
+        rollout.quarantine_after,
+    );
+    count(world, ended, sick, enough, touched);
+}
+
+/// The same for a machine that was asked for its stable digest outside any
+/// rollout: the one that proved the digest there says how many may fail.
+/// `sick` says that its containers were so when it was asked.
+pub(super) fn judge_stable(
+    world: &mut World,
+    ended: &Ended<'_>,
+    sick: bool,
+    touched: &mut Touched,
+) {
+    let proved = world.proved(ended.workload, ended.digest, Some(ended.agent));
+    if let Some(enough) = proved.map(|rollout| rollout.quarantine_after) {
+        count(world, ended, sick, enough, touched);
+    }
 }
 
 /// Counts the machines on which the image itself failed.
-fn count(world: &mut World, ended: &Ended<'_>) {
+fn count(world: &mut World, ended: &Ended<'_>, sick: bool, enough: u32, touched: &mut Touched) {
     if world.is_quarantined(ended.digest) {
         return;
     }
     match ended.failure {
-        Some(failure) if is_its_own(failure.kind) && !ended.sick => {
-            let known = known(world, ended.digest, ended.workload);
-            let room = |known: &&mut Quarantine| known.failed_on.len() < ended.limit as usize;
-            if let Some(known) = known.filter(room) {
-                known.failed_on.insert(ended.agent.clone());
+        Some(failure) if is_its_own(failure.kind) && !sick => {
+            if let Some(known) = known(world, ended.digest, ended.workload) {
+                known.enough = enough;
+                if known.failed_on.len() < enough as usize {
+                    known.failed_on.insert(ended.agent.clone());
+                }
             }
         }
         None if ended.settled => {
@@ -140,6 +148,7 @@ fn count(world: &mut World, ended: &Ended<'_>) {
         }
         _ => {}
     }
+    touched.digests.insert(ended.digest.clone());
 }
 
 /// A failure of the image, not of the machine, the network or the registry.

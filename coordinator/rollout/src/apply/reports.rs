@@ -3,6 +3,7 @@ use std::sync::Arc;
 use pinion_model::{AgentId, AgentPhase, Digest, Failure, FailureKind, Timestamp};
 
 use super::known::Known;
+use super::quarantine::Ended;
 use super::{prefetch, quarantine};
 use crate::world::{Standing, Touched, Tried};
 use crate::{Member, ObservedContainer, Placement, Purpose, Report, Rollout, World};
@@ -33,7 +34,7 @@ pub(super) fn apply(
     let report = &known.report(report);
     let failure = failure(placement, report).map(Arc::new);
     let was_in_flight = placement.is_in_flight();
-    let asked = placement.asked.clone();
+    let (asked, unwell) = (placement.asked.clone(), placement.unwell);
     let changed = record(placement, report, failure.clone(), at);
     let turned = placement.is_in_flight() != was_in_flight;
     touched.placement(&report.workload, id, turned);
@@ -42,14 +43,28 @@ pub(super) fn apply(
         .as_ref()
         .map(|assignment| assignment.purpose.clone());
     let rollout = purpose.as_ref().and_then(Purpose::rollout);
-    let turn = matches!(
-        purpose,
-        Some(Purpose::Rollout { .. } | Purpose::Withdraw { .. })
-    );
-    if let Some(rollout) = rollout.filter(|_| turn && report.phase.is_terminal()) {
-        let settled = report.phase == AgentPhase::Settled;
-        let (asked, failure) = (asked.as_ref(), failure.as_deref());
-        quarantine::judge(world, rollout, id, asked, settled, failure);
+    if let Some(digest) = asked.filter(|_| report.phase.is_terminal()) {
+        let ended = Ended {
+            agent: id,
+            workload: &report.workload,
+            digest: &digest,
+            settled: report.phase == AgentPhase::Settled,
+            failure: failure.as_deref(),
+        };
+        match &purpose {
+            Some(
+                Purpose::Rollout { rollout, .. }
+                | Purpose::Withdraw {
+                    rollout: Some(rollout),
+                },
+            ) => {
+                quarantine::judge(world, rollout, &ended, touched);
+            }
+            Some(Purpose::Stable | Purpose::Withdraw { rollout: None }) => {
+                quarantine::judge_stable(world, &ended, unwell, touched);
+            }
+            _ => {}
+        }
     }
     if let Some(rollout) = rollout.and_then(|id| world.rollouts.get_mut(id)) {
         touched.members.insert((rollout.id.clone(), id.clone()));

@@ -1,10 +1,10 @@
 //! Machines that are on their way to a digest, outside its stages, when it is
 //! quarantined.
 
-use pinion_model::{AgentPhase, RolloutPhase};
+use pinion_model::{AgentPhase, FailureKind, RolloutPhase};
 
 use super::bed::{Bed, agent, alice, digest, rest, steer, strategy};
-use super::quarantine::{impose, issued, lift, stable};
+use super::quarantine::{impose, issued, lift, stable, tolerant};
 use crate::{Act, Amount, Change, Purpose, Strategy, commands, plan};
 
 /// Digest 2 is stable on one machine, and twenty newcomers run digest 1; those
@@ -141,4 +141,131 @@ fn with_every_older_digest_quarantined_a_machine_on_its_way_back_stays_where_it_
         assert_eq!(*bed.running(name), digest(3));
         assert_eq!(bed.word(&id, name), Some("nothing_to_go_back_to"));
     }
+}
+
+/// Digest 2 was proven by a rollout that bears that many failures, on one
+/// machine; on twenty-nine newcomers it fails.
+fn bad_newcomers(after: u32) -> Bed {
+    let mut bed = stable(1);
+    let rules = Strategy {
+        quarantine_after: Some(after),
+        ..strategy(vec![rest()])
+    };
+    bed.roll_out(2, rules);
+    bed.drive();
+    for n in 2..=30 {
+        bed.enrol(&format!("m{n}"), true);
+        let machine = bed.machines.get_mut(&agent(&format!("m{n}")));
+        machine.expect("a newcomer").bad.insert(digest(2));
+    }
+    bed
+}
+
+#[test]
+fn a_stable_digest_that_fails_on_enough_machines_that_catch_up_goes_to_no_more_of_them() {
+    let mut bed = bad_newcomers(2);
+    let since = bed.history.len();
+    bed.drive();
+    let known = bed.world.quarantined(&digest(2)).expect("quarantined");
+    assert_eq!(known.failed_on.len(), 2);
+    let sentence = known.sentence(&digest(2)).unwrap_or_default();
+    assert!(
+        sentence.contains("having failed on 2 machine(s)")
+            && sentence.contains("it was proven by app-2-1, but failed on machines that were to catch up with it (quarantine_after = 2)"),
+        "{sentence}"
+    );
+    assert_eq!(issued(&bed, since, 2), 3, "those that went at once");
+    assert_eq!(*bed.running("m1"), digest(2), "it stays");
+    for n in 2..=30 {
+        assert_eq!(*bed.running(&format!("m{n}")), digest(1), "m{n}");
+    }
+}
+
+#[test]
+fn newcomers_that_fail_one_fewer_than_may_do_not_quarantine_the_stable_digest() {
+    let mut bed = bad_newcomers(30);
+    bed.drive();
+    assert_eq!(bed.world.quarantine[&digest(2)].failed_on.len(), 29);
+    assert!(!bed.world.is_quarantined(&digest(2)));
+}
+
+#[test]
+fn failures_before_a_rollout_completed_and_after_it_count_together_and_once_a_machine() {
+    let mut bed = stable(3);
+    let machine = bed.machines.get_mut(&agent("m2"));
+    machine.expect("m2").bad.insert(digest(2));
+    let id = bed.roll_out(2, tolerant(vec![rest()], 2));
+    bed.drive();
+    assert_eq!(bed.phase(&id), RolloutPhase::Completed);
+    let refresh = commands::Refresh {
+        agents: vec![agent("m2")],
+        workloads: Vec::new(),
+        reason: String::new(),
+    };
+    bed.decide(|world, now| commands::refresh(world, refresh.clone(), &alice(), now))
+        .expect("asked once more");
+    bed.drive();
+    assert!(!bed.world.is_quarantined(&digest(2)), "the same machine");
+    bed.enrol("m4", true);
+    let machine = bed.machines.get_mut(&agent("m4"));
+    machine.expect("m4").bad.insert(digest(2));
+    bed.drive();
+    assert!(bed.world.is_quarantined(&digest(2)));
+}
+
+#[test]
+fn a_newcomer_that_was_withdrawn_too_late_and_failed_speaks_against_the_digest() {
+    let mut bed = bad_newcomers(1);
+    bed.plan();
+    let asked = bed.world.index.catching_up.iter().next().cloned();
+    let (_, late) = asked.expect("one that was asked");
+    bed.say(late.as_str(), AgentPhase::CuttingOver);
+    let old = bed.world.desired(&late).assignments.remove(0);
+    let workload = bed.workload.clone();
+    let withdrawn = crate::Assignment {
+        generation: bed.world.next_generation(&late),
+        purpose: Purpose::Withdraw { rollout: None },
+        run: None,
+        ..old.clone()
+    };
+    let act = Act::Assigned {
+        agent: late.clone(),
+        assignment: withdrawn,
+        reason: String::new(),
+    };
+    bed.commit(vec![crate::Decision::system(bed.now, act).into()]);
+    bed.reported(
+        &late,
+        crate::Report {
+            workload,
+            generation: old.generation,
+            attempt: old.attempt,
+            phase: AgentPhase::RolledBack,
+            waiting_for: "".into(),
+            failure: Some(pinion_model::Failure::new(FailureKind::Start, "it exits")),
+            containers: Vec::new(),
+            running: Some(digest(1)),
+        },
+    );
+    bed.plan();
+    assert!(bed.world.is_quarantined(&digest(2)));
+}
+
+#[test]
+fn newcomers_that_were_sick_before_do_not_speak_against_the_stable_digest() {
+    let mut bed = stable(1);
+    let rules = Strategy {
+        quarantine_after: Some(1),
+        ..strategy(vec![rest()])
+    };
+    bed.roll_out(2, rules);
+    bed.drive();
+    bed.enrol("m2", true);
+    bed.seen("m2", &["stopped"]);
+    let machine = bed.machines.get_mut(&agent("m2"));
+    machine.expect("a newcomer").bad.insert(digest(2));
+    bed.drive();
+    let tried = &bed.world.agents[&agent("m2")].placements[&bed.workload].tried;
+    assert!(tried.is_some(), "it was tried there");
+    assert!(!bed.world.is_quarantined(&digest(2)));
 }

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use pinion_model::{AgentId, RolloutId, RolloutPhase, WorkloadName};
+use pinion_model::{AgentId, Digest, RolloutId, RolloutPhase, WorkloadName};
 
 use super::calendars::Calendars;
 use super::due::Due;
@@ -27,6 +27,8 @@ pub(crate) struct Index {
     pub(crate) behind: Set<(WorkloadName, AgentId)>,
     /// Machines that were asked outside a rollout, and may not be touched any more.
     pub(crate) overstaying: Set<(WorkloadName, AgentId)>,
+    /// Digests that failed on as many machines as may be.
+    pub(crate) to_quarantine: Set<Digest>,
     /// Who follows which rollout's windows.
     pub(crate) calendars: Calendars,
     /// By workload with an active rollout: machines for which its end may
@@ -78,6 +80,8 @@ pub(crate) struct Touched {
     pub(crate) calendars: BTreeSet<RolloutId>,
     /// Workloads with a new rollout: what older ones keep of machines may go.
     pub(crate) begun: BTreeSet<WorkloadName>,
+    /// Digests that failed somewhere, were quarantined or lifted.
+    pub(crate) digests: BTreeSet<Digest>,
 }
 
 impl Touched {
@@ -98,6 +102,7 @@ impl World {
         self.index = Index::default();
         let touched = Touched {
             rollouts: self.rollouts.keys().cloned().collect(),
+            digests: self.quarantine.keys().cloned().collect(),
             all_agents: true,
             ..Touched::default()
         };
@@ -109,6 +114,9 @@ impl World {
         if touched.all_agents {
             touched.agents.extend(self.agents.keys().cloned());
             self.refresh_fleet_holds();
+        }
+        for digest in &touched.digests {
+            self.refresh_quarantine(digest);
         }
         for (rollout, stage, place) in &touched.left {
             self.leave(rollout, *stage, *place);

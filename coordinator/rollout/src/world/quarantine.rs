@@ -11,9 +11,12 @@ pub struct Quarantine {
     pub workload: WorkloadName,
     /// Machines on which the image itself failed since it was last lifted: its
     /// container could not be created or started, or was not healthy. Counted
-    /// until it is quarantined, and no further than the rollout's
-    /// `quarantine_after`.
+    /// until it is quarantined, and no further than `enough`.
     pub failed_on: Set<AgentId>,
+    /// How many of those are enough: the `quarantine_after` of the rollout in
+    /// which it failed last, or that had proven it to a machine on which it
+    /// failed outside any rollout.
+    pub enough: u32,
     /// Who quarantined it, since when and why. None: it is not.
     pub imposed: Option<Attribution>,
     /// Who lifted it last, when and why.
@@ -27,9 +30,15 @@ impl Quarantine {
         Self {
             workload,
             failed_on: Set::default(),
+            enough: u32::MAX,
             imposed: None,
             lifted: None,
         }
+    }
+
+    /// It failed on as many machines as may be, and is not quarantined yet.
+    pub(crate) fn is_due(&self) -> bool {
+        self.imposed.is_none() && self.failed_on.len() >= self.enough as usize
     }
 
     /// Since when, by whom, why, on how many machines it failed, and how to
@@ -57,6 +66,13 @@ impl World {
     #[must_use]
     pub fn is_quarantined(&self, digest: &Digest) -> bool {
         self.quarantined(digest).is_some()
+    }
+
+    /// Looks again at whether a digest is to be quarantined.
+    pub(super) fn refresh_quarantine(&mut self, digest: &Digest) {
+        let known = self.quarantine.get(digest);
+        let due = known.is_some_and(Quarantine::is_due);
+        self.index.to_quarantine.keep(digest, due);
     }
 
     /// Why a digest may not be assigned to any more machines. None: it may.

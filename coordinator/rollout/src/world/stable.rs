@@ -31,6 +31,22 @@ impl World {
         self.newest(workload, |_, rollout| rollout.is_for(id, agent))
     }
 
+    /// The rollout that proved a digest last to a machine, if any did and was
+    /// not taken back; to any machine, where none is named.
+    pub(crate) fn proved(
+        &self,
+        workload: &WorkloadName,
+        digest: &Digest,
+        machine: Option<&AgentId>,
+    ) -> Option<&Rollout> {
+        let machine = machine.and_then(|id| Some((id, self.agents.get(id)?)));
+        let fits = |rollout: &Rollout| machine.is_none_or(|(id, agent)| rollout.is_for(id, agent));
+        let newest = self.newest(workload, |pin, rollout| {
+            pin.digest == *digest && fits(rollout)
+        });
+        newest.map(|(_, rollout)| rollout)
+    }
+
     /// The last pin whose rollout was for the whole fleet, completed and was
     /// not taken back; where none ever was for the whole fleet, the last one
     /// at all. One of a quarantined digest is passed over. What a single
