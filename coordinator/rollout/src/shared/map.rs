@@ -1,19 +1,20 @@
 use std::borrow::Borrow;
 use std::fmt;
 use std::marker::PhantomData;
-use std::ops::Index;
+use std::ops::{Bound, Index};
 use std::sync::Arc;
 
+use imbl::OrdMap;
+use imbl::ordmap;
+use imbl::shared_ptr::DefaultSharedPtr;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
 
-use super::tree::{self, Tree};
-
 /// An ordered map. A clone shares everything with its original; a write copies
 /// what is on its way, and the one value, while a clone still looks at them.
-pub struct Map<K, V>(Tree<K, Arc<V>>);
+pub struct Map<K, V>(OrdMap<K, Arc<V>>);
 
-impl<K, V> Map<K, V> {
+impl<K: Ord, V> Map<K, V> {
     /// How many entries it has.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -29,7 +30,7 @@ impl<K, V> Map<K, V> {
     /// The entries, in the order of their keys.
     #[must_use]
     pub fn iter(&self) -> Iter<'_, K, V> {
-        Iter(self.0.iter())
+        Iter(self.0.range::<_, K>(..))
     }
 
     /// The keys, in order.
@@ -41,9 +42,7 @@ impl<K, V> Map<K, V> {
     pub fn values(&self) -> impl Iterator<Item = &V> + Clone {
         self.0.iter().map(|(_, value)| &**value)
     }
-}
 
-impl<K: Ord, V> Map<K, V> {
     /// The value of a key.
     #[must_use]
     pub fn get<Q: Ord + ?Sized>(&self, key: &Q) -> Option<&V>
@@ -68,10 +67,8 @@ impl<K: Ord, V> Map<K, V> {
     where
         K: Borrow<Q>,
     {
-        Iter(match key {
-            Some(key) => self.0.after(key),
-            None => self.0.iter(),
-        })
+        let from = key.map_or(Bound::Unbounded, Bound::Excluded);
+        Iter(self.0.range::<_, Q>((from, Bound::Unbounded)))
     }
 }
 
@@ -103,8 +100,12 @@ impl<K: Ord + Clone, V: Clone> Map<K, V> {
 
     /// Writes every value, and so copies all that is shared.
     pub fn for_each_mut(&mut self, mut write: impl FnMut(&K, &mut V)) {
-        self.0
-            .for_each_mut(|key, value| write(key, Arc::make_mut(value)));
+        let keys: Vec<K> = self.keys().cloned().collect();
+        for key in &keys {
+            if let Some(value) = self.0.get_mut(key) {
+                write(key, Arc::make_mut(value));
+            }
+        }
     }
 
     /// Takes out what is not to be kept.
@@ -121,35 +122,31 @@ impl<K: Ord + Clone, V: Clone> Map<K, V> {
     where
         V: Default,
     {
-        if self.0.get(key).is_none() {
-            self.0.insert(key.clone(), Arc::default());
-        }
-        let value = self.0.get_mut(key).expect("it was there or was put there");
-        Arc::make_mut(value)
+        Arc::make_mut(self.0.entry(key.clone()).or_default())
     }
 }
 
 impl<K, V> Default for Map<K, V> {
     fn default() -> Self {
-        Self(Tree::default())
+        Self(OrdMap::new())
     }
 }
 
-impl<K: Clone, V> Clone for Map<K, V> {
+impl<K, V> Clone for Map<K, V> {
     fn clone(&self) -> Self {
         Self(self.0.clone())
     }
 }
 
-impl<K: PartialEq, V: PartialEq> PartialEq for Map<K, V> {
+impl<K: Ord, V: PartialEq> PartialEq for Map<K, V> {
     fn eq(&self, other: &Self) -> bool {
-        self.0.is_same(&other.0) || (self.len() == other.len() && self.iter().eq(other))
+        self.0 == other.0
     }
 }
 
-impl<K: Eq, V: Eq> Eq for Map<K, V> {}
+impl<K: Ord, V: Eq> Eq for Map<K, V> {}
 
-impl<K: fmt::Debug, V: fmt::Debug> fmt::Debug for Map<K, V> {
+impl<K: Ord + fmt::Debug, V: fmt::Debug> fmt::Debug for Map<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map().entries(self).finish()
     }
@@ -186,7 +183,7 @@ impl<K: Ord + Clone, V: Clone, const N: usize> From<[(K, V); N]> for Map<K, V> {
     }
 }
 
-impl<'a, K, V> IntoIterator for &'a Map<K, V> {
+impl<'a, K: Ord, V> IntoIterator for &'a Map<K, V> {
     type Item = (&'a K, &'a V);
     type IntoIter = Iter<'a, K, V>;
 
@@ -195,7 +192,7 @@ impl<'a, K, V> IntoIterator for &'a Map<K, V> {
     }
 }
 
-impl<K: Serialize, V: Serialize> Serialize for Map<K, V> {
+impl<K: Ord + Serialize, V: Serialize> Serialize for Map<K, V> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         to.collect_map(self)
     }
@@ -230,7 +227,7 @@ impl<'de, K: Deserialize<'de> + Ord + Clone, V: Deserialize<'de> + Clone> Visito
 }
 
 /// The entries of a [`Map`], in the order of their keys.
-pub struct Iter<'a, K, V>(tree::Iter<'a, K, Arc<V>>);
+pub struct Iter<'a, K, V>(ordmap::RangedIter<'a, K, Arc<V>, DefaultSharedPtr>);
 
 impl<K, V> Clone for Iter<'_, K, V> {
     fn clone(&self) -> Self {

@@ -6,7 +6,6 @@
 //! another clone still looks at them.
 //!
 //! ```text
-//!   Tree    the ordered tree, its nodes shared
 //!   Map     names to values; a value is copied only when it is written
 //!   Set     names, or pairs of them
 //!   Places  small numbers, as bits
@@ -17,7 +16,6 @@ mod places;
 mod set;
 #[cfg(test)]
 mod tests;
-mod tree;
 
 pub use map::Map;
 pub(crate) use places::Places;

@@ -1,16 +1,15 @@
 use std::borrow::Borrow;
 use std::fmt;
 
+use imbl::OrdSet;
 use serde::de::{Deserialize, Deserializer};
 use serde::ser::{Serialize, Serializer};
 
-use super::tree::Tree;
-
 /// An ordered set. A clone shares everything with its original; a write copies
 /// what is on its way while a clone still looks at it.
-pub struct Set<K>(Tree<K, ()>);
+pub struct Set<K>(OrdSet<K>);
 
-impl<K> Set<K> {
+impl<K: Ord> Set<K> {
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -25,31 +24,29 @@ impl<K> Set<K> {
 
     /// All of them, in order.
     pub fn iter(&self) -> impl Iterator<Item = &K> + Clone {
-        self.0.iter().map(|(key, ())| key)
+        self.0.iter()
     }
 
     /// The first in order.
     #[must_use]
     pub fn first(&self) -> Option<&K> {
-        self.iter().next()
+        self.0.get_min()
     }
-}
 
-impl<K: Ord> Set<K> {
     /// Whether this one is in it.
     #[must_use]
     pub fn contains<Q: Ord + ?Sized>(&self, key: &Q) -> bool
     where
         K: Borrow<Q>,
     {
-        self.0.get(key).is_some()
+        self.0.contains(key)
     }
 }
 
 impl<K: Ord + Clone> Set<K> {
     /// Puts one in; whether it was not there.
     pub fn insert(&mut self, key: K) -> bool {
-        !self.contains(&key) && self.0.insert(key, ()).is_none()
+        !self.contains(&key) && self.0.insert(key).is_none()
     }
 
     /// Takes one out; whether it was there.
@@ -57,7 +54,7 @@ impl<K: Ord + Clone> Set<K> {
     where
         K: Borrow<Q>,
     {
-        self.0.remove(key).is_some()
+        self.contains(key) && self.0.remove(key).is_some()
     }
 
     /// Puts one in, or takes it out.
@@ -72,25 +69,25 @@ impl<K: Ord + Clone> Set<K> {
 
 impl<K> Default for Set<K> {
     fn default() -> Self {
-        Self(Tree::default())
+        Self(OrdSet::new())
     }
 }
 
-impl<K: Clone> Clone for Set<K> {
+impl<K> Clone for Set<K> {
     fn clone(&self) -> Self {
         Self(self.0.clone())
     }
 }
 
-impl<K: PartialEq> PartialEq for Set<K> {
+impl<K: Ord> PartialEq for Set<K> {
     fn eq(&self, other: &Self) -> bool {
-        self.0.is_same(&other.0) || (self.len() == other.len() && self.iter().eq(other.iter()))
+        self.0 == other.0
     }
 }
 
-impl<K: Eq> Eq for Set<K> {}
+impl<K: Ord> Eq for Set<K> {}
 
-impl<K: fmt::Debug> fmt::Debug for Set<K> {
+impl<K: Ord + fmt::Debug> fmt::Debug for Set<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.iter()).finish()
     }
@@ -106,7 +103,7 @@ impl<K: Ord + Clone> FromIterator<K> for Set<K> {
     }
 }
 
-impl<K: Serialize> Serialize for Set<K> {
+impl<K: Ord + Serialize> Serialize for Set<K> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         to.collect_seq(self.iter())
     }

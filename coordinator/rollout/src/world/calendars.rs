@@ -21,12 +21,12 @@ pub(crate) struct Calendars {
 
 /// Followers of rollouts' calendars, by group. Whoever is unrestricted follows none.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Followers<K> {
+pub(crate) struct Followers<K: Ord> {
     of: Map<K, (RolloutId, Group)>,
     by_rollout: Map<RolloutId, Map<Group, Set<K>>>,
 }
 
-impl<K> Default for Followers<K> {
+impl<K: Ord> Default for Followers<K> {
     fn default() -> Self {
         Self {
             of: Map::default(),

@@ -4,12 +4,12 @@ use crate::{Map, Set};
 
 /// When something is due for whom: at most one instant each.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Due<K> {
+pub(crate) struct Due<K: Ord> {
     by_key: Map<K, Timestamp>,
     by_time: Map<Timestamp, Set<K>>,
 }
 
-impl<K> Default for Due<K> {
+impl<K: Ord> Default for Due<K> {
     fn default() -> Self {
         Self {
             by_key: Map::default(),
