@@ -7,7 +7,7 @@ use super::decisions::by;
 use super::quarantine::Ended;
 use super::{assigned, phases, quarantine};
 use crate::world::{Standing, Touched, Tried};
-use crate::{Act, Assignment, Decision, Gate, Map, Rollout, World};
+use crate::{Act, Assignment, Decision, Gate, Map, Rollout, Set, World};
 
 /// What is asked of single machines, and what becomes of them in their rollouts.
 pub(super) fn apply(world: &mut World, decision: &Decision, touched: &mut Touched) {
@@ -55,6 +55,7 @@ fn retry(
     let Some(rollout) = world.rollouts.get_mut(id) else {
         return;
     };
+    let open = rollout.open_stage;
     let mut known = false;
     for agent in agents {
         let Some(member) = rollout.members.get_mut(agent) else {
@@ -62,6 +63,7 @@ fn retry(
         };
         if member.standing() != Standing::Failed {
             pull_again(rollout, agent, at);
+            touched.members.insert((id.clone(), agent.clone()));
             continue;
         }
         known |= member.acknowledged;
@@ -77,15 +79,24 @@ fn retry(
         member.since = at;
         let stage = member.stage as usize;
         rollout.open_stage = rollout.open_stage.min(stage);
-        rollout.stages[stage].passed_at = None;
-        rollout.stages[stage].checks.restart(at);
-        rollout.stages[stage].progressed_at = at;
+        if let Some(stage) = rollout.stages.get_mut(stage) {
+            stage.passed_at = None;
+            stage.checks.restart(at);
+            stage.progressed_at = at;
+        }
         touched.agents.insert(agent.clone());
     }
     if rollout.halted_by == Some(Gate::MinProven) {
         undecided(rollout, known, at);
     }
-    touched.rollouts.insert(id.clone());
+    // Whoever was late for a stage that is to come again is not any more.
+    if rollout.open_stage != open {
+        let late = world.index.late.get(id).into_iter();
+        let late = late.flat_map(|stages| stages.values().flat_map(Set::iter));
+        touched
+            .members
+            .extend(late.map(|agent| (id.clone(), agent.clone())));
+    }
 }
 
 /// A machine that could not pull ahead is asked once more.

@@ -26,10 +26,16 @@ use crate::{Change, World};
 
 /// Applies one committed change. Total and deterministic.
 pub fn apply(world: &mut World, change: &Change) {
+    let touched = note(world, change);
+    world.refresh_index(touched);
+}
+
+/// Into the facts alone; answers what of the index is to be looked at again.
+pub(crate) fn note(world: &mut World, change: &Change) -> Touched {
     let mut touched = Touched::default();
     match change {
         Change::Decision(decision) => decisions::apply(world, decision, &mut touched),
         Change::Observation(observation) => sessions::apply(world, observation, &mut touched),
     }
-    world.refresh_index(touched);
+    touched
 }

@@ -43,23 +43,43 @@ fn known<'a>(
     world.quarantine.get_mut(digest)
 }
 
-/// Who is behind its stable digest, or on its way to one, depends on what is
-/// quarantined; so does who is on its way back to it.
+/// What every machine should run depends on whether a digest that was proven
+/// is quarantined. Of any other, that depends on it only where the machine was
+/// asked for it outside a rollout; so does who is on its way back to it.
 fn touch(world: &World, digest: &Digest, touched: &mut Touched) {
     touched.digests.insert(digest.clone());
-    let pinned = world
-        .workloads
-        .iter()
-        .filter(|(_, workload)| workload.pin_of(digest).is_some());
+    let workloads = world.workloads.iter();
+    let proven = workloads.filter(|(_, workload)| workload.has_proven(digest));
     touched
         .workloads
-        .extend(pinned.map(|(name, _)| name.clone()));
+        .extend(proven.map(|(name, _)| name.clone()));
+    touched.placements.extend(asked(world, digest));
     let draining = world.index.draining.iter();
     let draining = draining.filter_map(|id| world.rollouts.get(id));
     let back = world.active_rollouts().chain(draining);
     let back = back.filter(|rollout| rollout.rolled_back);
     let going = back.flat_map(|rollout| going(world, rollout, digest));
     touched.members.extend(going);
+}
+
+/// The machines that were asked for a digest, and that catch up with what is
+/// stable or would.
+fn asked(world: &World, digest: &Digest) -> Vec<(WorkloadName, AgentId)> {
+    let index = &world.index;
+    let lists = [
+        &index.behind,
+        &index.catching_up,
+        &index.overstaying,
+        &index.aside,
+    ];
+    let listed = lists.into_iter().flat_map(Set::iter);
+    let listed = listed.chain(index.calendars.stragglers.all());
+    let asked = listed.filter(|(workload, agent)| {
+        let agent = world.agents.get(agent);
+        let placement = agent.and_then(|agent| agent.placements.get(workload));
+        placement.is_some_and(|placement| placement.asked.as_ref() == Some(digest))
+    });
+    asked.cloned().collect()
 }
 
 /// The machines that a rollout sends back to a digest, and that are under way.

@@ -7,6 +7,7 @@ mod bed;
 mod budgets;
 mod catch_up;
 mod commands;
+mod cost;
 mod enrollment;
 mod events;
 mod faults;

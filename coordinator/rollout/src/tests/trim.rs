@@ -1,6 +1,8 @@
 //! Of a workload's newest rollouts every machine is kept; of older ones, how
 //! many stood where.
 
+use std::time::Duration;
+
 use pinion_model::{AgentPhase, LabelSelector, Labels, RolloutId, RolloutPhase};
 
 use super::bed::{Bed, agent, count, digest, keep, rest, strategy};
@@ -8,6 +10,8 @@ use crate::commands::roll_back;
 use crate::{
     Cohort, Counts, OfflinePolicy, ROLLOUTS_KEPT_WHOLE, StageSpec, World, explain_all, summary,
 };
+
+const MINUTE: Duration = Duration::from_secs(60);
 
 fn completed(bed: &mut Bed, n: u8) -> RolloutId {
     let id = bed.roll_out(n, strategy(vec![count(1), rest()]));
@@ -77,7 +81,7 @@ fn an_older_rollout_says_that_its_machines_are_no_longer_kept() {
     let old = completed(&mut bed, 2);
     assert_eq!(bed.why(&old, "m1"), None, "it is done");
     age(&mut bed, 3);
-    bed.pass(std::time::Duration::from_secs(60));
+    bed.pass(MINUTE);
     bed.enrol("m3", true);
 
     let reason = bed.why(&old, "m1").expect("nobody knows any more");
@@ -192,22 +196,34 @@ fn whom_an_old_rollout_left_out_stays_known_where_its_digest_is_a_stable_one() {
     let proof = bed.roll_out(2, strategy(vec![stage()]));
     bed.drive();
     assert_eq!(bed.phase(&proof), RolloutPhase::Completed);
+    bed.pass(MINUTE);
     let aborted = bed.roll_out(3, strategy(vec![stage()]));
     bed.steer_with(keep, &aborted);
     bed.drive();
     age(&mut bed, 4);
 
+    for id in [&proof, &aborted] {
+        assert_eq!(bed.rollout(id).left_out.len(), 2);
+    }
+    bed.pass(MINUTE);
+    completed(&mut bed, 30);
+    age(&mut bed, 31);
     assert_eq!(bed.rollout(&proof).left_out.len(), 2);
     assert_eq!(bed.word(&proof, "m2"), Some("not_a_member"));
-    assert_eq!(
-        bed.running("m2"),
-        &digest(1),
-        "it is for the canaries alone"
-    );
+    assert_eq!(bed.word(&aborted, "m2"), Some("not_kept"));
     assert_eq!(bed.rollout(&aborted).left_out.len(), 0);
     for id in [&proof, &aborted] {
         assert_eq!(bed.rollout(id).left_out_count(), 2);
     }
+    check(&bed);
+    bed.pass(MINUTE);
+    completed(&mut bed, 2);
+    age(&mut bed, 50);
+    assert_eq!(
+        bed.rollout(&proof).left_out.len(),
+        0,
+        "everybody has it now"
+    );
     check(&bed);
 }
 

@@ -72,6 +72,11 @@ impl<K: Ord + Clone> Followers<K> {
         }
     }
 
+    /// Whoever follows any rollout's.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &K> {
+        self.of.keys()
+    }
+
     fn any(&self, rollout: &RolloutId) -> bool {
         self.by_rollout.contains_key(rollout)
     }

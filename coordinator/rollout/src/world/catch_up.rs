@@ -15,6 +15,18 @@ pub(crate) enum CatchUp {
     /// The same, but it has not cut over, and may not be touched any more or
     /// the digest was quarantined since.
     Overstaying,
+    /// It was asked to, has not cut over, and is away.
+    Away,
+    /// It should run another digest, but goes on with one that was
+    /// quarantined since, until a rollout takes another to it.
+    Stays,
+}
+
+impl CatchUp {
+    /// Whether it waits for a window: to be asked, or to go on.
+    pub(super) fn follows(self) -> bool {
+        !matches!(self, Self::Away | Self::Stays)
+    }
 }
 
 impl CatchUp {
@@ -42,7 +54,7 @@ impl CatchUp {
                 return Some(Self::Overstaying);
             }
             if !goes || agent.presence == Presence::Offline {
-                return None;
+                return waits.then_some(Self::Away);
             }
             let overstays = waits && is_shut(world, workload, id, agent);
             return Some(if overstays {
@@ -56,7 +68,6 @@ impl CatchUp {
             || needs_a_person(placement)
             || placement.is_pulling_ahead()
             || is_taken(world, placement)
-            || stays(world, placement)
         {
             return None;
         }
@@ -71,8 +82,15 @@ impl CatchUp {
             .is_some_and(|tried| tried.digest == *stable);
         let asked = placement.asked.as_ref() == Some(stable) && !is_left_over(world, placement);
         let behind = !asked && !failed && !is_kept(world, rollout, placement, id, agent);
-        let waits = behind && is_shut(world, workload, id, agent);
-        behind.then_some(if waits { Self::Shut } else { Self::Behind })
+        behind.then(|| {
+            if stays(world, placement) {
+                Self::Stays
+            } else if is_shut(world, workload, id, agent) {
+                Self::Shut
+            } else {
+                Self::Behind
+            }
+        })
     }
 }
 

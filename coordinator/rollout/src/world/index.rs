@@ -36,6 +36,9 @@ pub(crate) struct Index {
     pub(crate) open: Map<WorkloadName, Set<AgentId>>,
     /// Machines that were asked outside a rollout, without an outcome yet.
     pub(crate) catching_up: Set<(WorkloadName, AgentId)>,
+    /// Machines that none of these lists has, but that a quarantine may bring
+    /// into one: asked and away, or staying with what is distrusted.
+    pub(crate) aside: Set<(WorkloadName, AgentId)>,
     /// Placements that an operator wants refreshed, and that can be now.
     pub(crate) refreshes: Set<(AgentId, WorkloadName)>,
     /// By rollout, by their stage: machines to take into the open stage, once
@@ -65,6 +68,8 @@ pub(crate) struct Touched {
     /// Places that a member has left: rollout, stage, place.
     pub(crate) left: Vec<(RolloutId, u32, u32)>,
     pub(crate) all_agents: bool,
+    /// Holds of selectors and workloads, for when they end.
+    pub(crate) holds: BTreeSet<String>,
     /// One workload on a machine, where nothing else there depends on it.
     pub(crate) placements: BTreeSet<(WorkloadName, AgentId)>,
     pub(crate) members: BTreeSet<(RolloutId, AgentId)>,
@@ -104,6 +109,7 @@ impl World {
             rollouts: self.rollouts.keys().cloned().collect(),
             digests: self.quarantine.keys().cloned().collect(),
             all_agents: true,
+            holds: self.holds.keys().cloned().collect(),
             ..Touched::default()
         };
         self.refresh_index(touched);
@@ -113,7 +119,11 @@ impl World {
     pub(crate) fn refresh_index(&mut self, mut touched: Touched) {
         if touched.all_agents {
             touched.agents.extend(self.agents.keys().cloned());
-            self.refresh_fleet_holds();
+        }
+        for hold in &touched.holds {
+            let known = self.holds.get(hold);
+            let end = known.and_then(|hold| hold.expires_at);
+            self.index.fleet_holds.set(hold, end);
         }
         for digest in &touched.digests {
             self.refresh_quarantine(digest);
@@ -312,13 +322,6 @@ impl World {
             self.index.draining.insert(id.clone());
         } else {
             self.index.draining.remove(id);
-        }
-    }
-
-    fn refresh_fleet_holds(&mut self) {
-        self.index.fleet_holds = Due::default();
-        for (id, hold) in &self.holds {
-            self.index.fleet_holds.set(id, hold.expires_at);
         }
     }
 

@@ -61,7 +61,9 @@ impl World {
         index.catching_up.keep(&key, in_flight);
         let overstays = placed.catch_up == Some(CatchUp::Overstaying);
         index.overstaying.keep(&key, overstays);
-        let follows = placed.catch_up.is_some() || placed.to_refresh;
+        let aside = matches!(placed.catch_up, Some(CatchUp::Away | CatchUp::Stays));
+        index.aside.keep(&key, aside);
+        let follows = placed.catch_up.is_some_and(CatchUp::follows) || placed.to_refresh;
         let key = (id.clone(), workload.clone());
         index.rolled_back.keep(&key, placed.to_adopt);
         index.refreshes.keep(&key, placed.refreshes);

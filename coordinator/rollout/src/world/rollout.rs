@@ -52,7 +52,7 @@ pub struct Rollout {
     /// something may still become of.
     pub members: Map<AgentId, Member>,
     /// Machines that were selected, but that no stage took; none of an older
-    /// rollout, unless its digest is a stable one.
+    /// rollout that a newer one has outdone.
     pub left_out: Arc<[AgentId]>,
     /// How many machines were selected when the stages were frozen: the whole
     /// of every share that is one of all selected machines.

@@ -68,17 +68,26 @@ impl World {
         let done = members.filter(|(id, member)| !self.needs(rollout, id, member));
         let surplus = Surplus {
             members: done.map(|(id, _)| id.clone()).collect(),
-            left_out: !rollout.left_out.is_empty() && !self.is_proof(rollout),
+            left_out: !rollout.left_out.is_empty() && self.is_outdone(rollout),
         };
         (surplus.left_out || !surplus.members.is_empty()).then_some(surplus)
     }
 
-    /// Whom it left out says for whom its digest is not the stable one.
-    fn is_proof(&self, rollout: &Rollout) -> bool {
+    /// Whom it left out is not asked any more: a newer rollout that was for
+    /// every machine has proven its digest. Where this one has proven its own,
+    /// too, that is so only of the same digest, or the machines that it left
+    /// out could come to it once the newer one is distrusted.
+    fn is_outdone(&self, rollout: &Rollout) -> bool {
         let workload = self.workloads.get(&rollout.workload);
-        workload.is_some_and(|workload| {
-            let mut proven = workload.proven.iter();
-            proven.any(|stable| stable.rollout == rollout.id)
+        let proven = workload.into_iter().flat_map(|known| known.proven.iter());
+        let is_proof = proven.clone().any(|stable| stable.rollout == rollout.id);
+        let proven = proven.rev().map(|stable| &stable.rollout);
+        let proven = proven.filter_map(|id| self.rollouts.get(id));
+        let mut newer = proven.take_while(|newer| newer.started.at > rollout.started.at);
+        newer.any(|newer| {
+            let whole = newer.spec.agents.0.is_empty() && newer.left_out_count() == 0;
+            let trusted = !self.is_quarantined(newer.digest());
+            whole && trusted && (!is_proof || newer.digest() == rollout.digest())
         })
     }
 

@@ -28,6 +28,12 @@ impl Workload {
         self.pins.get(index)
     }
 
+    /// Whether a digest is one of those that were proven and not taken back.
+    pub(crate) fn has_proven(&self, digest: &Digest) -> bool {
+        let mut pins = self.proven.iter().filter_map(|stable| self.pin(stable.pin));
+        pins.any(|pin| pin.digest == *digest)
+    }
+
     /// The newest pin of this digest.
     #[must_use]
     pub fn pin_of(&self, digest: &Digest) -> Option<&Pin> {
