@@ -53,8 +53,8 @@ pub use spec::{
 };
 pub use world::{
     Access, Agent, Ahead, Approved, Attribution, Certificate, CheckRun, CheckVerdict, Checks,
-    Counts, FleetHold, Gate, Health, Hold, Member, NamedStrategy, ObservedContainer, Operator, Pin,
-    Placement, Prefetch, PrefetchCounts, Prefetched, Presence, Processes, Quarantine,
-    ROLLOUTS_KEPT_WHOLE, Restore, Rollout, Stable, Stage, Standing, StrategySource,
+    Counts, FleetHold, Gate, Health, Hold, Interrupted, Member, NamedStrategy, ObservedContainer,
+    Operator, Pin, Placement, Prefetch, PrefetchCounts, Prefetched, Presence, Processes,
+    Quarantine, ROLLOUTS_KEPT_WHOLE, Restore, Rollout, Stable, Stage, Standing, StrategySource,
     StrategyVersion, Token, TokenKind, Tried, Trimmed, Use, Versions, Workload, World,
 };

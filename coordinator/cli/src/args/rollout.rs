@@ -104,14 +104,18 @@ and nothing that becomes of it later.")]
     /// Assign nothing more, and withdraw what has not cut over
     #[command(after_help = "\
 Examples:
-  pinion rollout pause codex-7-1 --reason 'looking at the latency'")]
+  pinion rollout pause codex-7-1 --reason 'looking at the latency'
+
+One that takes its machines back can be paused, too: no more of them are sent,
+and those on their way arrive.")]
     Pause(Change),
     /// Go on after a pause or a halt
     #[command(after_help = "\
 Examples:
   pinion rollout resume codex-7-1 --reason 'latency was elsewhere'
 
-After a halt, the failures known now do not halt it again; new ones do.")]
+After a halt, the failures known now do not halt it again; new ones do. One that
+was taking its machines back goes on with that.")]
     Resume(Change),
     /// End it: what is done stays done, or is reverted
     #[command(after_help = "\
@@ -131,7 +135,10 @@ the pin before, too.")]
     /// Take every machine that it changed back to what it ran before
     #[command(after_help = "\
 Examples:
-  pinion rollout rollback codex-7-1 --reason 'logins fail' --yes")]
+  pinion rollout rollback codex-7-1 --reason 'logins fail' --yes
+
+It halts where the old image fails on a machine, too: look at that machine, then
+`pinion rollout retry` sends it once more, and `pinion rollout resume` goes on.")]
     Rollback(Change),
     /// Touch machines outside their maintenance windows and in freezes
     #[command(after_help = "\

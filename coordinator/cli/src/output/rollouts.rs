@@ -131,6 +131,9 @@ pub(crate) fn next_command(rollout: &v1::Rollout) -> Option<String> {
             ))
         }
         v1::RolloutPhase::Paused => Some(format!("To go on: pinion rollout resume {id}")),
+        v1::RolloutPhase::Halted if rollout.taken_back => Some(format!(
+            "Why: pinion rollout explain {id}. To send those that failed back once more: pinion rollout retry {id}; then, or to go on without them: pinion rollout resume {id}"
+        )),
         v1::RolloutPhase::Halted => Some(format!(
             "Why: pinion rollout explain {id}. To go on in spite of it: pinion rollout resume {id}; to take it back: pinion rollout rollback {id}"
         )),
@@ -325,6 +328,18 @@ mod tests {
             stages: vec![stage],
             ..Default::default()
         }
+    }
+
+    #[test]
+    fn one_that_halts_on_its_way_back_is_not_to_be_taken_back_once_more() {
+        let halted = v1::Rollout {
+            taken_back: true,
+            ..rollout()
+        };
+        let next = next_command(&halted).expect("a person must do something");
+        assert!(next.contains("pinion rollout retry codex-7-1"), "{next}");
+        assert!(next.contains("pinion rollout resume codex-7-1"), "{next}");
+        assert!(!next.contains("rollback"), "{next}");
     }
 
     #[test]

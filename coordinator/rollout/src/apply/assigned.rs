@@ -166,6 +166,7 @@ fn enlist(
                 digest: assignment.digest().cloned(),
                 phase: None,
                 failure: None,
+                acknowledged: false,
             }));
             member.since = at;
         }

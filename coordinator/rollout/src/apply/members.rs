@@ -7,7 +7,7 @@ use super::decisions::by;
 use super::quarantine::Ended;
 use super::{assigned, phases, quarantine};
 use crate::world::{Standing, Touched, Tried};
-use crate::{Act, Assignment, Decision, Gate, Map, Rollout, Set, World};
+use crate::{Act, Assignment, Decision, Gate, Map, Member, Rollout, Set, World};
 
 /// What is asked of single machines, and what becomes of them in their rollouts.
 pub(super) fn apply(world: &mut World, decision: &Decision, touched: &mut Touched) {
@@ -55,6 +55,9 @@ fn retry(
     let Some(rollout) = world.rollouts.get_mut(id) else {
         return;
     };
+    if rollout.rolled_back {
+        return send_back_again(rollout, agents, at, touched);
+    }
     let open = rollout.open_stage;
     let mut known = false;
     for agent in agents {
@@ -96,6 +99,34 @@ fn retry(
         touched
             .members
             .extend(late.map(|agent| (id.clone(), agent.clone())));
+    }
+}
+
+/// Machines that did not get back are asked once more: what the rollout left
+/// there is there still.
+fn send_back_again(
+    rollout: &mut Rollout,
+    agents: &BTreeSet<AgentId>,
+    at: Timestamp,
+    touched: &mut Touched,
+) {
+    for agent in agents {
+        let member = rollout.members.get_mut(agent);
+        let failed = |member: &&mut Member| {
+            let restore = member.restore.as_ref();
+            restore.is_some_and(|restore| restore.failure.is_some())
+        };
+        let Some(member) = member.filter(failed) else {
+            continue;
+        };
+        member.changed = member.was_changed();
+        member.restore = None;
+        member.since = at;
+        if let Some(stage) = rollout.stages.get_mut(member.stage as usize) {
+            stage.progressed_at = at;
+        }
+        touched.agents.insert(agent.clone());
+        touched.members.insert((rollout.id.clone(), agent.clone()));
     }
 }
 

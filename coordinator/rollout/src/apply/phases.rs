@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use pinion_model::{AgentId, RolloutId, RolloutPhase, Timestamp};
 
 use crate::commands::AbortMode;
-use crate::world::{Gate, Stable, Tally, Touched};
+use crate::world::{Gate, Interrupted, Stable, Tally, Touched};
 use crate::{Act, Counts, Decision, Rollout, World};
 
 /// Rollouts that begin, stop, go on, go back and end.
@@ -13,19 +13,16 @@ pub(super) fn apply(world: &mut World, decision: &Decision, touched: &mut Touche
         Act::RolloutStarted { rollout } => start(world, rollout, at, touched),
         Act::RolloutQueued { rollout } => queue(world, rollout, at, touched),
         Act::RolloutPaused { rollout, reason } => edit(world, rollout, touched, |rollout| {
-            enter(
-                rollout,
-                RolloutPhase::Paused,
-                &said(&decision.actor, "paused", reason),
-                at,
-            );
+            let reason = said(&decision.actor, "paused", reason);
+            stop(rollout, RolloutPhase::Paused, &reason, at);
         }),
         Act::RolloutResumed { rollout, .. } => {
             let known = world.rollouts.get(rollout);
             let halted = known.is_some_and(|known| known.phase == RolloutPhase::Halted);
             // A pause is no verdict on what failed: that goes on counting.
             let failed = if halted {
-                world.failed(rollout)
+                let failed = world.failed(rollout).into_iter();
+                failed.chain(world.stuck(rollout)).collect()
             } else {
                 Vec::new()
             };
@@ -38,7 +35,7 @@ pub(super) fn apply(world: &mut World, decision: &Decision, touched: &mut Touche
             gate,
             reason,
         } => edit(world, rollout, touched, |rollout| {
-            enter(rollout, RolloutPhase::Halted, reason, at);
+            stop(rollout, RolloutPhase::Halted, reason, at);
             rollout.halted_by = Some(*gate);
         }),
         Act::RolloutAborted {
@@ -80,6 +77,21 @@ pub(super) fn enter(rollout: &mut Rollout, phase: RolloutPhase, reason: &str, at
     if phase.is_terminal() {
         rollout.ended_at = Some(at);
     }
+}
+
+/// Paused or halted. What takes machines back is not forgotten by that.
+fn stop(rollout: &mut Rollout, phase: RolloutPhase, reason: &str, at: Timestamp) {
+    let goes_back = matches!(
+        rollout.phase,
+        RolloutPhase::RollingBack | RolloutPhase::Aborting
+    );
+    if goes_back {
+        rollout.interrupted = Some(Interrupted {
+            phase: rollout.phase,
+            reason: rollout.reason.clone(),
+        });
+    }
+    enter(rollout, phase, reason, at);
 }
 
 fn said(actor: &pinion_model::Actor, what: &str, reason: &str) -> String {
@@ -165,15 +177,22 @@ fn superseded(old: &Rollout, tallies: &[Tally], by: &RolloutId) -> String {
 }
 
 fn resume(rollout: &mut Rollout, failed: &[AgentId], at: Timestamp) {
-    if matches!(rollout.halted_by, Some(Gate::MinProven | Gate::Nobody))
-        && let Some(stage) = rollout.stages.get_mut(rollout.open_stage)
-    {
-        stage.accepted_unproven = true;
-    }
     for agent in failed {
         if let Some(member) = rollout.members.get_mut(agent) {
             member.acknowledge();
         }
+    }
+    match rollout.interrupted.take() {
+        Some(interrupted) => enter(rollout, interrupted.phase, &interrupted.reason, at),
+        None => run_on(rollout, at),
+    }
+}
+
+fn run_on(rollout: &mut Rollout, at: Timestamp) {
+    if matches!(rollout.halted_by, Some(Gate::MinProven | Gate::Nobody))
+        && let Some(stage) = rollout.stages.get_mut(rollout.open_stage)
+    {
+        stage.accepted_unproven = true;
     }
     if let Some(pass) = &mut rollout.prefetch {
         pass.progressed_at = at;

@@ -1,7 +1,7 @@
-use pinion_model::{AgentId, Digest, Failure, FailureKind, RolloutId, WorkloadName};
+use pinion_model::{AgentId, Digest, Failure, RolloutId, WorkloadName};
 
 use super::decisions::by;
-use crate::world::{Quarantine, Touched, Way};
+use crate::world::{Quarantine, Touched, Way, is_of_the_image};
 use crate::{Act, Decision, Rollout, Set, World};
 
 /// Digests that no more machines get, and those that may go on again.
@@ -153,7 +153,7 @@ fn count(world: &mut World, ended: &Ended<'_>, sick: bool, enough: u32, touched:
         return;
     }
     match ended.failure {
-        Some(failure) if is_its_own(failure.kind) && !sick => {
+        Some(failure) if is_of_the_image(failure.kind) && !sick => {
             if let Some(known) = known(world, ended.digest, ended.workload) {
                 known.enough = enough;
                 if known.failed_on.len() < enough as usize {
@@ -169,12 +169,4 @@ fn count(world: &mut World, ended: &Ended<'_>, sick: bool, enough: u32, touched:
         _ => {}
     }
     touched.digests.insert(ended.digest.clone());
-}
-
-/// A failure of the image, not of the machine, the network or the registry.
-fn is_its_own(kind: FailureKind) -> bool {
-    matches!(
-        kind,
-        FailureKind::Create | FailureKind::Start | FailureKind::Health
-    )
 }

@@ -65,13 +65,20 @@ pub fn abort(
 }
 
 fn half_way(rollout: &Rollout) -> Refusal {
-    let what = match rollout.phase {
+    let id = &rollout.id;
+    let what = match rollout.course() {
         RolloutPhase::RollingBack => "rolling back",
         _ => "reverting",
     };
+    let next = match rollout.interrupted {
+        Some(_) => format!(
+            "it is {}, and `pinion rollout resume {id}` goes on",
+            rollout.phase
+        ),
+        None => format!("`pinion rollout pause {id}` sends no more machines back"),
+    };
     Refusal::precondition(format!(
-        "{} is {what}, which cannot be aborted half-way; it can be superseded by a new rollout",
-        rollout.id
+        "{id} is {what}, which cannot be aborted half-way; {next}, or start a rollout that takes its place"
     ))
 }
 

@@ -48,6 +48,7 @@ pub(super) fn asked(
         local_tag: pin.local_tag.clone(),
         phase: RolloutPhase::Queued,
         reason: String::new(),
+        interrupted: None,
         since: now,
         halted_by: None,
         open_stage: 0,

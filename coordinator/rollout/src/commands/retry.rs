@@ -18,15 +18,16 @@ pub struct RetryAgents {
 }
 
 /// Asks agents whose attempt, or whose pull ahead of it, failed to try once
-/// more; their stage opens again. A rollout that is halted stays so until it is
+/// more; their stage opens again. Where the rollout takes its machines back,
+/// those that did not get there are sent once more. A rollout that is halted stays so until it is
 /// resumed, unless it had been resumed in knowledge of these failures and only
 /// halted again because too little was proven without them. Answers who was asked.
 ///
 /// # Errors
 ///
 /// `NotFound` for an unknown rollout or an agent that is no member of it,
-/// `Precondition` if it is over or going back, its digest is quarantined, or a
-/// named agent has not failed.
+/// `Precondition` if it is over or ending, its digest is quarantined, or a named
+/// agent has not failed.
 pub fn retry(
     world: &World,
     request: RetryAgents,
@@ -36,19 +37,17 @@ pub fn retry(
     check_text("reason", &request.reason)?;
     let rollout = rollout_of(world, &request.rollout)?;
     has_begun(world, rollout)?;
-    if rollout.phase.is_terminal()
-        || matches!(
-            rollout.phase,
-            RolloutPhase::RollingBack | RolloutPhase::Aborting
-        )
-    {
+    let ends = rollout.phase == RolloutPhase::Aborting && !rollout.rolled_back;
+    if rollout.phase.is_terminal() || ends {
         let message = format!(
             "{} is {}; use `pinion agent refresh` to bring a machine to the stable digest",
             rollout.id, rollout.phase
         );
         return Err(Refusal::precondition(message));
     }
-    quarantine::refuse(world, rollout.digest())?;
+    if !rollout.rolled_back {
+        quarantine::refuse(world, rollout.digest())?;
+    }
     let agents = failed(rollout, &request.agents)?;
     let value = agents.iter().cloned().collect();
     if agents.is_empty() {
@@ -85,8 +84,13 @@ fn failed(rollout: &Rollout, named: &[AgentId]) -> Result<BTreeSet<AgentId>, Ref
     Ok(named.iter().cloned().collect())
 }
 
-/// Its turn failed, or its pull ahead of it while that still counts.
+/// Its turn failed, or its pull ahead of it while that still counts; or its way
+/// back, where there is one.
 fn has_failed(rollout: &Rollout, member: &Member) -> bool {
+    if rollout.rolled_back {
+        let restore = member.restore.as_ref();
+        return restore.is_some_and(|restore| restore.failure.is_some());
+    }
     let pass = rollout.prefetch.as_ref();
     let pulls = pass.is_some_and(|pass| pass.passed_at.is_none());
     let pull = member.prefetch.as_ref().filter(|_| pulls);

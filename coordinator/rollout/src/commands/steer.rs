@@ -12,12 +12,14 @@ pub struct Steer {
     pub reason: String,
 }
 
-/// Assigns nothing more and withdraws what has not cut over. Pausing what is
-/// paused changes nothing.
+/// Assigns nothing more and withdraws what has not cut over. One that takes its
+/// machines back sends no more of them; those on their way arrive. Pausing what
+/// is paused changes nothing.
 ///
 /// # Errors
 ///
-/// `NotFound` for an unknown rollout, `Precondition` unless it runs or waits for approval.
+/// `NotFound` for an unknown rollout, `Precondition` unless it runs, waits for
+/// approval or takes its machines back.
 pub fn pause(
     world: &World,
     request: Steer,
@@ -29,10 +31,11 @@ pub fn pause(
     has_begun(world, rollout)?;
     match rollout.phase {
         RolloutPhase::Paused => return Ok(Outcome::unchanged(request.rollout)),
-        RolloutPhase::Running | RolloutPhase::AwaitingApproval => {}
+        RolloutPhase::Running | RolloutPhase::AwaitingApproval | RolloutPhase::RollingBack => {}
+        RolloutPhase::Aborting if rollout.rolled_back => {}
         phase => {
             let message = format!(
-                "{} is {phase}; only a rollout that runs or awaits approval can be paused",
+                "{} is {phase}; only a rollout that runs, awaits approval or takes its machines back can be paused",
                 rollout.id
             );
             return Err(Refusal::precondition(message));
@@ -46,12 +49,13 @@ pub fn pause(
 }
 
 /// Goes on after a pause or a halt. After a halt, the failures known now do not
-/// trip it again; new ones do. A pause forgives nothing.
+/// trip it again; new ones do. A pause forgives nothing. One that was taking
+/// its machines back goes on with that.
 ///
 /// # Errors
 ///
 /// `NotFound` for an unknown rollout, `Precondition` unless it is paused or
-/// halted, or if its digest is quarantined.
+/// halted, or if it would take a quarantined digest to machines.
 pub fn resume(
     world: &World,
     request: Steer,
@@ -68,7 +72,9 @@ pub fn resume(
         );
         return Err(Refusal::precondition(message));
     }
-    quarantine::refuse(world, rollout.digest())?;
+    if !rollout.rolled_back {
+        quarantine::refuse(world, rollout.digest())?;
+    }
     let act = Act::RolloutResumed {
         rollout: rollout.id.clone(),
         reason: request.reason,
@@ -97,6 +103,13 @@ pub fn roll_back(
         .and_then(|workload| workload.rollouts.last());
     match rollout.phase {
         RolloutPhase::RollingBack => return Ok(Outcome::unchanged(request.rollout)),
+        RolloutPhase::Paused | RolloutPhase::Halted if rollout.rolled_back => {
+            let message = format!(
+                "{} is {} while its machines go back already; `pinion rollout resume {}` goes on with that",
+                rollout.id, rollout.phase, rollout.id
+            );
+            return Err(Refusal::precondition(message));
+        }
         RolloutPhase::Aborting | RolloutPhase::Aborted if rollout.rolled_back => {
             let message = format!(
                 "{} is {}, and its machines go back already; promote the digest that should be the pin",

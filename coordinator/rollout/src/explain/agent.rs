@@ -2,7 +2,6 @@ use pinion_model::{AgentId, AgentPhase, RolloutId, RolloutPhase, Timestamp};
 
 use super::held::held;
 use super::kept::not_kept;
-use super::others::busy;
 use super::over::{caught_up, over};
 use super::pending::pending;
 use super::shut::shut;
@@ -125,10 +124,7 @@ fn found(
     if rollout.rolled_back
         && let Some(way) = Way::of(world, rollout, id, member)
     {
-        return match way {
-            Way::Busy => busy(agent?, &rollout.workload),
-            way => back::on_its_way(way, rollout, member, agent),
-        };
+        return back::on_its_way(world, rollout, id, member, way);
     }
     if rollout.phase == RolloutPhase::RolledBack && member.restore.is_some() && member.was_changed()
     {
@@ -181,7 +177,7 @@ fn failed(world: &World, rollout: &Rollout, member: &Member, id: &AgentId) -> St
         Some(AgentPhase::Refused) => "; nothing was touched",
         _ => "",
     };
-    let next = match rollout.phase {
+    let next = match rollout.course() {
         RolloutPhase::RollingBack => "the rollout goes back, so it is not asked again".to_owned(),
         RolloutPhase::Aborting => "the rollout is ending, so it is not asked again".to_owned(),
         phase if phase.is_terminal() => {

@@ -1,29 +1,106 @@
-use pinion_model::AgentPhase;
+use pinion_model::{AgentId, AgentPhase, RolloutPhase};
 
 use super::agent::{Found, offline};
+use super::held::held;
+use super::others::busy;
+use crate::gates::Verdict;
+use crate::gates::restore::check;
 use crate::world::Way;
-use crate::{Agent, Member, Rollout};
+use crate::{Agent, Member, Rollout, Standing, World};
 
 /// A machine whose rollout is taken back. None: it is where it should be.
 pub(super) fn on_its_way(
-    way: Way,
+    world: &World,
     rollout: &Rollout,
+    id: &AgentId,
     member: &Member,
-    agent: Option<&Agent>,
+    way: Way,
 ) -> Option<Found> {
+    let agent = world.agents.get(id);
     match way {
-        Way::Away => Some(offline(agent, "it is taken back when it is online again")),
+        Way::Held => on_hold(world, rollout, id, member),
+        Way::Stuck => Some(("failed", stuck(rollout, id, member), member.since)),
+        Way::Back => arrived(rollout, member, agent),
+        Way::Going | Way::Astray => Some(("rolling_back", going(member), member.since)),
         Way::GoingOffline => Some(offline(
             agent,
             "it was on its way back, and goes on when it is online again",
         )),
-        Way::Todo | Way::Busy => Some(("rolling_back", turn(rollout), member.since)),
-        Way::Going | Way::Astray => Some(("rolling_back", going(member), member.since)),
-        Way::Back => arrived(rollout, member, agent),
+        Way::Todo | Way::Busy | Way::Away => stands(world, rollout, member).or_else(|| match way {
+            Way::Away => Some(offline(agent, "it is taken back when it is online again")),
+            Way::Busy => busy(agent?, &rollout.workload),
+            _ => Some(("rolling_back", turn(world, rollout, id), member.since)),
+        }),
     }
 }
 
-fn turn(rollout: &Rollout) -> String {
+/// Nobody is sent back now, whatever keeps this one.
+fn stands(world: &World, rollout: &Rollout, member: &Member) -> Option<Found> {
+    let id = &rollout.id;
+    let (word, detail) = match (rollout.phase, check(world, rollout)) {
+        (RolloutPhase::Paused | RolloutPhase::Halted, _) => (
+            rollout.phase.word(),
+            format!(
+                "it {}, and its way back is {} ({}); `pinion rollout resume {id}` goes on",
+                runs(rollout, member),
+                rollout.phase,
+                rollout.reason
+            ),
+        ),
+        (phase, Verdict::Stop(stop)) if phase.is_terminal() => (
+            "halted",
+            format!(
+                "it {}, and {id} takes no more machines back: {}; roll out a pin that should run",
+                runs(rollout, member),
+                stop.reason
+            ),
+        ),
+        _ => return None,
+    };
+    Some((word, detail, rollout.since.max(member.since)))
+}
+
+/// What a machine that was not taken back yet runs meanwhile.
+fn runs(rollout: &Rollout, member: &Member) -> String {
+    let sure = matches!(member.standing(), Standing::Settled | Standing::Soaking);
+    let runs = if sure { "still runs" } else { "may still run" };
+    format!("{runs} {}", rollout.digest().short())
+}
+
+/// An operator's hold keeps it from being taken back.
+fn on_hold(world: &World, rollout: &Rollout, id: &AgentId, member: &Member) -> Option<Found> {
+    let (word, why, since) = held(world, id, world.agents.get(id)?, &rollout.workload)?;
+    let detail = format!(
+        "it {}, which is taken back everywhere else; it goes back once it is released: {why}",
+        runs(rollout, member)
+    );
+    Some((word, detail, since))
+}
+
+/// It did not get back, and that keeps the others.
+fn stuck(rollout: &Rollout, id: &AgentId, member: &Member) -> String {
+    let next = match rollout.phase.is_terminal() {
+        true => format!("look at it, then `pinion agent refresh {id}` tries the stable digest"),
+        false => format!(
+            "look at it, then `pinion rollout retry {} --agent {id}` sends it once more; `pinion rollout resume {}` goes on without it",
+            rollout.id, rollout.id
+        ),
+    };
+    let restore = member.restore.as_ref();
+    let failure = restore.and_then(|restore| restore.failure.as_ref());
+    let failure = failure.map(|failure| format!(": {failure}"));
+    let lost = restore.and_then(|restore| restore.phase) == Some(AgentPhase::RollbackFailed);
+    let lost = if lost { "; its container is lost" } else { "" };
+    format!(
+        "it did not get back to what it ran before{}{lost}; {next}",
+        failure.unwrap_or_default()
+    )
+}
+
+fn turn(world: &World, rollout: &Rollout, id: &AgentId) -> String {
+    if rollout.is_back() && world.stable_for(&rollout.workload, id).is_some() {
+        return "it was held while the others were taken back; it gets the stable digest when its turn comes, a tenth of the fleet at a time".to_owned();
+    }
     let limit = rollout.spec.rollback_in_flight;
     format!("it is about to be taken back; at most {limit} of the machines are at once")
 }

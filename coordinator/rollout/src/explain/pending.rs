@@ -40,7 +40,7 @@ fn by_rollout(rollout: &Rollout, stage: &Stage, member: &Member) -> Option<Found
         )
     };
     let waits = rollout.open_stage == member.stage as usize;
-    let (word, detail) = match rollout.phase {
+    let (word, detail) = match rollout.course() {
         RolloutPhase::Paused => ("paused", resume("paused")),
         RolloutPhase::Halted => ("halted", resume("halted")),
         RolloutPhase::Aborting => (

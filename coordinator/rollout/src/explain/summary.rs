@@ -114,6 +114,14 @@ fn sentence(world: &World, rollout: &Rollout, now: Timestamp) -> String {
                 listed(&waits)
             )
         }
+        RolloutPhase::Paused | RolloutPhase::Halted if rollout.rolled_back => format!(
+            "{} is {} while its machines go back: {} ({}). {}",
+            rollout.id,
+            rollout.phase,
+            rollout.reason,
+            going_back(world, rollout, now),
+            back_steps(rollout)
+        ),
         RolloutPhase::Paused | RolloutPhase::Halted => format!(
             "{} is {}, {place}: {}. {}",
             rollout.id,
@@ -146,7 +154,8 @@ fn sentence(world: &World, rollout: &Rollout, now: Timestamp) -> String {
 
 /// What lets one that stands still go on.
 fn resumed(world: &World, rollout: &Rollout) -> String {
-    let first = match world.is_quarantined(rollout.digest()) {
+    let waits = !rollout.rolled_back && world.is_quarantined(rollout.digest());
+    let first = match waits {
         true => "the quarantine of its image to be lifted, then ",
         false => "",
     };
@@ -164,14 +173,33 @@ fn steps(world: &World, rollout: &Rollout) -> String {
     }
 }
 
+/// The same for one whose machines go back.
+fn back_steps(rollout: &Rollout) -> String {
+    let id = &rollout.id;
+    let retry = match rollout.phase {
+        RolloutPhase::Halted => {
+            format!("`pinion rollout retry {id}` sends those that failed once more, ")
+        }
+        _ => String::new(),
+    };
+    format!(
+        "{retry}`pinion rollout resume {id}` goes on; a rollout of another image takes its place"
+    )
+}
+
 /// How many machines are not back yet.
 fn going_back(world: &World, rollout: &Rollout, now: Timestamp) -> String {
     let waits = |way| {
         let stages = View::all(world, rollout, now);
         stages.map(|view| view.tally.ways(way)).sum::<usize>()
     };
+    let more = [(waits(Way::Held), "held"), (waits(Way::Stuck), "failed")];
+    let more = more.into_iter().filter(|(count, _)| *count > 0);
+    let more: String = more
+        .map(|(count, what)| format!(", {count} {what}"))
+        .collect();
     format!(
-        "{} machine(s) on their way, {} offline",
+        "{} machine(s) on their way, {} offline{more}",
         waits(Way::Todo) + waits(Way::Busy) + waits(Way::Going) + waits(Way::Astray),
         waits(Way::Away) + waits(Way::GoingOffline)
     )

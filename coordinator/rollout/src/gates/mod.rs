@@ -17,6 +17,7 @@ pub(crate) mod presence;
 pub(crate) mod progress;
 pub(crate) mod quarantine;
 pub(crate) mod regression;
+pub(crate) mod restore;
 pub(crate) mod room;
 pub(crate) mod strict;
 pub(crate) mod unavailable;

@@ -64,6 +64,7 @@ fn advance(world: &World, rollout: &Rollout, now: Timestamp) -> Vec<Change> {
         RolloutPhase::RollingBack => take_back::plan(world, rollout, now),
         RolloutPhase::Aborting if rollout.rolled_back => take_back::plan(world, rollout, now),
         RolloutPhase::Aborting => abort(world, rollout, now),
+        _ if rollout.rolled_back => take_back::stand(world, rollout, now),
         _ => withdraw::all(world, rollout, now),
     }
 }

@@ -1,9 +1,13 @@
-use pinion_model::{RolloutPhase, Timestamp};
+use pinion_model::{AgentId, RolloutPhase, Timestamp};
 
 use super::{assign, withdraw};
-use crate::gates::View;
+use crate::gates::restore::check as restore_gate;
+use crate::gates::{Verdict, View};
 use crate::world::Way;
 use crate::{Act, Change, Decision, Rollout, World};
+
+/// How many held machines are named.
+const NAMED: usize = 5;
 
 /// Makes desired what agents have restored by themselves.
 pub(super) fn adopt(world: &World, now: Timestamp) -> Vec<Change> {
@@ -19,7 +23,7 @@ pub(super) fn adopt(world: &World, now: Timestamp) -> Vec<Change> {
 }
 
 /// Sends machines back to their baselines, as many at once as the strategy
-/// says. Those that are offline on their way are gone round, and where none
+/// says, unless one did not get there for a reason that others may have. Those that are offline on their way are gone round, and where none
 /// gets further for `progress_deadline`, the others do not wait for it. Those
 /// whose baseline was quarantined on their way are sent elsewhere at once.
 pub(super) fn restore(world: &World, rollout: &Rollout, now: Timestamp) -> Vec<Change> {
@@ -29,10 +33,19 @@ pub(super) fn restore(world: &World, rollout: &Rollout, now: Timestamp) -> Vec<C
     };
     // Those that were on their way already take nobody's room.
     let astray = on(Way::Astray);
+    let stops = restore_gate(world, rollout) != Verdict::Pass;
+    let room = if stops { 0 } else { room(world, rollout, now) };
+    let todo = on(Way::Todo).filter(|(agent, _)| !catches_up(world, rollout, agent));
     astray
-        .chain(on(Way::Todo).take(room(world, rollout, now)))
+        .chain(todo.take(room))
         .map(|(agent, member)| assign::restore(world, rollout, agent, member, now))
         .collect()
+}
+
+/// A machine that was held until its rollout had been taken back goes to the
+/// stable digest by itself, where it has one.
+fn catches_up(world: &World, rollout: &Rollout, agent: &AgentId) -> bool {
+    rollout.is_back() && world.stable_for(&rollout.workload, agent).is_some()
 }
 
 fn count(world: &World, rollout: &Rollout, ways: &[Way]) -> usize {
@@ -42,7 +55,8 @@ fn count(world: &World, rollout: &Rollout, ways: &[Way]) -> usize {
 }
 
 fn room(world: &World, rollout: &Rollout, now: Timestamp) -> usize {
-    let whole = count(world, rollout, &Way::OUTSTANDING) + count(world, rollout, &[Way::Back]);
+    let rest = [Way::Held, Way::Stuck, Way::Back];
+    let whole = count(world, rollout, &Way::OUTSTANDING) + count(world, rollout, &rest);
     let limit = rollout.spec.rollback_in_flight.of(whole).max(1) as usize;
     if now >= deadline(rollout) {
         return limit;
@@ -59,12 +73,38 @@ fn deadline(rollout: &Rollout) -> Timestamp {
 /// When the next ones are sent back, whatever became of those before; none if
 /// nobody waits for that.
 pub(super) fn due(world: &World, rollout: &Rollout) -> Option<Timestamp> {
-    let waits = rollout.rolled_back && count(world, rollout, &[Way::Todo]) > 0;
+    let goes_on = rollout.rolled_back && rollout.interrupted.is_none() && !rollout.is_back();
+    let waits = goes_on && count(world, rollout, &[Way::Todo]) > 0;
     waits.then(|| deadline(rollout))
 }
 
-/// A roll-back, or an abort that reverts, until every machine is back or cannot be waited for.
+/// One that was paused or halted on its way back: nobody else is sent. What
+/// was asked goes on, but to nothing that was quarantined since.
+pub(super) fn stand(world: &World, rollout: &Rollout, now: Timestamp) -> Vec<Change> {
+    let stages = View::all(world, rollout, now);
+    let astray = stages.flat_map(|view| view.at(view.tally.places_on(Way::Astray)));
+    let astray: Vec<_> = astray
+        .map(|(agent, member)| assign::restore(world, rollout, agent, member, now))
+        .collect();
+    if astray.is_empty() {
+        withdraw::all(world, rollout, now)
+    } else {
+        astray
+    }
+}
+
+/// A roll-back, or an abort that reverts, until every machine is back or cannot
+/// be waited for. It never rolls back itself: where a machine does not get
+/// back, it halts, and a person looks.
 pub(super) fn plan(world: &World, rollout: &Rollout, now: Timestamp) -> Vec<Change> {
+    if let Verdict::Stop(stop) = restore_gate(world, rollout) {
+        let act = Act::RolloutHalted {
+            rollout: rollout.id.clone(),
+            gate: stop.gate,
+            reason: stop.reason,
+        };
+        return vec![Decision::system(now, act).into()];
+    }
     let restores = restore(world, rollout, now);
     if !restores.is_empty() {
         return restores;
@@ -83,6 +123,7 @@ pub(super) fn plan(world: &World, rollout: &Rollout, now: Timestamp) -> Vec<Chan
     if !failed.is_empty() {
         reason = format!("{reason}; did not get back: {}", failed.join("; "));
     }
+    reason.push_str(&held(world, rollout, now));
     let act = Act::RolloutEnded {
         rollout: rollout.id.clone(),
         phase: match rollout.phase {
@@ -92,4 +133,21 @@ pub(super) fn plan(world: &World, rollout: &Rollout, now: Timestamp) -> Vec<Chan
         reason,
     };
     vec![Decision::system(now, act).into()]
+}
+
+/// Those that the roll-back went round.
+fn held(world: &World, rollout: &Rollout, now: Timestamp) -> String {
+    let stages = View::all(world, rollout, now);
+    let held = stages.flat_map(|view| view.at(view.tally.places_on(Way::Held)));
+    let held: Vec<_> = held.map(|(agent, _)| agent.as_str()).collect();
+    let more = match held.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let named = held.iter().take(NAMED).copied();
+    let named = named.collect::<Vec<_>>().join(", ");
+    match held.is_empty() {
+        true => String::new(),
+        false => format!("; held, so not taken back yet: {named}{more}"),
+    }
 }

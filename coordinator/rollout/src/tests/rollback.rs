@@ -132,6 +132,9 @@ fn a_roll_back_never_rolls_back() {
     bed.decide(|world, now| commands::roll_back(world, steer(&id), &alice(), now))
         .expect("rolled back");
     bed.drive();
+    assert_eq!(bed.phase(&id), RolloutPhase::Halted, "a person looks");
+    bed.steer_with(commands::resume, &id);
+    bed.drive();
     assert_eq!(bed.phase(&id), RolloutPhase::RolledBack);
     assert!(
         bed.rollout(&id).reason.contains("did not get back: m1"),
@@ -412,6 +415,8 @@ fn a_machine_that_fails_on_its_way_back_is_reported_and_left() {
     stuck.bad.insert(digest(1));
     bed.decide(|world, now| commands::roll_back(world, steer(&id), &alice(), now))
         .expect("rolled back");
+    bed.drive();
+    bed.steer_with(commands::resume, &id);
     bed.drive();
     let generation = bed.world.agents[&agent("m2")].generation;
     assert_eq!(bed.phase(&id), RolloutPhase::RolledBack);

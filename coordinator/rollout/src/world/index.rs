@@ -258,6 +258,18 @@ impl World {
         places.cloned().collect()
     }
 
+    /// The machines that did not get back, and nobody has acknowledged it.
+    pub(crate) fn stuck(&self, id: &RolloutId) -> Vec<AgentId> {
+        let tallies = self.index.tallies.get(id).into_iter().flatten();
+        let rollout = self.rollouts.get(id).into_iter();
+        let stages = rollout.flat_map(|rollout| &rollout.stages).zip(tallies);
+        let places = stages.flat_map(|(stage, tally)| {
+            let places = tally.places_on(Way::Stuck);
+            places.filter_map(|place| stage.agent(place))
+        });
+        places.cloned().collect()
+    }
+
     fn refresh_rollout(&mut self, id: &RolloutId, who: fn(&Self, &Rollout) -> Vec<AgentId>) {
         let Some(rollout) = self.rollouts.get(id) else {
             return;
@@ -314,7 +326,8 @@ impl World {
             .unwrap_or_default();
         let drains = rollout.phase.is_terminal()
             && tallies.iter().any(|tally| {
-                let back = Way::OUTSTANDING.iter().any(|way| tally.ways(*way) > 0);
+                let mut back = Way::OUTSTANDING.iter().chain(&[Way::Held]);
+                let back = back.any(|way| tally.ways(*way) > 0);
                 let asked = tally.count_of(&Class::WITHDRAWABLE) + tally.pulls(Pull::Asked);
                 asked > 0 || back
             });

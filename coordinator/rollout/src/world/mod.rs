@@ -36,7 +36,8 @@ pub use placement::{Ahead, Health, ObservedContainer, Placement, Tried};
 pub use pull::PrefetchCounts;
 pub use quarantine::Quarantine;
 pub use rollout::{
-    Approved, Attribution, Gate, Member, Prefetch, Prefetched, Restore, Rollout, Stage, Standing,
+    Approved, Attribution, Gate, Interrupted, Member, Prefetch, Prefetched, Restore, Rollout,
+    Stage, Standing,
 };
 pub use strategies::{NamedStrategy, StrategySource, StrategyVersion};
 pub use trim::{ROLLOUTS_KEPT_WHOLE, Trimmed};
@@ -47,6 +48,7 @@ pub(crate) use class::Class;
 pub(crate) use index::{Index, Touched};
 pub(crate) use mark::{Mark, Marks};
 pub(crate) use pull::Pull;
+pub(crate) use quarantine::is_of_the_image;
 pub(crate) use seat::Seat;
 pub(crate) use tally::{EMPTY, Tally};
 pub(crate) use way::Way;

@@ -1,8 +1,16 @@
-use pinion_model::{AgentId, Digest, WorkloadName};
+use pinion_model::{AgentId, Digest, FailureKind, WorkloadName};
 use serde::{Deserialize, Serialize};
 
 use super::{Attribution, World};
 use crate::Set;
+
+/// A failure of the image, not of the machine, the network or the registry.
+pub(crate) fn is_of_the_image(kind: FailureKind) -> bool {
+    matches!(
+        kind,
+        FailureKind::Create | FailureKind::Start | FailureKind::Health
+    )
+}
 
 /// An image that failed, or that an operator distrusts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

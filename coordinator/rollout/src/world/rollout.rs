@@ -7,6 +7,7 @@ use pinion_model::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::quarantine::is_of_the_image;
 use super::{Agent, Trimmed};
 use crate::{CheckRun, Checks, FailureGroup, Map, Openings, Run, Spec, StageRules, Timing};
 
@@ -40,6 +41,9 @@ pub struct Rollout {
     pub phase: RolloutPhase,
     /// Why it is there: who paused it, which gate halted it. Empty while it runs.
     pub reason: String,
+    /// What goes on once it is resumed, where it was paused or halted while it
+    /// took its machines back. None: it was not.
+    pub interrupted: Option<Interrupted>,
     /// Since when it is there.
     pub since: Timestamp,
     /// The gate that halted it.
@@ -112,6 +116,12 @@ impl Rollout {
         &self.run.digest
     }
 
+    /// The phase that it is in, or goes on in once it is resumed.
+    pub(crate) fn course(&self) -> RolloutPhase {
+        let interrupted = self.interrupted.as_ref();
+        interrupted.map_or(self.phase, |interrupted| interrupted.phase)
+    }
+
     /// Whether this stage takes machines now.
     #[must_use]
     pub fn is_open(&self, stage: usize) -> bool {
@@ -122,6 +132,15 @@ impl Rollout {
                 .is_some_and(|stage| stage.opened_at.is_some())
             && !self.phase.is_terminal()
     }
+}
+
+/// A way back that was paused or halted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interrupted {
+    /// Rolling back, or aborting.
+    pub phase: RolloutPhase,
+    /// Why it was in that phase.
+    pub reason: String,
 }
 
 /// The pass ahead of the stages, in which machines only pull.
@@ -325,6 +344,25 @@ pub struct Restore {
     pub phase: Option<AgentPhase>,
     /// Why it did not get back.
     pub failure: Option<Arc<Failure>>,
+    /// An operator resumed in knowledge of this failure.
+    pub acknowledged: bool,
+}
+
+impl Restore {
+    /// Whether the machine is back, or did not get there.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.failure.is_some() || self.phase.is_some_and(AgentPhase::is_terminal)
+    }
+
+    /// It did not get back, nobody knows it, and the others may fare likewise:
+    /// what it was to run again does not, or its container is lost. Where it
+    /// was sick before the rollout, only that.
+    pub(crate) fn is_stuck(&self, sick: bool) -> bool {
+        let lost = self.phase == Some(AgentPhase::RollbackFailed);
+        let failure = self.failure.as_ref().filter(|_| !self.acknowledged);
+        failure.is_some_and(|failure| lost || !sick && is_of_the_image(failure.kind))
+    }
 }
 
 /// Where a member stands, in one word.
@@ -415,6 +453,9 @@ impl Member {
     /// An operator went on in knowledge of what failed here.
     pub(crate) fn acknowledge(&mut self) {
         self.acknowledged |= self.standing() == Standing::Failed;
+        if let Some(restore) = &mut self.restore {
+            restore.acknowledged |= restore.failure.is_some();
+        }
         if let Some(pull) = &mut self.prefetch {
             pull.acknowledged |= pull.failure.is_some();
         }

@@ -46,7 +46,7 @@ impl World {
             return false;
         };
         let back = Way::of(self, rollout, id, member);
-        if back.is_some_and(|way| way != Way::Back) {
+        if back.is_some_and(|way| Way::OUTSTANDING.contains(&way)) {
             return true;
         }
         match member.standing() {

@@ -18,8 +18,22 @@ pub(crate) enum Way {
     Astray,
     /// It goes, and is offline.
     GoingOffline,
-    /// It is back, or will be seen to later because it is held.
+    /// It is held, and has not been sent back yet: that is done once the hold
+    /// has ended, also where the roll-back has ended without it.
+    Held,
+    /// It did not get back, nobody knows it, and the others may fare likewise.
+    Stuck,
+    /// It is back, or cannot be brought there.
     Back,
+}
+
+impl Rollout {
+    /// What took its machines back has ended; those that were held then may
+    /// still have to follow.
+    pub(crate) fn is_back(&self) -> bool {
+        let ended = matches!(self.phase, RolloutPhase::RolledBack | RolloutPhase::Aborted);
+        ended && self.rolled_back
+    }
 }
 
 impl Way {
@@ -40,21 +54,24 @@ impl Way {
         id: &AgentId,
         member: &Member,
     ) -> Option<Self> {
-        let over = matches!(
-            rollout.phase,
-            RolloutPhase::RolledBack | RolloutPhase::Aborted
-        );
-        if !rollout.rolled_back || over || !member.was_changed() {
+        // One that was paused or halted on its way back stays so when it is superseded.
+        let stopped = rollout.phase.is_terminal() && rollout.interrupted.is_some();
+        if !rollout.rolled_back || stopped || !member.was_changed() {
             return None;
         }
+        let way = Self::of_changed(world, rollout, id, member);
+        Some(way).filter(|way| *way != Self::Back || !rollout.is_back())
+    }
+
+    fn of_changed(world: &World, rollout: &Rollout, id: &AgentId, member: &Member) -> Self {
         let agent = world.agents.get(id);
         let Some(agent) = agent.filter(|agent| agent.revoked.is_none()) else {
-            return Some(Self::Back);
+            return Self::Back;
         };
         let held = world.is_held(agent, &rollout.workload);
         let way = match &member.restore {
-            Some(restore) if restore.phase.is_some_and(AgentPhase::is_terminal) => Self::Back,
-            Some(restore) if restore.failure.is_some() => Self::Back,
+            Some(restore) if restore.is_stuck(member.sick) => Self::Stuck,
+            Some(restore) if restore.is_over() => Self::Back,
             Some(restore)
                 if restore.digest.is_none() && member.standing() != Standing::InFlight =>
             {
@@ -65,18 +82,17 @@ impl Way {
             // Its own outcome comes first; it may make all else needless.
             None if member.rolls_back() => Self::Going,
             None if held && member.standing() == Standing::InFlight => Self::Going,
-            None if held && !rollout.phase.is_terminal() => Self::Back,
-            None if held => Self::Away,
+            None if held => Self::Held,
             None if agent.presence != Presence::Online => Self::Away,
             None if agent.busy_with(&rollout.workload).is_some() => Self::Busy,
             None => Self::Todo,
         };
         let offline = agent.presence == Presence::Offline;
-        Some(if way == Self::Going && offline {
+        if way == Self::Going && offline {
             Self::GoingOffline
         } else {
             way
-        })
+        }
     }
 
     fn is_astray(world: &World, restore: &Restore, agent: &Agent) -> bool {

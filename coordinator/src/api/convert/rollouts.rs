@@ -48,6 +48,7 @@ pub(crate) fn rollout(
         prefetch: prefetch(world, rollout),
         windows_overridden: rollout.windows_overridden.as_ref().map(attribution),
         not_kept: rollout.trimmed.as_deref().and_then(not_kept),
+        taken_back: rollout.rolled_back,
     }
 }
 
