@@ -4,8 +4,10 @@ use crate::world::Class;
 
 /// Enough machines of a stage must run a container that was proven healthy;
 /// those that could only pull the image prove nothing, and those that were sick
-/// before and failed prove nothing either way. To be asked once every
-/// machine of the stage is done.
+/// before and failed prove nothing either way. Whom the rollout goes round does
+/// not lower what is asked. A stage of which nobody took part rests on what the
+/// stages before it have proven. To be asked once every machine of the stage
+/// is done.
 pub(crate) fn check(view: View<'_>) -> Verdict {
     let stage = view.stage;
     if stage.accepted_unproven || stage.rules.min_proven == 0 {
@@ -14,47 +16,67 @@ pub(crate) fn check(view: View<'_>) -> Verdict {
     if stage.order.is_empty() {
         return Verdict::Pass;
     }
-    let proven = view.tally.count(Class::Settled);
-    let staged = view.tally.count(Class::Staged);
-    let failed = view.tally.count_of(&[Class::Failed, Class::Acknowledged]);
-    if proven + staged + failed == 0 && settled_before(view) {
-        return Verdict::Pass;
-    }
     let needed = needed(view);
+    let proven = view.tally.count(Class::Settled);
     if proven >= needed {
         return Verdict::Pass;
     }
+    let staged = view.tally.count(Class::Staged);
+    let failed = view.tally.count_of(&[Class::Failed, Class::Acknowledged]);
+    let nobody = proven + staged + failed == 0;
+    if nobody && (was_accepted(view) || proven_before(view) >= needed) {
+        return Verdict::Pass;
+    }
     let excused = view.tally.count(Class::Excused);
+    let skipped = view.tally.len() - proven - staged - failed - excused;
     let sick = match excused {
         0 => String::new(),
         _ => format!("{excused} failed that were sick before, "),
     };
+    let before = match nobody {
+        true => format!(", and {} in the stages before it", proven_before(view)),
+        false => String::new(),
+    };
     let reason = format!(
-        "stage {}: inconclusive: {proven} of {needed} machine(s) proved the digest ({staged} only staged it, {failed} failed, {sick}{} skipped){}; resume to take it as it is",
+        "stage {}: inconclusive: {proven} of {needed} machine(s) proved the digest ({staged} only staged it, {failed} failed, {sick}{skipped} skipped){before}{}; {}",
         stage.rules.name,
-        view.tally.len() - proven - staged - failed - excused,
-        why(view)
+        why(view),
+        next(view)
     );
     Verdict::stop(Gate::MinProven, reason)
 }
 
-/// `min_proven`, but no more than there are machines with containers; at least 1.
+/// `min_proven`, but no more than the stage has machines with containers that
+/// were well before; at least 1.
 fn needed(view: View<'_>) -> usize {
-    let taking_part = [
-        Class::Settled,
-        Class::Staged,
-        Class::Failed,
-        Class::Acknowledged,
-    ];
-    let able = view.tally.able_of(&taking_part);
+    let able = view
+        .tally
+        .able_but(&[Class::Sick, Class::Excused, Class::Gone]);
     (view.stage.rules.min_proven as usize).min(able).max(1)
 }
 
-/// A stage before this one has proved the digest, or was accepted without.
-fn settled_before(view: View<'_>) -> bool {
-    View::all(view.world, view.rollout, view.now)
-        .take(view.number)
-        .any(|before| before.stage.accepted_unproven || before.tally.count(Class::Settled) > 0)
+fn before(view: View<'_>) -> impl Iterator<Item = View<'_>> {
+    View::all(view.world, view.rollout, view.now).take(view.number)
+}
+
+/// A person took a stage before this one without proof.
+fn was_accepted(view: View<'_>) -> bool {
+    before(view).any(|before| before.stage.accepted_unproven)
+}
+
+fn proven_before(view: View<'_>) -> usize {
+    let proven = before(view).map(|before| before.tally.count(Class::Settled));
+    proven.sum()
+}
+
+/// What a person can do about it.
+fn next(view: View<'_>) -> &'static str {
+    match view.tally.count_of(&[Class::Held, Class::Offline]) {
+        0 => "resume to take it as it is",
+        _ => {
+            "resume once those that are held or offline are back to ask them, or to take it as it is"
+        }
+    }
 }
 
 fn why(view: View<'_>) -> &'static str {

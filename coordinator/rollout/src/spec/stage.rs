@@ -53,8 +53,9 @@ pub struct StageSpec {
     pub soak: Option<Duration>,
     /// Extra wait after the last machine settled. Absent: none.
     pub bake: Option<Duration>,
-    /// Machines that must run a proven container. Absent: 1. 0: a stage whose
-    /// machines are all only staged passes.
+    /// Machines that must run a proven container; all that can, where those are
+    /// fewer, and also where some of them are gone round. Absent: 1. 0: a stage
+    /// whose machines are all only staged passes.
     pub min_proven: Option<u32>,
     /// What the world is asked after the bake, before the next stage.
     #[serde(default)]

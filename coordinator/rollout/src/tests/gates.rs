@@ -4,11 +4,8 @@ use std::time::Duration;
 
 use pinion_model::{AgentPhase, RolloutId};
 
-use super::bed::{Bed, agent, alice, count, rest, strategy};
-use crate::commands;
-use crate::gates::{
-    Verdict, View, approval, bake, budget, in_flight, min_proven, presence, progress,
-};
+use super::bed::{Bed, rest, strategy};
+use crate::gates::{Verdict, View, approval, bake, budget, in_flight, presence, progress};
 use crate::{Amount, Approval, Gate, OfflinePolicy, StageSpec, Strategy};
 use AgentPhase::{
     CuttingOver, Refused, RollbackFailed, RolledBack, Settled, Soaking, Staged, Withdrawn,
@@ -102,72 +99,6 @@ fn budget_names_the_machines_and_why() {
         stop.reason
     );
     assert!(stop.reason.contains("(health: sick)"), "{}", stop.reason);
-}
-
-#[test]
-fn min_proven_wants_proof_from_machines_that_can_give_it() {
-    for (wanted, phases, answer) in [
-        (1, vec![Settled], "pass"),
-        (1, vec![Staged], "min_proven"),
-        (0, vec![Staged], "pass"),
-        (1, vec![Settled, Staged], "pass"),
-        (2, vec![Settled, Staged], "min_proven"),
-        (5, vec![Settled, Settled], "pass"),
-        (1, vec![RolledBack], "min_proven"),
-    ] {
-        let rules = StageSpec {
-            min_proven: Some(wanted),
-            failure_budget: Some(Amount::Percent(100).into()),
-            ..rest()
-        };
-        let (bed, id) = stage(one(rules), &phases);
-        assert_eq!(
-            word(&ask(&bed, &id, 0, min_proven::check)),
-            answer,
-            "{wanted} {phases:?}"
-        );
-    }
-}
-
-#[test]
-fn min_proven_goes_round_a_stage_that_is_skipped_only_after_a_proof() {
-    for (proven_before, answer) in [(true, "pass"), (false, "min_proven")] {
-        let mut bed = Bed::new(2);
-        let first = StageSpec {
-            min_proven: Some(0),
-            ..count(1)
-        };
-        let id = bed.roll_out(2, strategy(vec![first, rest()]));
-        bed.plan();
-        let (canary, other) = (bed.nth(&id, 0, 0), bed.nth(&id, 1, 0));
-        let hold = commands::HoldAgent {
-            agent: agent(&other),
-            reason: "mine".into(),
-            expires_at: None,
-        };
-        bed.decide(|world, now| commands::hold(world, hold.clone(), &alice(), now))
-            .expect("held");
-        bed.say(&canary, if proven_before { Settled } else { Staged });
-        assert_eq!(word(&ask(&bed, &id, 1, min_proven::check)), answer);
-    }
-}
-
-#[test]
-fn min_proven_says_when_no_machine_of_the_rollout_could_prove_it() {
-    let mut bed = Bed::new(0);
-    bed.enrol("m1", false);
-    let id = bed.roll_out(2, one(rest()));
-    bed.plan();
-    bed.say("m1", Staged);
-    let Verdict::Stop(stop) = ask(&bed, &id, 0, min_proven::check) else {
-        panic!("inconclusive")
-    };
-    assert!(
-        stop.reason
-            .contains("no machine of the whole rollout ran a container"),
-        "{}",
-        stop.reason
-    );
 }
 
 #[test]
@@ -345,70 +276,11 @@ fn approval_is_asked_of_a_person_only_where_the_stage_says_so() {
 }
 
 /// What a gate waits for, or why it stops.
-fn said(verdict: Verdict) -> String {
+pub(super) fn said(verdict: Verdict) -> String {
     match verdict {
         Verdict::Wait(wait) => wait.detail,
         Verdict::Stop(stop) => stop.reason,
         other => panic!("it says nothing: {other:?}"),
-    }
-}
-
-#[test]
-fn min_proven_counts_who_proved_who_only_staged_who_failed_and_who_was_gone_round() {
-    let mut bed = Bed::new(6);
-    bed.seen("m5", &["unhealthy"]);
-    let rules = StageSpec {
-        min_proven: Some(4),
-        failure_budget: Some(Amount::Percent(100).into()),
-        ..rest()
-    };
-    let id = bed.roll_out(2, one(rules));
-    let hold = commands::HoldAgent {
-        agent: agent("m6"),
-        reason: "mine".into(),
-        expires_at: None,
-    };
-    bed.decide(|world, now| commands::hold(world, hold.clone(), &alice(), now))
-        .expect("held");
-    bed.plan();
-    let phases = [Settled, Staged, RolledBack, Refused, RolledBack];
-    for (n, phase) in phases.into_iter().enumerate() {
-        bed.say(&format!("m{}", n + 1), phase);
-    }
-    let reason = said(ask(&bed, &id, 0, min_proven::check));
-    assert!(
-        reason.contains("1 of 4 machine(s) proved the digest (1 only staged it, 2 failed, 1 failed that were sick before, 1 skipped)"),
-        "{reason}"
-    );
-}
-
-#[test]
-fn min_proven_is_asked_of_a_later_stage_whatever_its_machines_came_to() {
-    for (phases, answer) in [
-        (vec![Staged, Staged], "min_proven"),
-        (vec![RolledBack, RolledBack], "min_proven"),
-        (vec![Staged, RolledBack], "min_proven"),
-        (vec![Settled, Staged], "min_proven"),
-        (vec![Settled, RolledBack], "min_proven"),
-        (vec![Settled, Settled], "pass"),
-    ] {
-        let mut bed = Bed::new(3);
-        let second = StageSpec {
-            min_proven: Some(2),
-            failure_budget: Some(Amount::Percent(100).into()),
-            ..rest()
-        };
-        let id = bed.roll_out(2, strategy(vec![count(1), second]));
-        bed.plan();
-        let canary = bed.nth(&id, 0, 0);
-        bed.say(&canary, Settled);
-        bed.plan();
-        for (n, phase) in phases.iter().enumerate() {
-            let name = bed.nth(&id, 1, n);
-            bed.say(&name, *phase);
-        }
-        let verdict = ask(&bed, &id, 1, min_proven::check);
-        assert_eq!(word(&verdict), answer, "{phases:?}");
     }
 }
 

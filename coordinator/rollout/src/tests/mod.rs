@@ -22,6 +22,7 @@ mod late;
 mod limits;
 mod machine;
 mod metric;
+mod min_proven;
 mod nobody;
 mod offline;
 mod parts;

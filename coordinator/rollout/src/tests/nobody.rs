@@ -14,7 +14,7 @@ fn lax(stage: StageSpec) -> StageSpec {
     }
 }
 
-fn go_round(bed: &mut Bed, name: &str, how: &str) {
+pub(super) fn go_round(bed: &mut Bed, name: &str, how: &str) {
     let id = agent(name);
     let hold = commands::HoldAgent {
         agent: id.clone(),

@@ -111,9 +111,14 @@ impl Marks {
         self.0.values()
     }
 
+    /// Those that bear it; none if nobody does.
+    pub(super) fn of(&self, mark: Mark) -> Option<&Places> {
+        self.0.get(&mark)
+    }
+
     /// How many bear it.
     pub(crate) fn count(&self, mark: Mark) -> usize {
-        self.0.get(&mark).map_or(0, Places::len)
+        self.of(mark).map_or(0, Places::len)
     }
 
     /// Their places, in order.

@@ -110,10 +110,17 @@ impl Tally {
         classes.iter().map(|class| self.count(*class)).sum()
     }
 
-    /// How many of these have containers of the workload.
-    pub(crate) fn able_of(&self, classes: &[Class]) -> usize {
-        let sets = classes.iter().filter_map(|class| self.classes.get(class));
-        sets.map(|places| places.count_with(&self.able)).sum()
+    /// How many that the stage waits for have containers of the workload, and
+    /// are of none of these classes.
+    pub(crate) fn able_but(&self, classes: &[Class]) -> usize {
+        let others = self.classes.iter();
+        let others = others.filter(|(class, _)| !classes.contains(class));
+        let able = others.map(|(class, places)| {
+            let late = self.marks.of(Mark::Late(*class));
+            let late = late.map_or(0, |places| places.count_with(&self.able));
+            places.count_with(&self.able) - late
+        });
+        able.sum()
     }
 
     /// Their places, in order.
