@@ -69,7 +69,7 @@ bench: bench-engine ## The same, then rollout, recreate and memory against the b
 	@$(OUT)/release/pinion-bench
 
 sim: ## Simulated fleets, from seeds: SEEDS=2000 AGENTS=200, or SEED=17 AGENTS=20 LOG=1
-	@$(CARGO) run --locked --quiet -p pinion-sim -- --agents $(or $(AGENTS),200) \
+	@$(CARGO) run --locked --quiet --release -p pinion-sim -- --agents $(or $(AGENTS),200) \
 		$(if $(SEED),--seed $(SEED)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(LOG),--log)
 
 # What decides is built without optimisation here: it is built once for each change.

@@ -281,9 +281,13 @@ fn is_blamed(member: &Member) -> bool {
     member.standing() == Standing::Failed && !member.acknowledged && !member.sick
 }
 
-/// Failed after it was asked, and nobody went on knowing it.
+/// Failed after it was asked, and nobody went on knowing it. Any number may be
+/// found to be offline when their turn comes, also those that were asked and
+/// withdrawn before: that is nothing that a rollout does to them.
 fn is_our_failure(member: &Member) -> bool {
-    is_blamed(member) && member.generation > Generation(0)
+    let kind = member.failure.as_ref().map(|failure| failure.kind);
+    let away = kind.map(FailureGroup::of) == Some(FailureGroup::Offline);
+    is_blamed(member) && member.generation > Generation(0) && !away
 }
 
 fn count(rollout: &Rollout, stage: u32, which: impl Fn(&Member) -> bool) -> u32 {
