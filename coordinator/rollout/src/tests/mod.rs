@@ -34,6 +34,7 @@ mod restore;
 mod rollback;
 mod scenarios;
 mod sessions;
+mod share;
 mod spread;
 mod steering;
 mod strategies;

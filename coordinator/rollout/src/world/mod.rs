@@ -17,6 +17,7 @@ mod pull;
 mod quarantine;
 mod rollout;
 mod seat;
+mod share;
 mod stable;
 mod strategies;
 mod tally;
@@ -107,6 +108,7 @@ impl From<Facts> for World {
             strategies: facts.strategies,
             index: Index::default(),
         };
+        world.share();
         world.rebuild_index();
         world
     }
