@@ -10,10 +10,10 @@ use pinion_sim::{Broken, Parameters, Totals};
 /// Runs simulated fleets, and states what was injected.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// How many seeds.
-    #[arg(long, default_value_t = 200)]
-    seeds: u64,
-    /// The first of them; without --seeds the only one.
+    /// How many seeds; without it 200, or with --seed that one.
+    #[arg(long)]
+    seeds: Option<u64>,
+    /// The first of them.
     #[arg(long)]
     seed: Option<u64>,
     /// Machines of each.
@@ -40,9 +40,6 @@ fn main() -> ExitCode {
         Some(seed) if arguments.log => {
             Sum::of(pinion_sim::print(&Parameters::new(seed, arguments.agents)))
         }
-        Some(seed) if !arguments.keep_going => {
-            Sum::of(pinion_sim::run(&Parameters::new(seed, arguments.agents)))
-        }
         _ => many(&arguments),
     };
     print!("{}", sum.totals);
@@ -67,13 +64,15 @@ fn main() -> ExitCode {
 /// Many seeds, as many at once as there are cores.
 fn many(arguments: &Arguments) -> Sum {
     let first = arguments.seed.unwrap_or(1);
+    let default = if arguments.seed.is_some() { 1 } else { 200 };
+    let beyond = first.saturating_add(arguments.seeds.unwrap_or(default));
     let next = AtomicU64::new(first);
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let work = || {
         let mut sum = Sum::default();
         while sum.broken.is_empty() || arguments.keep_going {
             let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= first + arguments.seeds {
+            if seed >= beyond {
                 break;
             }
             sum.add(Sum::of(pinion_sim::run(&Parameters::new(
