@@ -226,7 +226,7 @@ fn place(rollout: &Rollout) -> String {
                 rollout.open_stage + 1,
                 rollout.stages.len(),
                 stage.order.len(),
-                rollout.members.len() + rollout.left_out.len()
+                rollout.selected
             )
         }
         None => "all stages passed".to_owned(),

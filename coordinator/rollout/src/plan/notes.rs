@@ -2,7 +2,7 @@ use pinion_model::Timestamp;
 
 use crate::gates::{View, metric};
 use crate::world::Class;
-use crate::{Rollout, World};
+use crate::{Counts, Rollout, World};
 
 /// What is remarkable about how a stage passed.
 pub(super) fn of_stage(view: View<'_>) -> String {
@@ -42,21 +42,36 @@ fn before(sick: u32) -> String {
     }
 }
 
-/// What came of a rollout whose stages have all passed, of all machines that
-/// were selected.
+/// What came of a rollout whose stages have all passed: of all machines that
+/// were selected, and of those that joined late, for which no stage waits.
 pub(super) fn of_rollout(world: &World, rollout: &Rollout, now: Timestamp) -> String {
-    let stages = || View::all(world, rollout, now);
-    let counts = || stages().map(|view| view.tally.counts(rollout.spec.offline));
-    let left_out = match rollout.left_out.len() {
-        0 => String::new(),
-        count => format!(", {count} in no stage"),
+    let stages = View::all(world, rollout, now);
+    let counts = stages.map(|view| view.tally.counts(rollout.spec.offline));
+    let counts: Vec<_> = counts.collect();
+    let sum = |count: fn(&Counts) -> u32| counts.iter().map(count).sum::<u32>();
+    let whole = rollout.members.len() + rollout.left_out.len();
+    let late = if whole > rollout.selected as usize {
+        " or late"
+    } else {
+        ""
     };
+    let rest = [
+        (rollout.left_out.len(), "in no stage"),
+        (sum(|stage| stage.pending) as usize, "late and not reached"),
+        (
+            sum(|stage| stage.in_flight + stage.soaking) as usize,
+            "late and still in flight",
+        ),
+    ];
+    let rest = rest.into_iter().filter(|(count, _)| *count > 0);
+    let rest: String = rest
+        .map(|(count, what)| format!(", {count} {what}"))
+        .collect();
     format!(
-        "{} of {} selected machine(s) proven, {} staged only, {} failed, {} skipped{left_out}",
-        counts().map(|stage| stage.settled).sum::<u32>(),
-        rollout.members.len() + rollout.left_out.len(),
-        counts().map(|stage| stage.staged).sum::<u32>(),
-        counts().map(|stage| stage.failed).sum::<u32>(),
-        counts().map(|stage| stage.skipped).sum::<u32>(),
+        "{} of {whole} selected{late} machine(s) proven, {} staged only, {} failed, {} skipped{rest}",
+        sum(|stage| stage.settled),
+        sum(|stage| stage.staged),
+        sum(|stage| stage.failed),
+        sum(|stage| stage.skipped),
     )
 }

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use pinion_model::{AgentPhase, LabelSelector, Labels, RolloutId, RolloutPhase};
+use pinion_model::{AgentId, AgentPhase, LabelSelector, Labels, RolloutId, RolloutPhase};
 
 use super::bed::{Bed, agent, count, digest, rest, strategy};
-use crate::{Amount, Approval, Cohort, OfflinePolicy, Purpose, StageSpec, Strategy, commands};
+use crate::{
+    Act, Amount, Approval, Change, Cohort, OfflinePolicy, Purpose, StageSpec, Strategy, commands,
+    summary,
+};
 
 /// One machine at a time in each of two stages: `m1` and `m2`, then the rest.
 fn slow() -> Strategy {
@@ -248,4 +251,125 @@ fn a_machine_that_no_stage_is_for_does_not_join() {
     assert!(!bed.rollout(&id).members.contains_key(&agent("m5")));
     assert!(bed.rollout(&id).members.contains_key(&agent("canary2")));
     assert_eq!(bed.word(&id, "m5"), Some("not_a_member"));
+}
+
+/// To whom a rollout gave a turn since then.
+fn turns(bed: &Bed, since: usize) -> Vec<AgentId> {
+    let turns = bed.history[since..]
+        .iter()
+        .filter_map(|change| match change {
+            Change::Decision(decision) => match &decision.act {
+                Act::Assigned {
+                    agent, assignment, ..
+                } if matches!(assignment.purpose, Purpose::Rollout { .. }) => Some(agent.clone()),
+                _ => None,
+            },
+            Change::Observation(_) => None,
+        });
+    turns.collect()
+}
+
+#[test]
+fn one_that_joined_late_is_not_asked_as_the_last_stage_passes_and_catches_up() {
+    let mut bed = Bed::new(1);
+    let id = bed.roll_out(2, slow_all());
+    bed.plan();
+    bed.enrol("m2", true);
+    bed.plan();
+    assert_eq!(bed.word(&id, "m2"), Some("limit_in_flight"));
+    let since = bed.history.len();
+    bed.say("m1", AgentPhase::Settled);
+    bed.plan();
+    assert_eq!(bed.phase(&id), RolloutPhase::Completed);
+    assert_eq!(turns(&bed, since), [], "it would be taken back at once");
+    let asked = bed.world.desired(&agent("m2")).assignments.remove(0);
+    assert_eq!(
+        (asked.purpose.clone(), asked.digest()),
+        (Purpose::Stable, Some(&digest(2)))
+    );
+}
+
+#[test]
+fn one_that_joined_late_is_not_asked_as_its_stage_passes_and_joins_the_next() {
+    let labels = || Labels::from([("region".to_owned(), "east".to_owned())]);
+    let mut bed = Bed::new(1);
+    bed.enrol_with("east", true, labels());
+    let east = StageSpec {
+        max_in_flight: Some(Amount::Count(1)),
+        ..StageSpec::of(Cohort::Selector(LabelSelector(labels())))
+    };
+    let approved = StageSpec {
+        approval: Some(Approval::Manual),
+        max_in_flight: Some(Amount::Count(2)),
+        ..rest()
+    };
+    let id = bed.roll_out(2, strategy(vec![east, approved]));
+    bed.plan();
+    bed.enrol_with("east2", true, labels());
+    bed.plan();
+    assert_eq!(bed.word(&id, "east2"), Some("limit_in_flight"));
+    let since = bed.history.len();
+    bed.say("east", AgentPhase::Settled);
+    bed.plan();
+    assert_eq!(bed.phase(&id), RolloutPhase::AwaitingApproval);
+    assert_eq!(turns(&bed, since), []);
+    assert_eq!(bed.word(&id, "east2"), Some("stage_passed"));
+    let approval = bed.approval(&id, None);
+    bed.approve(&approval).expect("approved");
+    bed.plan();
+    assert_eq!(bed.rollout(&id).members[&agent("east2")].stage, 1);
+    let mut asked = turns(&bed, since);
+    asked.sort();
+    assert_eq!(asked, [agent("east2"), agent("m1")]);
+}
+
+#[test]
+fn at_the_end_every_machine_is_counted_also_one_that_joined_late() {
+    let mut bed = Bed::new(2);
+    let rules = Strategy {
+        max_in_flight: Some(Amount::Count(2)),
+        ..strategy(vec![rest()])
+    };
+    let id = bed.roll_out(2, rules);
+    bed.plan();
+    for n in 3..=5 {
+        bed.enrol(&format!("m{n}"), true);
+    }
+    bed.plan();
+    bed.say("m1", AgentPhase::Settled);
+    bed.plan();
+    let text = summary(&bed.world, &id, bed.now);
+    assert!(text.contains("with 2 of 2 selected machine(s)"), "{text}");
+    bed.say("m2", AgentPhase::Settled);
+    bed.plan();
+    assert_eq!(
+        bed.rollout(&id).reason,
+        "2 of 5 selected or late machine(s) proven, 0 staged only, 0 failed, 0 skipped, 2 late and not reached, 1 late and still in flight"
+    );
+}
+
+#[test]
+fn at_the_end_one_that_returned_and_was_not_reached_is_counted() {
+    let mut bed = Bed::new(3);
+    let rules = Strategy {
+        offline: Some(OfflinePolicy::Skip),
+        max_in_flight: Some(Amount::Count(1)),
+        ..strategy(vec![count(2), rest()])
+    };
+    let id = bed.roll_out(2, rules);
+    let (first, away) = (bed.nth(&id, 0, 0), bed.nth(&id, 0, 1));
+    let last = bed.nth(&id, 1, 0);
+    bed.offline(&away);
+    bed.plan();
+    bed.say(&first, AgentPhase::Settled);
+    bed.plan();
+    bed.hello(&away);
+    bed.plan();
+    assert_eq!(bed.rollout(&id).members[&agent(&away)].stage, 1);
+    bed.say(&last, AgentPhase::Settled);
+    bed.plan();
+    assert_eq!(
+        bed.rollout(&id).reason,
+        "2 of 3 selected machine(s) proven, 0 staged only, 0 failed, 0 skipped, 1 late and not reached"
+    );
 }
