@@ -1,5 +1,6 @@
 use pinion_model::{AgentId, AgentPhase, RolloutId, RolloutPhase, Timestamp};
 
+use super::failed::failed;
 use super::held::held;
 use super::kept::not_kept;
 use super::over::{caught_up, over};
@@ -160,38 +161,6 @@ fn untidy(rollout: &Rollout, member: &Member, agent: Option<&Agent>) -> Option<F
     let failure = placement.untidy.as_ref().filter(|_| own)?;
     let detail = format!("it runs the digest, proven, but could not tidy up: {failure}");
     Some(("settled_with_failure", detail, member.since))
-}
-
-fn failed(world: &World, rollout: &Rollout, member: &Member, id: &AgentId) -> String {
-    let failure = member
-        .failure
-        .as_ref()
-        .map_or_else(|| "no reason was given".to_owned(), ToString::to_string);
-    let now = match member.phase {
-        Some(AgentPhase::RolledBack) if member.sick => {
-            "; its old container is back; it was sick before the rollout, so this is not blamed on it"
-        }
-        _ if member.sick => "; it was sick before the rollout, so this is not blamed on it",
-        Some(AgentPhase::RolledBack) => "; its old container is back and healthy",
-        Some(AgentPhase::RollbackFailed) => "; its old container did not come back",
-        Some(AgentPhase::Refused) => "; nothing was touched",
-        _ => "",
-    };
-    let next = match rollout.course() {
-        RolloutPhase::RollingBack => "the rollout goes back, so it is not asked again".to_owned(),
-        RolloutPhase::Aborting => "the rollout is ending, so it is not asked again".to_owned(),
-        phase if phase.is_terminal() => {
-            format!("`pinion agent refresh {id}` tries the stable digest once more")
-        }
-        _ if world.is_quarantined(rollout.digest()) => {
-            "the image is quarantined, so it is not asked again before that is lifted".to_owned()
-        }
-        _ => format!(
-            "`pinion rollout retry {} --agent {id}` tries once more",
-            rollout.id
-        ),
-    };
-    format!("{failure}{now}; {next}")
 }
 
 /// One that the rollout went without; it may wait for a window to catch up.

@@ -4,6 +4,7 @@
 mod agent;
 mod ahead;
 mod back;
+mod failed;
 mod held;
 mod kept;
 mod others;

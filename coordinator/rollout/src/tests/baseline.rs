@@ -57,7 +57,10 @@ fn a_machine_is_sick_if_one_of_its_containers_is_and_unknown_is_not_sick() {
 
 #[test]
 fn the_failure_of_a_machine_that_was_sick_before_is_blamed_on_nobody() {
-    for phase in [AgentPhase::RolledBack, AgentPhase::Refused] {
+    for (phase, what) in [
+        (AgentPhase::RolledBack, "its old container is back"),
+        (AgentPhase::Refused, "nothing was touched"),
+    ] {
         let (mut bed, id, sick) = with_sick(3, SickPolicy::Include);
         bed.say(&sick, phase);
         bed.plan();
@@ -66,10 +69,11 @@ fn the_failure_of_a_machine_that_was_sick_before_is_blamed_on_nobody() {
         assert_eq!((counts.failed, counts.excused), (1, 1));
         let why = bed.why(&id, &sick).expect("it failed");
         assert_eq!(why.word, "failed");
-        assert!(
-            why.detail.contains("it was sick before the rollout"),
-            "{}",
-            why.detail
+        assert_eq!(
+            why.detail,
+            format!(
+                "health: sick; {what}; the machine was sick before the rollout began, so this counts against no failure budget; `pinion rollout retry {id} --agent {sick}` tries once more"
+            )
         );
         others_settle(&mut bed, &id, &sick);
         assert_eq!(bed.phase(&id), RolloutPhase::Completed);
@@ -88,9 +92,26 @@ fn an_old_container_that_did_not_come_back_halts_the_rollout_though_its_machine_
     assert_eq!(bed.rollout(&id).halted_by, Some(Gate::RollbackFailed));
     let counts = bed.counts(&id, 0);
     assert_eq!((counts.failed, counts.excused), (1, 1), "no budget is used");
+    let why = |bed: &Bed| {
+        bed.why(&id, &sick)
+            .map(|why| why.detail)
+            .unwrap_or_default()
+    };
+    assert_eq!(
+        why(&bed),
+        format!(
+            "health: sick; its old container did not come back: look at the machine first; the machine was sick before the rollout began, but a lost container halts it all the same; `pinion rollout retry {id} --agent {sick}` tries once more"
+        )
+    );
     bed.steer_with(commands::resume, &id);
     bed.plan();
     assert_eq!(bed.phase(&id), RolloutPhase::Completed, "it is known now");
+    assert_eq!(
+        why(&bed),
+        format!(
+            "health: sick; its old container did not come back: look at the machine first; the machine was sick before the rollout began; `pinion agent refresh {sick}` tries the stable digest once more"
+        )
+    );
 }
 
 #[test]
