@@ -10,6 +10,7 @@ pub(crate) mod audit;
 mod checks;
 pub(crate) mod explain;
 pub(crate) mod holds;
+pub(crate) mod next;
 pub(crate) mod pins;
 pub(crate) mod plan;
 pub(crate) mod quarantine;

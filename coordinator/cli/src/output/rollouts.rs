@@ -3,6 +3,7 @@
 use pinion_proto::v1;
 
 use super::age::{self, Now};
+use super::next::next_command;
 use super::table::{Table, fields};
 use super::{checks, text, whole, words};
 
@@ -52,6 +53,7 @@ pub(crate) fn show(rollout: &v1::Rollout, all: bool, now: Now) -> String {
         ("rollout", rollout.id.clone()),
         ("phase", words::rollout_phase(rollout.phase)),
         ("reason", text::line(&rollout.reason)),
+        ("halted by", halted_by(rollout)),
         ("pin", format!("{} ({})", rollout.pin, rollout.digest)),
         ("stage", open_stage(rollout)),
         (
@@ -103,6 +105,14 @@ pub(crate) fn show(rollout: &v1::Rollout, all: bool, now: Now) -> String {
     out
 }
 
+/// The gate; empty if none did.
+fn halted_by(rollout: &v1::Rollout) -> String {
+    match rollout.halted_by() {
+        v1::Gate::Unspecified => String::new(),
+        gate => words::gate(gate),
+    }
+}
+
 /// What was asked of a rollout, and where it is now, on one line.
 pub(crate) fn changed(rollout: &v1::Rollout) -> String {
     format!("rollout {} is {}", rollout.id, phase_and_reason(rollout))
@@ -116,28 +126,6 @@ pub(crate) fn phase_and_reason(rollout: &v1::Rollout) -> String {
         reason if reason.is_empty() => phase,
         reason if reason.starts_with(&phase) => reason,
         reason => format!("{phase}: {reason}"),
-    }
-}
-
-/// What an operator may want to type next.
-pub(crate) fn next_command(rollout: &v1::Rollout) -> Option<String> {
-    let id = &rollout.id;
-    match rollout.phase() {
-        v1::RolloutPhase::AwaitingApproval => {
-            let waits = rollout.stages.get(rollout.open_stage as usize);
-            let plan = waits.map_or("HASH", |stage| &stage.plan_hash);
-            Some(format!(
-                "To go on: pinion rollout approve {id} --plan {plan}"
-            ))
-        }
-        v1::RolloutPhase::Paused => Some(format!("To go on: pinion rollout resume {id}")),
-        v1::RolloutPhase::Halted if rollout.taken_back => Some(format!(
-            "Why: pinion rollout explain {id}. To send those that failed back once more: pinion rollout retry {id}; then, or to go on without them: pinion rollout resume {id}"
-        )),
-        v1::RolloutPhase::Halted => Some(format!(
-            "Why: pinion rollout explain {id}. To go on in spite of it: pinion rollout resume {id}; to take it back: pinion rollout rollback {id}"
-        )),
-        _ => None,
     }
 }
 
@@ -328,18 +316,6 @@ mod tests {
             stages: vec![stage],
             ..Default::default()
         }
-    }
-
-    #[test]
-    fn one_that_halts_on_its_way_back_is_not_to_be_taken_back_once_more() {
-        let halted = v1::Rollout {
-            taken_back: true,
-            ..rollout()
-        };
-        let next = next_command(&halted).expect("a person must do something");
-        assert!(next.contains("pinion rollout retry codex-7-1"), "{next}");
-        assert!(next.contains("pinion rollout resume codex-7-1"), "{next}");
-        assert!(!next.contains("rollback"), "{next}");
     }
 
     #[test]

@@ -62,6 +62,12 @@ word!(
     offline_policy, OfflinePolicy, "OFFLINE_POLICY_", "wait"
 );
 
+/// What stops a rollout, as the guide names it.
+pub(crate) fn gate(gate: v1::Gate) -> String {
+    let name = gate.as_str_name();
+    name.trim_start_matches("GATE_").to_lowercase()
+}
+
 /// The first 12 hex digits; `-` for none.
 pub(crate) fn digest(digest: &str) -> String {
     match digest.parse::<pinion_model::Digest>() {

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use pinion_proto::v1::{AgentPhase, Failure, Member, Rollout, RolloutPhase, Stage};
 
-use crate::output::rollouts::{goes_on_by_itself, next_command, phase_and_reason, totals};
+use crate::output::next::next_command;
+use crate::output::rollouts::{goes_on_by_itself, phase_and_reason, totals};
 use crate::output::{text, whole, words};
 
 /// A line, and what it is about.

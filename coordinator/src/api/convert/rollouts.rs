@@ -2,7 +2,7 @@ use pinion_model::{AgentId, RolloutPhase, Timestamp};
 use pinion_proto::convert::{or_empty, timestamp};
 use pinion_proto::v1;
 use pinion_rollout::commands::{self, PlannedRollout};
-use pinion_rollout::{Approval, Member, Reason, Rollout, Stage, Trimmed, World};
+use pinion_rollout::{Approval, Gate, Member, Reason, Rollout, Stage, Trimmed, World};
 
 use super::{attribution, checks, strategy};
 
@@ -49,6 +49,20 @@ pub(crate) fn rollout(
         windows_overridden: rollout.windows_overridden.as_ref().map(attribution),
         not_kept: rollout.trimmed.as_deref().and_then(not_kept),
         taken_back: rollout.rolled_back,
+        halted_by: rollout.halted_by.map_or(v1::Gate::Unspecified, gate).into(),
+        quarantined: world.is_quarantined(rollout.digest()),
+    }
+}
+
+fn gate(gate: Gate) -> v1::Gate {
+    match gate {
+        Gate::FailureBudget => v1::Gate::FailureBudget,
+        Gate::RollbackFailed => v1::Gate::RollbackFailed,
+        Gate::MinProven => v1::Gate::MinProven,
+        Gate::Prefetch => v1::Gate::Prefetch,
+        Gate::Quarantine => v1::Gate::Quarantine,
+        Gate::Metric => v1::Gate::Metric,
+        Gate::Nobody => v1::Gate::Nobody,
     }
 }
 
@@ -189,6 +203,22 @@ mod tests {
     use pinion_model::Attempt;
 
     use super::*;
+
+    #[test]
+    fn every_gate_has_its_own_word_in_the_protocol() {
+        for of in [
+            Gate::FailureBudget,
+            Gate::RollbackFailed,
+            Gate::MinProven,
+            Gate::Prefetch,
+            Gate::Quarantine,
+            Gate::Metric,
+            Gate::Nobody,
+        ] {
+            let word = format!("GATE_{}", of.word().to_uppercase());
+            assert_eq!(gate(of).as_str_name(), word);
+        }
+    }
 
     #[test]
     fn a_member_says_what_its_machine_was_when_the_rollout_came_to_it() {

@@ -1,7 +1,7 @@
 //! Sequences of rollouts, and the lines that they make.
 
 use super::*;
-use pinion_proto::v1::FailureKind;
+use pinion_proto::v1::{FailureKind, Gate};
 
 fn member(agent: &str, phase: AgentPhase) -> Member {
     Member {
@@ -110,13 +110,14 @@ fn a_failure_comes_with_its_kind_and_a_halt_with_its_reason_and_next_command() {
     let mut halted = rollout(vec![failed, rest()]);
     halted.phase = RolloutPhase::Halted.into();
     halted.reason = "1 of 1 failed in canary".into();
+    halted.halted_by = Gate::FailureBudget.into();
     assert_eq!(
         texts(&mut lines, &halted),
         [
             "agent t1 rolled back: health: exited with 1 at start",
             "stage canary 0/1 settled, 1 failed",
             "rollout halted: 1 of 1 failed in canary",
-            "Why: pinion rollout explain codex-7-1. To go on in spite of it: pinion rollout resume codex-7-1; to take it back: pinion rollout rollback codex-7-1",
+            "Why: pinion rollout explain codex-7-1. To try those that failed once more: pinion rollout retry codex-7-1, then pinion rollout resume codex-7-1; to go on without them: pinion rollout resume codex-7-1; to take it back: pinion rollout rollback codex-7-1",
         ]
     );
     assert!(texts(&mut lines, &halted).is_empty());
