@@ -127,9 +127,8 @@ fn found(
     {
         return back::on_its_way(world, rollout, id, member, way);
     }
-    if rollout.phase == RolloutPhase::RolledBack && member.restore.is_some() && member.was_changed()
-    {
-        return back::arrived(rollout, member, agent);
+    if rollout.is_back() && member.restore.is_some() && member.was_changed() {
+        return back::arrived(world, rollout, id, member);
     }
     let class = Class::of(world, rollout, id, member);
     match class {

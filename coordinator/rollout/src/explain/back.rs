@@ -6,7 +6,7 @@ use super::others::busy;
 use crate::gates::Verdict;
 use crate::gates::restore::check;
 use crate::world::Way;
-use crate::{Agent, Member, Rollout, Standing, World};
+use crate::{Member, Restore, Rollout, Standing, World};
 
 /// A machine whose rollout is taken back. None: it is where it should be.
 pub(super) fn on_its_way(
@@ -19,8 +19,7 @@ pub(super) fn on_its_way(
     let agent = world.agents.get(id);
     match way {
         Way::Held => on_hold(world, rollout, id, member),
-        Way::Stuck => Some(("failed", stuck(rollout, id, member), member.since)),
-        Way::Back => arrived(rollout, member, agent),
+        Way::Stuck | Way::Back => arrived(world, rollout, id, member),
         Way::Going | Way::Astray => Some(("rolling_back", going(member), member.since)),
         Way::GoingOffline => Some(offline(
             agent,
@@ -77,20 +76,33 @@ fn on_hold(world: &World, rollout: &Rollout, id: &AgentId, member: &Member) -> O
     Some((word, detail, since))
 }
 
-/// It did not get back, and that keeps the others.
-fn stuck(rollout: &Rollout, id: &AgentId, member: &Member) -> String {
-    let next = match rollout.phase.is_terminal() {
-        true => format!("look at it, then `pinion agent refresh {id}` tries the stable digest"),
-        false => format!(
-            "look at it, then `pinion rollout retry {} --agent {id}` sends it once more; `pinion rollout resume {}` goes on without it",
-            rollout.id, rollout.id
-        ),
+/// It did not get back: what it was, and what tries once more.
+fn not_back(world: &World, rollout: &Rollout, id: &AgentId, restore: &Restore) -> String {
+    let failure = restore
+        .failure
+        .as_ref()
+        .map(|failure| format!(": {failure}"));
+    let lost = match restore.phase {
+        Some(AgentPhase::RollbackFailed) => "; its container is lost: look at the machine first",
+        _ => "",
     };
-    let restore = member.restore.as_ref();
-    let failure = restore.and_then(|restore| restore.failure.as_ref());
-    let failure = failure.map(|failure| format!(": {failure}"));
-    let lost = restore.and_then(|restore| restore.phase) == Some(AgentPhase::RollbackFailed);
-    let lost = if lost { "; its container is lost" } else { "" };
+    let again = format!(
+        "`pinion rollout retry {} --agent {id}` sends it once more",
+        rollout.id
+    );
+    let next = match rollout.phase {
+        RolloutPhase::Halted => {
+            format!(
+                "{again}, `pinion rollout resume {}` goes on without it",
+                rollout.id
+            )
+        }
+        phase if !phase.is_terminal() => again,
+        _ if world.stable_for(&rollout.workload, id).is_some() => {
+            format!("`pinion agent refresh {id}` tries the stable digest once more")
+        }
+        _ => "promote a digest that should run, and roll it out".to_owned(),
+    };
     format!(
         "it did not get back to what it ran before{}{lost}; {next}",
         failure.unwrap_or_default()
@@ -98,8 +110,8 @@ fn stuck(rollout: &Rollout, id: &AgentId, member: &Member) -> String {
 }
 
 fn turn(world: &World, rollout: &Rollout, id: &AgentId) -> String {
-    if rollout.is_back() && world.stable_for(&rollout.workload, id).is_some() {
-        return "it was held while the others were taken back; it gets the stable digest when its turn comes, a tenth of the fleet at a time".to_owned();
+    if world.goes_to_stable(rollout, id) {
+        return "it could not be reached while the others were taken back; it gets the stable digest when its turn comes, a tenth of the fleet at a time".to_owned();
     }
     let limit = rollout.spec.rollback_in_flight;
     format!("it is about to be taken back; at most {limit} of the machines are at once")
@@ -118,12 +130,18 @@ fn going(member: &Member) -> String {
 }
 
 /// What became of a machine that was taken back, unless all is well.
-pub(super) fn arrived(rollout: &Rollout, member: &Member, agent: Option<&Agent>) -> Option<Found> {
+pub(super) fn arrived(
+    world: &World,
+    rollout: &Rollout,
+    id: &AgentId,
+    member: &Member,
+) -> Option<Found> {
     let restore = member.restore.as_ref()?;
-    if let Some(failure) = &restore.failure {
-        let detail = format!("it did not get back to what it ran before: {failure}");
+    if restore.failure.is_some() {
+        let detail = not_back(world, rollout, id, restore);
         return Some(("failed", detail, member.since));
     }
+    let agent = world.agents.get(id);
     let placement = agent.and_then(|agent| agent.placements.get(&rollout.workload));
     let stays = placement
         .and_then(|placement| placement.assignment.as_ref())

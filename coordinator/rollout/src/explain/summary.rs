@@ -189,19 +189,33 @@ fn back_steps(rollout: &Rollout) -> String {
 
 /// How many machines are not back yet.
 fn going_back(world: &World, rollout: &Rollout, now: Timestamp) -> String {
-    let waits = |way| {
+    let waits = |ways: &[Way]| {
         let stages = View::all(world, rollout, now);
-        stages.map(|view| view.tally.ways(way)).sum::<usize>()
+        let counts = stages.flat_map(|view| ways.iter().map(move |way| view.tally.ways(*way)));
+        counts.sum::<usize>()
     };
-    let more = [(waits(Way::Held), "held"), (waits(Way::Stuck), "failed")];
+    let (going, yet) = (
+        waits(&[Way::Going, Way::Astray]),
+        waits(&[Way::Todo, Way::Busy]),
+    );
+    let stands = rollout.interrupted.is_some();
+    let (going, yet) = if stands {
+        (going, yet)
+    } else {
+        (going + yet, 0)
+    };
+    let more = [
+        (yet, "not sent yet"),
+        (waits(&[Way::Held]), "held"),
+        (waits(&[Way::Stuck]), "failed"),
+    ];
     let more = more.into_iter().filter(|(count, _)| *count > 0);
     let more: String = more
         .map(|(count, what)| format!(", {count} {what}"))
         .collect();
     format!(
-        "{} machine(s) on their way, {} offline{more}",
-        waits(Way::Todo) + waits(Way::Busy) + waits(Way::Going) + waits(Way::Astray),
-        waits(Way::Away) + waits(Way::GoingOffline)
+        "{going} machine(s) on their way, {} offline{more}",
+        waits(&[Way::Away, Way::GoingOffline])
     )
 }
 

@@ -1,4 +1,4 @@
-use pinion_model::{AgentId, RolloutPhase, Timestamp};
+use pinion_model::{RolloutPhase, Timestamp};
 
 use super::{assign, withdraw};
 use crate::gates::restore::check as restore_gate;
@@ -35,17 +35,11 @@ pub(super) fn restore(world: &World, rollout: &Rollout, now: Timestamp) -> Vec<C
     let astray = on(Way::Astray);
     let stops = restore_gate(world, rollout) != Verdict::Pass;
     let room = if stops { 0 } else { room(world, rollout, now) };
-    let todo = on(Way::Todo).filter(|(agent, _)| !catches_up(world, rollout, agent));
+    let todo = on(Way::Todo).filter(|(agent, _)| !world.goes_to_stable(rollout, agent));
     astray
         .chain(todo.take(room))
         .map(|(agent, member)| assign::restore(world, rollout, agent, member, now))
         .collect()
-}
-
-/// A machine that was held until its rollout had been taken back goes to the
-/// stable digest by itself, where it has one.
-fn catches_up(world: &World, rollout: &Rollout, agent: &AgentId) -> bool {
-    rollout.is_back() && world.stable_for(&rollout.workload, agent).is_some()
 }
 
 fn count(world: &World, rollout: &Rollout, ways: &[Way]) -> usize {

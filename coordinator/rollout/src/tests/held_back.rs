@@ -5,7 +5,7 @@ use pinion_model::{LabelSelector, RolloutId, RolloutPhase};
 
 use super::bed::{Bed, Command, agent, alice, digest, rest, revert, strategy};
 use crate::commands::{self, HoldAgent, PlaceHold};
-use crate::{Amount, Strategy, explain, summary};
+use crate::{Amount, OfflinePolicy, Strategy, explain, summary};
 
 fn one_at_a_time() -> Strategy {
     Strategy {
@@ -182,4 +182,53 @@ fn those_of_a_hold_of_the_workload_follow_as_many_at_once_as_the_strategy_says()
     let explained =
         (1..=4).filter_map(|n| explain(&bed.world, &id, &agent(&format!("m{n}")), bed.now));
     assert_eq!(explained.count(), 0);
+}
+
+#[test]
+fn what_became_stable_outdoes_a_way_back_that_was_superseded_before_the_machine_could_be_reached() {
+    for away in [false, true] {
+        let (mut bed, id) = on_their_way();
+        if away {
+            release(&mut bed, "m2");
+            bed.offline("m2");
+        }
+        let rules = Strategy {
+            offline: Some(OfflinePolicy::Skip),
+            ..strategy(vec![rest()])
+        };
+        let newer = bed.roll_out(3, rules);
+        bed.drive();
+        assert_eq!(bed.phase(&id), RolloutPhase::Superseded);
+        assert_eq!(bed.phase(&newer), RolloutPhase::Completed);
+        assert_eq!(*bed.running("m2"), digest(2));
+        let since = bed.history.len();
+        if away {
+            bed.hello("m2");
+        } else {
+            release(&mut bed, "m2");
+        }
+        bed.drive();
+        assert_eq!(*bed.running("m2"), digest(3));
+        assert_eq!(
+            super::quarantine::issued(&bed, since, 1),
+            0,
+            "without a detour"
+        );
+        assert!(bed.world.index.draining.is_empty());
+    }
+}
+
+#[test]
+fn a_held_machine_goes_back_to_its_baseline_also_after_many_newer_rollouts_that_came_to_nothing() {
+    let (mut bed, id) = taken_back(commands::roll_back);
+    for n in 0..2 * crate::ROLLOUTS_KEPT_WHOLE {
+        let newer = bed.roll_out(3 + u8::try_from(n).expect("a few"), one_at_a_time());
+        bed.steer_with(revert, &newer);
+        bed.drive();
+    }
+    assert!(bed.rollout(&id).not_kept() > 0, "the others were let go of");
+    assert_eq!(bed.word(&id, "m2"), Some("held"));
+    release(&mut bed, "m2");
+    bed.drive();
+    assert_eq!(*bed.running("m2"), digest(1));
 }

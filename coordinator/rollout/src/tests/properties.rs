@@ -34,7 +34,9 @@ fn check_issues(before: &World, changes: &[Change]) {
     for change in changes {
         if let Change::Decision(decision) = change {
             match &decision.act {
-                Act::Assigned { assignment, .. } => check_issue(&world, assignment, decision.at),
+                Act::Assigned {
+                    agent, assignment, ..
+                } => check_issue(&world, agent, assignment, decision.at),
                 Act::RollbackStarted { rollout, .. } => assert!(
                     !world.rollouts[rollout].rolled_back,
                     "a roll-back is never rolled back"
@@ -47,7 +49,7 @@ fn check_issues(before: &World, changes: &[Change]) {
 }
 
 /// What a machine is asked to run or to pull.
-fn check_issue(world: &World, assignment: &Assignment, now: Timestamp) {
+fn check_issue(world: &World, agent: &AgentId, assignment: &Assignment, now: Timestamp) {
     let ahead = assignment.prefetch.as_ref().map(|run| &run.digest);
     let issued = assignment.digest().or(ahead);
     if !matches!(assignment.purpose, Purpose::Adopt { .. }) {
@@ -76,9 +78,21 @@ fn check_issue(world: &World, assignment: &Assignment, now: Timestamp) {
             let rollout = &world.rollouts[rollout];
             assert!(rollout.rolled_back, "only what is rolled back takes back");
             assert!(issued != Some(rollout.digest()), "never to its own digest");
+            let stands = matches!(rollout.phase, RolloutPhase::Paused | RolloutPhase::Halted);
+            assert!(
+                !stands || is_astray(world, rollout, agent),
+                "while it is paused or halted nobody is sent back, but for what turns round"
+            );
         }
         _ => {}
     }
+}
+
+/// It is on its way to a digest that was quarantined meanwhile.
+fn is_astray(world: &World, rollout: &Rollout, agent: &AgentId) -> bool {
+    let restore = rollout.members[agent].restore.as_ref();
+    let to = restore.and_then(|restore| restore.digest.as_ref());
+    to.is_some_and(|digest| world.is_quarantined(digest))
 }
 
 /// Nothing is done with a quarantined digest, and nobody pulls beyond the budget.

@@ -135,7 +135,7 @@ fn it_says_who_paused_it_what_each_machine_runs_and_what_goes_on() {
     );
     assert_eq!(
         summary(&bed.world, &id, bed.now),
-        "app-2-1 is paused while its machines go back: paused by alice: because (3 machine(s) on their way, 0 offline). `pinion rollout resume app-2-1` goes on; a rollout of another image takes its place"
+        "app-2-1 is paused while its machines go back: paused by alice: because (0 machine(s) on their way, 0 offline, 3 not sent yet). `pinion rollout resume app-2-1` goes on; a rollout of another image takes its place"
     );
 }
 
@@ -220,7 +220,7 @@ fn the_first_machine_on_which_the_old_image_fails_stops_the_way_back() {
         );
         let text = summary(&bed.world, &id, bed.now);
         assert!(
-            text.contains("3 machine(s) on their way, 0 offline, 1 failed"),
+            text.contains("0 machine(s) on their way, 0 offline, 3 not sent yet, 1 failed"),
             "{text}"
         );
         bed.steer_with(commands::resume, &id);
@@ -236,6 +236,14 @@ fn the_first_machine_on_which_the_old_image_fails_stops_the_way_back() {
         assert!(
             reason.contains(&format!("did not get back: {first}")),
             "{reason}"
+        );
+        let why = explain(&bed.world, &id, &first, bed.now).expect("it is not back");
+        assert!(
+            why.detail.ends_with(&format!(
+                "`pinion agent refresh {first}` tries the stable digest once more"
+            )),
+            "{}",
+            why.detail
         );
     }
 }

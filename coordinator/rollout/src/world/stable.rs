@@ -89,6 +89,23 @@ impl World {
             && !left_out.any(|(id, agent)| agent.revoked.is_none() && counts(id, agent))
     }
 
+    /// Whether a machine that a rollout has yet to take back goes to its stable
+    /// digest instead, outside any rollout: the roll-back has ended without it,
+    /// or what is stable there now came after it.
+    pub(crate) fn goes_to_stable(&self, rollout: &Rollout, id: &AgentId) -> bool {
+        let Some((_, stable)) = self.proven_for(&rollout.workload, id) else {
+            return false;
+        };
+        rollout.is_back() || self.began_after(stable, rollout)
+    }
+
+    fn began_after(&self, newer: &Rollout, older: &Rollout) -> bool {
+        let workload = self.workloads.get(&older.workload);
+        let newest_first = workload.into_iter().flat_map(|it| it.rollouts.iter().rev());
+        let mut either = newest_first.filter(|id| [&newer.id, &older.id].contains(id));
+        newer.id != older.id && either.next() == Some(&newer.id)
+    }
+
     /// The pin that becomes the current one when a rollout is taken back: the
     /// newest that was proven on all of the machines that the rollout was for,
     /// by one rollout. So a digest that was tried on a part of the fleet does
