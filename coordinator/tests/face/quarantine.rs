@@ -211,7 +211,10 @@ async fn a_rollout_halts_when_its_digest_is_quarantined_and_says_what_to_type() 
     let halted = i32::from(v1::RolloutPhase::Halted);
     loop {
         let message = watch.next().await.expect("a message").expect("a rollout");
-        if message.rollout.expect("one").phase == halted {
+        let rollout = message.rollout.expect("one");
+        if rollout.phase == halted {
+            assert_eq!(rollout.halted_by(), v1::Gate::Quarantine);
+            assert!(rollout.quarantined);
             break;
         }
     }
