@@ -423,6 +423,23 @@ fn samples_outlive_the_coordinator_and_the_time_without_one_does_not_count() {
 }
 
 #[test]
+fn the_time_without_a_coordinator_is_left_out_once_however_often_one_begins() {
+    let (mut bed, id) = Bed::waiting(checked(vec![http("health")]));
+    bed.measured(&[Failure]);
+    let began = |bed: &Bed| bed.rollout(&id).stages[0].checks.runs[0].first_at;
+    let before = began(&bed);
+    for away in [1000, 20, 0, 5] {
+        bed.pass(Duration::from_secs(away));
+        bed.observe(Observation::Started { at: bed.now });
+    }
+    let away = Duration::from_secs(1025) + INTERVAL;
+    assert_eq!(began(&bed), before + away, "from the last sample until now");
+    bed.measured(&[Failure]);
+    bed.observe(Observation::Started { at: bed.now });
+    assert_eq!(began(&bed), before + away + INTERVAL);
+}
+
+#[test]
 fn when_a_machine_of_the_stage_moves_the_samples_begin_anew() {
     let mut bed = Bed::new(2);
     let only = StageSpec {

@@ -37,6 +37,9 @@ pub struct CheckRun {
     pub first_at: Timestamp,
     /// When the last was.
     pub last_at: Timestamp,
+    /// Up to when `first_at` leaves time without a coordinator out.
+    #[serde(default)]
+    pub out_until: Timestamp,
     /// The last.
     pub last: Sample,
 }
@@ -74,6 +77,7 @@ impl CheckRun {
             samples: 0,
             first_at: asked_at,
             last_at: asked_at,
+            out_until: asked_at,
             last: Sample::inconclusive(""),
         };
         run.add(sample, asked_at);
@@ -95,9 +99,12 @@ impl CheckRun {
         self.last = sample;
     }
 
-    /// Nobody could ask from the last sample until `at`: that time does not count.
+    /// Nobody could ask from the last sample until `at`: that time does not
+    /// count, however often a coordinator began in it.
     pub(crate) fn sit_out(&mut self, at: Timestamp) {
-        self.first_at = self.first_at + at.since(self.last_at);
+        let from = self.last_at.max(self.out_until);
+        self.first_at = self.first_at + at.since(from);
+        self.out_until = from.max(at);
     }
 
     /// How it ended. None: it goes on.
