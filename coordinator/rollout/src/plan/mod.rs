@@ -32,7 +32,7 @@ use pinion_model::{RolloutPhase, Timestamp};
 
 use crate::gates::prefetch::{Pass, due as pull_due};
 use crate::gates::{Verdict, View, bake, metric, presence, progress};
-use crate::{Change, World, apply};
+use crate::{Change, Rollout, World, apply};
 
 pub use probes::{DueProbe, DueProbes, due_probes};
 
@@ -104,10 +104,15 @@ fn wake_at(world: &World, now: Timestamp) -> Option<Timestamp> {
         world.index.unknown.next(),
         world.index.calendars.due.next(),
     ];
-    let running = world
-        .active_rollouts()
-        .filter(|rollout| rollout.phase == RolloutPhase::Running);
-    let stages = running.flat_map(|rollout| View::all(world, rollout, now));
+    // What is under way in the stages before one that waits for a person goes on.
+    let goes_on = |rollout: &&Rollout| {
+        matches!(
+            rollout.phase,
+            RolloutPhase::Running | RolloutPhase::AwaitingApproval
+        )
+    };
+    let stages = world.active_rollouts().filter(goes_on);
+    let stages = stages.flat_map(|rollout| View::all(world, rollout, now));
     let stages = stages.filter(|view| view.stage.opened_at.is_some());
     let due = stages.flat_map(|view| {
         let until = |verdict| match verdict {
@@ -121,7 +126,7 @@ fn wake_at(world: &World, now: Timestamp) -> Option<Timestamp> {
     });
     let passes = world
         .active_rollouts()
-        .filter(|rollout| rollout.phase == RolloutPhase::Running)
+        .filter(goes_on)
         .filter_map(|rollout| Pass::of(world, rollout, now));
     let due = due.chain(passes.map(pull_due));
     let draining = world.index.draining.iter();

@@ -42,6 +42,7 @@ mod supersede;
 mod trim;
 mod under_way;
 mod unwell;
+mod wake;
 mod way_back;
 mod windows;
 mod workloads;
