@@ -8,6 +8,9 @@ use crate::gates::restore::check;
 use crate::world::Way;
 use crate::{Member, Restore, Rollout, Standing, World};
 
+/// Nobody takes it back, and it does not stay.
+const TO_STABLE: &str = "it could not be reached while the others were taken back; it gets the stable digest when its turn comes, a tenth of the fleet at a time";
+
 /// A machine whose rollout is taken back. None: it is where it should be.
 pub(super) fn on_its_way(
     world: &World,
@@ -19,6 +22,7 @@ pub(super) fn on_its_way(
     let agent = world.agents.get(id);
     match way {
         Way::Held => on_hold(world, rollout, id, member),
+        Way::ToStable => Some(("rolling_back", TO_STABLE.to_owned(), member.since)),
         Way::Stuck | Way::Back => arrived(world, rollout, id, member),
         Way::Going | Way::Astray => Some(("rolling_back", going(member), member.since)),
         Way::GoingOffline => Some(offline(
@@ -28,7 +32,7 @@ pub(super) fn on_its_way(
         Way::Todo | Way::Busy | Way::Away => stands(world, rollout, member).or_else(|| match way {
             Way::Away => Some(offline(agent, "it is taken back when it is online again")),
             Way::Busy => busy(agent?, &rollout.workload),
-            _ => Some(("rolling_back", turn(world, rollout, id), member.since)),
+            _ => Some(("rolling_back", turn(rollout), member.since)),
         }),
     }
 }
@@ -109,10 +113,7 @@ fn not_back(world: &World, rollout: &Rollout, id: &AgentId, restore: &Restore) -
     )
 }
 
-fn turn(world: &World, rollout: &Rollout, id: &AgentId) -> String {
-    if world.goes_to_stable(rollout, id) {
-        return "it could not be reached while the others were taken back; it gets the stable digest when its turn comes, a tenth of the fleet at a time".to_owned();
-    }
+fn turn(rollout: &Rollout) -> String {
     let limit = rollout.spec.rollback_in_flight;
     format!("it is about to be taken back; at most {limit} of the machines are at once")
 }

@@ -35,9 +35,8 @@ pub(super) fn restore(world: &World, rollout: &Rollout, now: Timestamp) -> Vec<C
     let astray = on(Way::Astray);
     let stops = restore_gate(world, rollout) != Verdict::Pass;
     let room = if stops { 0 } else { room(world, rollout, now) };
-    let todo = on(Way::Todo).filter(|(agent, _)| !world.goes_to_stable(rollout, agent));
     astray
-        .chain(todo.take(room))
+        .chain(on(Way::Todo).take(room))
         .map(|(agent, member)| assign::restore(world, rollout, agent, member, now))
         .collect()
 }
@@ -49,7 +48,7 @@ fn count(world: &World, rollout: &Rollout, ways: &[Way]) -> usize {
 }
 
 fn room(world: &World, rollout: &Rollout, now: Timestamp) -> usize {
-    let rest = [Way::Held, Way::Stuck, Way::Back];
+    let rest = [Way::Held, Way::ToStable, Way::Stuck, Way::Back];
     let whole = count(world, rollout, &Way::OUTSTANDING) + count(world, rollout, &rest);
     let limit = rollout.spec.rollback_in_flight.of(whole).max(1) as usize;
     if now >= deadline(rollout) {

@@ -232,3 +232,19 @@ fn a_held_machine_goes_back_to_its_baseline_also_after_many_newer_rollouts_that_
     bed.drive();
     assert_eq!(*bed.running("m2"), digest(1));
 }
+
+#[test]
+fn one_that_was_to_get_what_is_stable_goes_back_after_all_where_that_is_taken_back_meanwhile() {
+    let (mut bed, _) = taken_back(commands::roll_back);
+    let newer = bed.roll_out(3, strategy(vec![rest()]));
+    bed.drive();
+    assert_eq!(bed.phase(&newer), RolloutPhase::Completed);
+    release(&mut bed, "m2");
+    bed.steer_with(commands::roll_back, &newer);
+    let mut rebuilt = bed.world.clone();
+    rebuilt.rebuild_index();
+    assert_eq!(rebuilt.index, bed.world.index);
+    bed.drive();
+    assert_eq!(*bed.running("m2"), digest(1), "nothing is stable any more");
+    assert!(bed.world.index.draining.is_empty());
+}

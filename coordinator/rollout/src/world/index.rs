@@ -131,6 +131,10 @@ impl World {
         for (rollout, stage, place) in &touched.left {
             self.leave(rollout, *stage, *place);
         }
+        // Whom an older rollout has yet to take back depends on what is stable.
+        let workloads = touched.workloads.iter().chain(&touched.ended);
+        let draining: Vec<_> = workloads.flat_map(|name| self.draining(name)).collect();
+        touched.phases.extend(draining);
         let rollouts = touched.rollouts.iter().chain(&touched.phases);
         let rollouts: Vec<_> = rollouts.cloned().collect();
         rollouts.iter().for_each(|id| self.refresh_active(id));
@@ -202,6 +206,21 @@ impl World {
         let later =
             active.filter(move |later| first.is_some_and(|name| later.spec.after.contains(name)));
         later.map(|later| later.id.clone())
+    }
+
+    /// The rollouts of a workload that are over, and have machines to withdraw
+    /// or to take back.
+    fn draining<'a>(
+        &'a self,
+        workload: &WorkloadName,
+    ) -> impl Iterator<Item = RolloutId> + use<'a> {
+        let workload = workload.clone();
+        let draining = self.index.draining.iter();
+        let draining = draining.filter(move |id| {
+            let rollout = self.rollouts.get(*id);
+            rollout.is_some_and(|rollout| rollout.workload == workload)
+        });
+        draining.cloned()
     }
 
     fn refresh_active(&mut self, id: &RolloutId) {
@@ -326,7 +345,7 @@ impl World {
             .unwrap_or_default();
         let drains = rollout.phase.is_terminal()
             && tallies.iter().any(|tally| {
-                let mut back = Way::OUTSTANDING.iter().chain(&[Way::Held]);
+                let mut back = Way::OUTSTANDING.iter().chain(&Way::LATER);
                 let back = back.any(|way| tally.ways(*way) > 0);
                 let asked = tally.count_of(&Class::WITHDRAWABLE) + tally.pulls(Pull::Asked);
                 asked > 0 || back

@@ -21,6 +21,8 @@ pub(crate) enum Way {
     /// It is held, and has not been sent back yet: that is done once the hold
     /// has ended, also where the roll-back has ended without it.
     Held,
+    /// It could be sent back, but goes to its stable digest, outside any rollout.
+    ToStable,
     /// It did not get back, nobody knows it, and the others may fare likewise.
     Stuck,
     /// It is back, or cannot be brought there.
@@ -46,6 +48,9 @@ impl Way {
         Self::Astray,
         Self::GoingOffline,
     ];
+
+    /// Nothing is to be done now, and something may be later.
+    pub(crate) const LATER: [Self; 2] = [Self::Held, Self::ToStable];
 
     /// None: there is nothing to take back.
     pub(crate) fn of(
@@ -85,6 +90,7 @@ impl Way {
             None if held => Self::Held,
             None if agent.presence != Presence::Online => Self::Away,
             None if agent.busy_with(&rollout.workload).is_some() => Self::Busy,
+            None if world.goes_to_stable(rollout, id) => Self::ToStable,
             None => Self::Todo,
         };
         let offline = agent.presence == Presence::Offline;
