@@ -11,6 +11,7 @@ mod hold;
 mod index;
 mod late;
 mod mark;
+mod member;
 mod placed;
 mod placement;
 mod pull;
@@ -33,13 +34,11 @@ pub use access::{Access, Operator, Token, TokenKind, Use};
 pub use agent::{Agent, Certificate, Hold, Presence, Processes, Versions};
 pub use check_run::{CheckRun, CheckVerdict, Checks};
 pub use hold::FleetHold;
+pub use member::{Member, Prefetched, Restore, Standing};
 pub use placement::{Ahead, Health, ObservedContainer, Placement, Tried};
 pub use pull::PrefetchCounts;
 pub use quarantine::Quarantine;
-pub use rollout::{
-    Approved, Attribution, Gate, Interrupted, Member, Prefetch, Prefetched, Restore, Rollout,
-    Stage, Standing,
-};
+pub use rollout::{Approved, Attribution, Gate, Interrupted, Prefetch, Rollout, Stage};
 pub use strategies::{NamedStrategy, StrategySource, StrategyVersion};
 pub use trim::{ROLLOUTS_KEPT_WHOLE, Trimmed};
 pub use workload::{Pin, Stable, Workload};
