@@ -1,27 +1,22 @@
 //! The pass ahead of the stages: machines pull, and no container is touched.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
 use pinion_model::{AgentPhase, FailureKind, RolloutId, RolloutPhase};
 
 use super::bed::{Bed, agent, alice, count, digest, keep, rest, steer, strategy};
 use crate::commands;
-use crate::gates::Verdict;
-use crate::gates::prefetch::{Pass, budget, progress, wait};
 use crate::{
-    Act, Amount, Budget, Change, FailureAction, Gate, OfflinePolicy, PrefetchCounts, PrefetchSpec,
-    Purpose, StageSpec, Strategy,
+    Act, Amount, Change, FailureAction, Gate, OfflinePolicy, PrefetchCounts, PrefetchSpec, Purpose,
+    Strategy,
 };
 
-fn pass(max_in_flight: u32, failure_budget: u32) -> PrefetchSpec {
+pub(super) fn pass(max_in_flight: u32, failure_budget: u32) -> PrefetchSpec {
     PrefetchSpec {
         max_in_flight: Some(Amount::Count(max_in_flight)),
         failure_budget: Some(Amount::Count(failure_budget).into()),
     }
 }
 
-fn with(prefetch: PrefetchSpec) -> Strategy {
+pub(super) fn with(prefetch: PrefetchSpec) -> Strategy {
     Strategy {
         prefetch: Some(prefetch),
         ..strategy(vec![count(1), rest()])
@@ -29,7 +24,7 @@ fn with(prefetch: PrefetchSpec) -> Strategy {
 }
 
 /// That many machines on digest 1, and a rollout of digest 2 that prefetches.
-fn begun(machines: usize, rules: Strategy) -> (Bed, RolloutId) {
+pub(super) fn begun(machines: usize, rules: Strategy) -> (Bed, RolloutId) {
     let mut bed = Bed::new(machines);
     bed.roll_out(1, strategy(vec![rest()]));
     bed.drive();
@@ -37,17 +32,17 @@ fn begun(machines: usize, rules: Strategy) -> (Bed, RolloutId) {
     (bed, id)
 }
 
-fn cannot_pull(bed: &mut Bed, name: &str, kind: FailureKind) {
+pub(super) fn cannot_pull(bed: &mut Bed, name: &str, kind: FailureKind) {
     let machine = bed.machines.get_mut(&agent(name)).expect("a machine");
     machine.out_of_reach.insert(digest(2), kind);
 }
 
-fn counts(bed: &Bed, id: &RolloutId) -> PrefetchCounts {
+pub(super) fn counts(bed: &Bed, id: &RolloutId) -> PrefetchCounts {
     bed.world.prefetch_counts(id).expect("a pass")
 }
 
 /// Who was asked to run something of a rollout.
-fn turns(bed: &Bed, id: &RolloutId) -> usize {
+pub(super) fn turns(bed: &Bed, id: &RolloutId) -> usize {
     let decisions = bed.history.iter().filter_map(|change| match change {
         Change::Decision(decision) => Some(&decision.act),
         Change::Observation(_) => None,
@@ -361,206 +356,4 @@ fn a_late_withdrawal_a_repeated_report_and_one_of_an_older_generation_change_not
     bed.plan();
     bed.drive();
     assert_eq!(bed.phase(&id), RolloutPhase::Completed);
-}
-
-/// As many machines as phases, each asked, each in its phase.
-fn pulling(rules: PrefetchSpec, phases: &[AgentPhase]) -> (Bed, RolloutId) {
-    let (mut bed, id) = begun(phases.len(), with(rules));
-    bed.plan();
-    for (n, phase) in phases.iter().enumerate() {
-        if *phase != AgentPhase::Pending {
-            bed.pull(&format!("m{}", n + 1), *phase);
-        }
-    }
-    (bed, id)
-}
-
-fn ask(bed: &Bed, id: &RolloutId, gate: fn(Pass<'_>) -> Verdict) -> &'static str {
-    let pass = Pass::of(&bed.world, bed.rollout(id), bed.now).expect("a pass");
-    match gate(pass) {
-        Verdict::Pass => "pass",
-        Verdict::Wait(_) => "wait",
-        Verdict::Fail(_) => "fail",
-        Verdict::Stop(stop) => stop.gate.word(),
-    }
-}
-
-#[test]
-fn the_budget_of_the_pass_is_exact_and_waits_for_its_sample() {
-    use AgentPhase::{Pending, Prefetched, Refused};
-    let whole = Amount::Percent(100);
-    for (allowed, min_sample, phases, answer) in [
-        (Amount::Count(0), 0, vec![Prefetched, Pending], "pass"),
-        (Amount::Count(0), 0, vec![Refused, Pending], "prefetch"),
-        (Amount::Count(1), 0, vec![Refused, Pending], "pass"),
-        (Amount::Count(1), 0, vec![Refused, Refused], "prefetch"),
-        (Amount::Percent(0), 0, vec![Refused, Prefetched], "prefetch"),
-        (Amount::Percent(50), 0, vec![Refused, Prefetched], "pass"),
-        (whole, 0, vec![Refused, Refused, Refused], "pass"),
-        (Amount::Count(0), 2, vec![Refused, Pending, Pending], "pass"),
-        (
-            Amount::Count(0),
-            2,
-            vec![Refused, Prefetched, Pending],
-            "prefetch",
-        ),
-        (Amount::Count(0), 9, vec![Refused, Prefetched], "prefetch"),
-    ] {
-        let rules = PrefetchSpec {
-            max_in_flight: Some(whole),
-            failure_budget: Some(Budget {
-                amount: allowed,
-                min_sample,
-            }),
-        };
-        let (bed, id) = pulling(rules, &phases);
-        assert_eq!(
-            ask(&bed, &id, budget),
-            answer,
-            "{allowed} {min_sample} {phases:?}"
-        );
-    }
-}
-
-#[test]
-fn the_pass_waits_for_those_that_pull_and_gives_up_on_them_at_the_deadline() {
-    use AgentPhase::{Pending, Prefetched, Prefetching, Refused};
-    let day = Duration::from_secs(86_400);
-    for (phases, later, waits, late) in [
-        (vec![Prefetched, Refused], Duration::ZERO, "pass", "pass"),
-        (vec![Prefetched, Pending], Duration::ZERO, "wait", "pass"),
-        (
-            vec![Prefetched, Prefetching],
-            Duration::ZERO,
-            "wait",
-            "pass",
-        ),
-        (vec![Prefetched, Prefetching], day, "wait", "fail"),
-        (vec![Prefetched, Refused], day, "pass", "pass"),
-    ] {
-        let (mut bed, id) = pulling(pass(9, 9), &phases);
-        bed.pass(later);
-        assert_eq!(ask(&bed, &id, wait), waits, "{phases:?} {later:?}");
-        assert_eq!(ask(&bed, &id, progress), late, "{phases:?} {later:?}");
-    }
-}
-
-#[test]
-fn a_pull_that_makes_no_progress_fails_and_is_withdrawn() {
-    let (mut bed, id) = pulling(
-        pass(2, 0),
-        &[AgentPhase::Prefetched, AgentPhase::Prefetching],
-    );
-    let planned = bed.plan();
-    let deadline = bed.rollout(&id).spec.progress_deadline;
-    assert_eq!(planned.wake_at, Some(bed.now + deadline));
-    bed.pass(deadline);
-    bed.plan();
-    assert_eq!(bed.rollout(&id).halted_by, Some(Gate::Prefetch));
-    let told = bed.world.desired(&agent("m2")).assignments.remove(0);
-    assert!(told.prefetch.is_none());
-    bed.pull("m2", AgentPhase::Withdrawn);
-    assert_eq!(
-        counts(&bed, &id).failed,
-        1,
-        "a deadline that had passed stays a failure"
-    );
-}
-
-#[test]
-fn a_coordinator_that_starts_gives_those_that_pull_their_time_anew() {
-    let (mut bed, id) = pulling(
-        pass(2, 0),
-        &[AgentPhase::Prefetched, AgentPhase::Prefetching],
-    );
-    let deadline = bed.rollout(&id).spec.progress_deadline;
-    bed.pass(deadline);
-    bed.observe(crate::Observation::Started { at: bed.now });
-    bed.plan();
-    assert_eq!(
-        bed.phase(&id),
-        RolloutPhase::Running,
-        "nobody could have heard of it"
-    );
-    for name in ["m1", "m2"] {
-        bed.hello(name);
-    }
-    bed.drive();
-    assert_eq!(bed.phase(&id), RolloutPhase::Completed);
-}
-
-#[test]
-fn a_restored_backup_stamps_what_was_asked_ahead_anew() {
-    let (mut bed, id) = begun(1, with(pass(1, 0)));
-    bed.plan();
-    bed.machines.get_mut(&agent("m1")).expect("m1").generation = pinion_model::Generation(900);
-    bed.hello("m1");
-    bed.drive();
-    assert_eq!(bed.phase(&id), RolloutPhase::Completed);
-    assert_eq!(counts(&bed, &id).prefetched, 1);
-}
-
-#[test]
-fn a_revoked_machine_does_not_hold_the_pass() {
-    let (mut bed, id) = begun(2, with(pass(2, 0)));
-    bed.plan();
-    let gone = bed.nth(&id, 1, 0);
-    bed.decide(|world, now| commands::revoke_agent(world, agent(&gone), "", &alice(), now))
-        .expect("revoked");
-    bed.drive();
-    assert_eq!(bed.phase(&id), RolloutPhase::Completed);
-    assert_eq!(counts(&bed, &id).skipped, 1);
-}
-
-#[test]
-fn the_summary_and_the_first_stage_say_that_the_pass_is_waited_for() {
-    let (mut bed, id) = begun(3, with(pass(2, 0)));
-    bed.plan();
-    let waits = crate::waiting_for(&bed.world, &id, 0, bed.now);
-    assert_eq!(
-        waits,
-        [
-            "the image on the machines (prefetch): 0 of 3 have it, 1 to be asked, 2 pulling (at most 2 at once)"
-        ]
-    );
-    let summary = crate::summary(&bed.world, &id, bed.now);
-    assert!(
-        summary.contains("prefetch (before 2 stage(s))"),
-        "{summary}"
-    );
-}
-
-#[test]
-fn a_strategy_without_it_has_no_pass() {
-    let (mut bed, id) = begun(1, strategy(vec![StageSpec::of(crate::Cohort::Rest)]));
-    bed.drive();
-    assert_eq!(bed.world.prefetch_counts(&id), None);
-    assert_eq!(bed.phase(&id), RolloutPhase::Completed);
-    let asked: BTreeMap<_, _> = bed.world.agents[&agent("m1")]
-        .placements
-        .iter()
-        .map(|(name, placement)| (name.clone(), placement.ahead.clone()))
-        .collect();
-    assert!(asked.values().all(Option::is_none));
-}
-
-#[test]
-fn what_is_over_leaves_nobody_told_only_to_pull() {
-    let (mut bed, id) = begun(2, with(pass(2, 0)));
-    bed.plan();
-    for _ in 0..2 {
-        bed.step("m1");
-        bed.step("m2");
-    }
-    let told = |bed: &Bed| bed.world.desired(&agent("m1")).assignments.remove(0);
-    bed.steer_with(keep, &id);
-    bed.drive();
-    assert_eq!(bed.phase(&id), RolloutPhase::Aborted);
-    let now = told(&bed);
-    assert!(now.digest() == Some(&digest(1)) && now.prefetch.is_none());
-    assert_eq!(
-        bed.machines[&agent("m1")].pulls,
-        1,
-        "only what was prefetched"
-    );
 }

@@ -1,22 +1,21 @@
 //! Several workloads on the same machines: at most one cut-over at a time on a
-//! machine, fair between them, and those that go first go first.
+//! machine, and fair between them.
 
 use std::collections::BTreeSet;
 
 use pinion_model::{AgentPhase, RolloutId, RolloutPhase};
-use proptest::prelude::*;
 
-use super::bed::{Bed, agent, alice, count, digest, keep, rest, steer, strategy};
-use crate::commands::{self, HoldAgent, Refresh, StartRollout};
+use super::bed::{Bed, agent, alice, digest, rest, steer, strategy};
+use crate::commands::{self, Refresh};
 use crate::gates::{Verdict, View, others};
 use crate::world::Class;
-use crate::{Act, Amount, Change, Purpose, Refusal, StageSpec, Strategy, explain_all, summary};
+use crate::{Act, Amount, Change, Purpose, Strategy, summary};
 
-fn all() -> Strategy {
+pub(super) fn all() -> Strategy {
     strategy(vec![rest()])
 }
 
-fn one_by_one() -> Strategy {
+pub(super) fn one_by_one() -> Strategy {
     Strategy {
         max_in_flight: Some(Amount::Count(1)),
         ..all()
@@ -24,7 +23,7 @@ fn one_by_one() -> Strategy {
 }
 
 /// Goes after these workloads.
-fn after(names: &[&str], strategy: Strategy) -> Strategy {
+pub(super) fn after(names: &[&str], strategy: Strategy) -> Strategy {
     let after = names.iter().map(|name| name.parse().expect("a name"));
     Strategy {
         after: after.collect(),
@@ -33,19 +32,19 @@ fn after(names: &[&str], strategy: Strategy) -> Strategy {
 }
 
 /// The rollout of another workload to another digest.
-fn also(bed: &mut Bed, workload: &str, strategy: Strategy) -> RolloutId {
+pub(super) fn also(bed: &mut Bed, workload: &str, strategy: Strategy) -> RolloutId {
     bed.work_on(workload);
     bed.roll_out(2, strategy)
 }
 
 /// The workloads that are in flight on a machine.
-fn flying(bed: &Bed, name: &str) -> Vec<String> {
+pub(super) fn flying(bed: &Bed, name: &str) -> Vec<String> {
     let placements = &bed.world.agents[&agent(name)].placements;
     let flying = placements.iter().filter(|(_, it)| it.is_in_flight());
     flying.map(|(workload, _)| workload.to_string()).collect()
 }
 
-fn settled(bed: &Bed, id: &RolloutId) -> u32 {
+pub(super) fn settled(bed: &Bed, id: &RolloutId) -> u32 {
     let stages = 0..bed.rollout(id).stages.len();
     stages.map(|stage| bed.counts(id, stage).settled).sum()
 }
@@ -318,183 +317,6 @@ fn promotions_that_come_all_the_time_do_not_keep_another_workload_from_a_machine
 }
 
 #[test]
-fn a_workload_that_goes_first_is_waited_for_machine_by_machine() {
-    let mut bed = Bed::new(3);
-    let one = bed.roll_out(2, one_by_one());
-    bed.plan();
-    let web = also(&mut bed, "web", after(&["app"], all()));
-    bed.plan();
-    let order: Vec<_> = (0..3).map(|place| bed.nth(&one, 0, place)).collect();
-    for name in &order {
-        assert_eq!(bed.word(&web, name), Some("after"));
-    }
-    let why = bed.why(&web, &order[1]).expect("it waits");
-    assert!(
-        why.detail.contains("app goes first") && why.detail.contains(one.as_str()),
-        "{}",
-        why.detail
-    );
-    let text = summary(&bed.world, &web, bed.now);
-    assert!(text.contains("goes first"), "{text}");
-    bed.work_on("app");
-    bed.say(&order[0], AgentPhase::Soaking);
-    bed.plan();
-    assert_eq!(
-        bed.word(&web, &order[0]),
-        Some("after"),
-        "it is proven once it has soaked"
-    );
-    bed.say(&order[0], AgentPhase::Settled);
-    bed.plan();
-    assert_eq!(bed.word(&web, &order[0]), Some("in_flight"));
-    assert_eq!(bed.word(&web, &order[2]), Some("after"));
-    bed.drive();
-    assert_eq!(bed.phase(&one), RolloutPhase::Completed);
-    assert_eq!(bed.phase(&web), RolloutPhase::Completed);
-}
-
-#[test]
-fn a_failure_of_what_goes_first_holds_the_machine_until_it_is_known_or_over() {
-    let lenient = StageSpec {
-        failure_budget: Some(Amount::Count(0).into()),
-        ..rest()
-    };
-    let start = || {
-        let mut bed = Bed::new(2);
-        let app = bed.roll_out(2, strategy(vec![lenient.clone()]));
-        bed.plan();
-        let web = also(&mut bed, "web", after(&["app"], all()));
-        bed.work_on("app");
-        bed.say("m1", AgentPhase::RolledBack);
-        bed.say("m2", AgentPhase::Settled);
-        bed.plan();
-        bed.say("m1", AgentPhase::Settled);
-        bed.plan();
-        assert_eq!(bed.phase(&app), RolloutPhase::Halted);
-        assert_eq!(bed.word(&web, "m1"), Some("after"));
-        assert_eq!(bed.word(&web, "m2"), Some("in_flight"));
-        (bed, app, web)
-    };
-    let (mut bed, app, web) = start();
-    bed.steer_with(commands::resume, &app);
-    bed.plan();
-    assert_eq!(bed.word(&web, "m1"), Some("in_flight"), "acknowledged");
-    let (mut bed, app, web) = start();
-    bed.steer_with(keep, &app);
-    bed.plan();
-    assert_eq!(bed.phase(&app), RolloutPhase::Aborted);
-    assert_eq!(bed.word(&web, "m1"), Some("in_flight"), "over");
-}
-
-#[test]
-fn a_machine_that_what_goes_first_does_not_come_to_is_not_held() {
-    let mut bed = Bed::new(3);
-    let hold = HoldAgent {
-        agent: agent("m3"),
-        reason: "care".into(),
-        expires_at: None,
-    };
-    let app = bed.roll_out(2, strategy(vec![count(2)]));
-    bed.plan();
-    let outside = ["m1", "m2", "m3"]
-        .into_iter()
-        .find(|name| bed.word(&app, name) == Some("not_a_member"))
-        .expect("no stage has it");
-    let web = also(&mut bed, "web", after(&["app"], all()));
-    bed.plan();
-    assert_eq!(bed.word(&web, outside), Some("in_flight"));
-
-    let mut bed = Bed::new(3);
-    bed.roll_out(2, one_by_one());
-    bed.plan();
-    bed.decide(|world, now| commands::hold(world, hold.clone(), &alice(), now))
-        .expect("held");
-    let web = also(&mut bed, "web", after(&["app"], all()));
-    bed.plan();
-    assert_eq!(bed.word(&web, "m3"), Some("held"), "both go round it");
-    assert_eq!(bed.word(&web, "m2"), Some("after"));
-}
-
-#[test]
-fn nothing_goes_on_to_a_machine_that_what_goes_first_is_taken_back_from() {
-    let mut bed = Bed::new(2);
-    let app = bed.roll_out(2, all());
-    bed.drive();
-    bed.offline("m1");
-    bed.steer_with(commands::roll_back, &app);
-    bed.plan();
-    let web = also(&mut bed, "web", after(&["app"], all()));
-    bed.plan();
-    assert_eq!(bed.word(&web, "m2"), Some("after"));
-    bed.work_on("app");
-    bed.say("m2", AgentPhase::Settled);
-    bed.work_on("web");
-    bed.plan();
-    assert_eq!(bed.word(&web, "m2"), Some("in_flight"), "it is back");
-}
-
-fn faults(bed: &Bed, workload: &str, strategy: Strategy) -> Vec<String> {
-    let request = StartRollout {
-        workload: workload.parse().expect("a name"),
-        pin: None,
-        strategy,
-        agents: pinion_model::LabelSelector::default(),
-        reason: String::new(),
-    };
-    match commands::start_rollout(&bed.world, request, &alice(), bed.now) {
-        Err(Refusal::Invalid { faults }) => faults.iter().map(ToString::to_string).collect(),
-        Err(other) => panic!("{other}"),
-        Ok(_) => Vec::new(),
-    }
-}
-
-#[test]
-fn what_cannot_go_first_is_refused_all_at_once() {
-    let mut bed = Bed::new(1);
-    bed.promote(2);
-    let contrary = Strategy {
-        quarantine_after: Some(0),
-        ..after(&["app", "nobody"], all())
-    };
-    let found = faults(&bed, "app", contrary);
-    assert_eq!(found.len(), 3, "{found:?}");
-    assert!(found.iter().any(|it| it.contains("quarantine_after")));
-    let own: Vec<_> = found
-        .iter()
-        .filter(|it| it.starts_with("strategy.after: "))
-        .collect();
-    assert!(own[0].contains("cannot go after itself"), "{own:?}");
-    assert!(own[1].contains("no workload \"nobody\""), "{own:?}");
-}
-
-#[test]
-fn workloads_that_would_wait_for_each_other_are_refused() {
-    let mut bed = Bed::new(1);
-    for workload in ["app", "web", "db"] {
-        bed.work_on(workload);
-        bed.promote(2);
-    }
-    bed.work_on("web");
-    let web = bed.start(after(&["app"], all()));
-    bed.work_on("db");
-    bed.start(after(&["web"], all()));
-    let found = faults(&bed, "app", after(&["db"], all()));
-    assert_eq!(found.len(), 1);
-    assert!(
-        found[0].contains("app would wait for itself")
-            && found[0].contains("db, which goes after web, which goes after app"),
-        "{found:?}"
-    );
-    assert!(faults(&bed, "app", all()).is_empty());
-    bed.steer_with(keep, &web);
-    bed.drive();
-    assert!(
-        faults(&bed, "app", after(&["db"], all())).is_empty(),
-        "what is over waits for nothing"
-    );
-}
-
-#[test]
 fn the_gate_waits_for_machines_where_others_are_at_work_or_go_first() {
     for (busy, first, answer) in [
         (false, false, None),
@@ -527,64 +349,6 @@ fn the_gate_waits_for_machines_where_others_are_at_work_or_go_first() {
         }
         let class = if busy { Class::Busy } else { Class::After };
         assert_eq!(view.tally.count(class), usize::from(busy || first));
-    }
-}
-
-/// Which workloads go after which: only later ones after earlier ones.
-fn order() -> impl proptest::strategy::Strategy<Value = (Vec<bool>, Vec<u32>)> {
-    let before = proptest::collection::vec(any::<bool>(), 6);
-    let limits = proptest::collection::vec(1..4_u32, 4);
-    (before, limits)
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
-
-    #[test]
-    fn workloads_that_go_after_each_other_never_lock_up(
-        (before, limits) in order(),
-        fails in proptest::collection::vec((1..6_usize, 0..4_usize), 0..4),
-    ) {
-        let names = ["app", "db", "proxy", "web"];
-        let mut bed = Bed::new(5);
-        for workload in names {
-            bed.work_on(workload);
-            bed.promote(2);
-        }
-        for (machine, workload) in fails {
-            let spoilt = names[workload].parse().expect("a name");
-            let machine = bed.machines.get_mut(&agent(&format!("m{machine}"))).expect("a machine");
-            machine.bad_workloads.insert(spoilt);
-        }
-        let mut ids = Vec::new();
-        let mut pairs = before.into_iter();
-        // The last begins first: it is there before those that it goes after.
-        for (place, workload) in names.iter().enumerate().rev() {
-            let first: Vec<_> = names[..place].iter().filter(|_| pairs.next() == Some(true)).copied().collect();
-            bed.work_on(workload);
-            let strategy = Strategy {
-                max_in_flight: Some(Amount::Count(limits[place])),
-                quarantine_after: Some(u32::MAX),
-                ..after(&first, strategy(vec![count(1), rest()]))
-            };
-            ids.push(bed.start(strategy));
-        }
-        for _ in 0..40 {
-            bed.drive();
-            for name in 1..=5 {
-                let flying = flying(&bed, &format!("m{name}")).len();
-                prop_assert!(flying <= 1, "one at a time");
-            }
-            let halted = ids.iter().find(|id| bed.phase(id) == RolloutPhase::Halted).cloned();
-            let Some(halted) = halted else { break };
-            bed.steer_with(commands::resume, &halted);
-        }
-        for id in &ids {
-            prop_assert_eq!(
-                bed.phase(id), RolloutPhase::Completed,
-                "{}\n{:?}", summary(&bed.world, id, bed.now), explain_all(&bed.world, id, bed.now)
-            );
-        }
     }
 }
 
