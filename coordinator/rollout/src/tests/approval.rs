@@ -4,7 +4,9 @@
 use pinion_model::{Actor, Role, RolloutId, RolloutPhase};
 
 use super::bed::{Bed, agent, alice, count, digest, rest, strategy};
+use super::gates::ask;
 use crate::commands::{self, HoldAgent, StartRollout};
+use crate::gates::{Verdict, approval};
 use crate::{Approval, Change, Refusal, StageSpec, Strategy, plan_hash, summary};
 
 fn somebody(name: &str, role: Role) -> Actor {
@@ -363,4 +365,25 @@ fn a_stage_that_a_retry_opens_again_needs_no_second_approval() {
     bed.steer_with(commands::resume, &id);
     bed.drive();
     assert_eq!(bed.phase(&id), RolloutPhase::Completed);
+}
+
+#[test]
+fn a_stage_says_whose_approval_it_waits_for() {
+    for (approver, who) in [
+        (None, "stage wide: `pinion rollout show"),
+        (Some(Role::Operator), "stage wide: `pinion rollout show"),
+        (
+            Some(Role::Admin),
+            "stage wide: with role admin or above, `pinion rollout show",
+        ),
+    ] {
+        let mut bed = Bed::new(2);
+        let mut asked = asked();
+        asked.stages[1].approver = approver;
+        let id = bed.roll_out(2, asked);
+        let Verdict::Wait(wait) = ask(&bed, &id, 1, approval::check) else {
+            panic!("it does not wait for anybody");
+        };
+        assert!(wait.detail.contains(who), "{}", wait.detail);
+    }
 }

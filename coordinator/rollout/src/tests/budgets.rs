@@ -7,7 +7,7 @@ use pinion_model::{AgentPhase, FailureKind, RolloutId, RolloutPhase};
 
 use super::bed::{Bed, alice, count, rest, steer, strategy};
 use super::gates::{ask, one, word};
-use crate::gates::{Verdict, budget};
+use crate::gates::{Verdict, View, budget};
 use crate::{Amount, Budget, FailureGroup, OfflinePolicy, StageSpec, Strategy, commands};
 
 /// Many machines in one stage, all of them in flight.
@@ -278,4 +278,29 @@ fn a_stage_has_the_strategys_budgets_and_may_replace_each() {
         budgets(1),
         BTreeMap::from([(group, 0), (FailureGroup::Pull, 4)])
     );
+}
+
+#[test]
+fn a_budget_that_is_used_up_before_its_sample_is_there_is_told() {
+    let (mut bed, id) = stage(5, whole(Amount::Count(1), 4));
+    let told = |bed: &Bed| {
+        let mut views = View::all(&bed.world, bed.rollout(&id), bed.now);
+        budget::unjudged(views.next().expect("a stage"))
+    };
+    for (n, judged) in [
+        (1, None),
+        (2, Some("2 of 2")),
+        (3, Some("3 of 3")),
+        (4, None),
+    ] {
+        bed.fail(&format!("m{n}"), FailureKind::Health);
+        let told = told(&bed);
+        assert_eq!(told.is_some(), judged.is_some(), "{n}: {told:?}");
+        let Some((told, judged)) = told.zip(judged) else {
+            continue;
+        };
+        assert!(told.contains(judged), "{told}");
+        assert!(told.ends_with("judged once 4 have an outcome"), "{told}");
+    }
+    assert_eq!(answer(&bed, &id), "failure_budget");
 }
