@@ -23,9 +23,10 @@ pub(super) fn adopt(world: &World, now: Timestamp) -> Vec<Change> {
 }
 
 /// Sends machines back to their baselines, as many at once as the strategy
-/// says, unless one did not get there for a reason that others may have. Those that are offline on their way are gone round, and where none
-/// gets further for `progress_deadline`, the others do not wait for it. Those
-/// whose baseline was quarantined on their way are sent elsewhere at once.
+/// says, unless one did not get there for a reason that others may have. Those
+/// that are offline on their way are gone round, and where none gets further
+/// for `progress_deadline`, the others do not wait for it. Those whose baseline
+/// was quarantined on their way are sent elsewhere at once.
 pub(super) fn restore(world: &World, rollout: &Rollout, now: Timestamp) -> Vec<Change> {
     let on = |way| {
         let stages = View::all(world, rollout, now);
@@ -66,7 +67,7 @@ fn deadline(rollout: &Rollout) -> Timestamp {
 /// When the next ones are sent back, whatever became of those before; none if
 /// nobody waits for that.
 pub(super) fn due(world: &World, rollout: &Rollout) -> Option<Timestamp> {
-    let goes_on = rollout.rolled_back && rollout.interrupted.is_none() && !rollout.is_back();
+    let goes_on = rollout.rolled_back && rollout.interrupted.is_none();
     let waits = goes_on && count(world, rollout, &[Way::Todo]) > 0;
     waits.then(|| deadline(rollout))
 }

@@ -248,3 +248,32 @@ fn one_that_was_to_get_what_is_stable_goes_back_after_all_where_that_is_taken_ba
     assert_eq!(*bed.running("m2"), digest(1), "nothing is stable any more");
     assert!(bed.world.index.draining.is_empty());
 }
+
+#[test]
+fn one_that_hangs_on_its_way_after_a_hold_does_not_keep_the_others_that_were_held() {
+    let mut bed = Bed::new(3);
+    let id = bed.roll_out(2, one_at_a_time());
+    bed.plan();
+    for n in 1..=3 {
+        for _ in 0..6 {
+            bed.step(&format!("m{n}"));
+        }
+        hold(&mut bed, &format!("m{n}"));
+    }
+    bed.steer_with(commands::roll_back, &id);
+    bed.drive();
+    assert_eq!(bed.phase(&id), RolloutPhase::RolledBack);
+    bed.pass(std::time::Duration::from_secs(86_400));
+    (1..=3).for_each(|n| release(&mut bed, &format!("m{n}")));
+    let sent = |bed: &Bed| {
+        let members = bed.rollout(&id).members.values();
+        members.filter(|member| member.restore.is_some()).count()
+    };
+    let planned = bed.plan();
+    assert_eq!(sent(&bed), 1);
+    let deadline = bed.rollout(&id).spec.progress_deadline;
+    assert_eq!(planned.wake_at, Some(bed.now + deadline));
+    bed.pass(deadline);
+    bed.plan();
+    assert_eq!(sent(&bed), 2);
+}
