@@ -289,8 +289,8 @@ fn a_budget_that_is_used_up_before_its_sample_is_there_is_told() {
     };
     for (n, judged) in [
         (1, None),
-        (2, Some("2 of 2")),
-        (3, Some("3 of 3")),
+        (2, Some("2 of 5")),
+        (3, Some("3 of 5")),
         (4, None),
     ] {
         bed.fail(&format!("m{n}"), FailureKind::Health);
