@@ -3,7 +3,7 @@ use std::sync::Arc;
 use pinion_model::{AgentId, AgentPhase, RolloutId, WorkloadName};
 use serde::{Deserialize, Serialize};
 
-use super::{Agent, Counts, Member, Placement, Pull, Rollout, Standing, Way, World};
+use super::{Agent, Counts, Member, Placement, Pull, Rollout, Standing, Way, Workload, World};
 use crate::PrefetchCounts;
 
 /// Of how many of a workload's rollouts, the newest, every machine is kept.
@@ -52,23 +52,36 @@ impl World {
         };
         let older = known.rollouts.len().saturating_sub(ROLLOUTS_KEPT_WHOLE);
         let older = known.rollouts[..older].iter();
+        let whole = self.whole(known);
         let over: Vec<_> = older
             .filter_map(|id| self.rollouts.get(id))
             .filter(|rollout| rollout.phase.is_terminal())
-            .filter_map(|rollout| Some((rollout.id.clone(), self.surplus(rollout)?)))
+            .filter_map(|rollout| Some((rollout.id.clone(), self.surplus(rollout, &whole)?)))
             .collect();
         for (id, surplus) in over {
             self.let_go(&id, surplus);
         }
     }
 
+    /// The rollouts that were for every machine and have proven a digest, which
+    /// is not distrusted; the newest first.
+    fn whole(&self, workload: &Workload) -> Vec<&Rollout> {
+        let proven = workload.proven.iter().rev();
+        let proven = proven.filter_map(|stable| self.rollouts.get(&stable.rollout));
+        let whole = proven.filter(|rollout| {
+            let everybody = rollout.spec.agents.0.is_empty() && rollout.left_out_count() == 0;
+            everybody && !self.is_quarantined(rollout.digest())
+        });
+        whole.collect()
+    }
+
     /// None: there is nothing to let go of.
-    fn surplus(&self, rollout: &Rollout) -> Option<Surplus> {
+    fn surplus(&self, rollout: &Rollout, whole: &[&Rollout]) -> Option<Surplus> {
         let members = rollout.members.iter();
         let done = members.filter(|(id, member)| !self.needs(rollout, id, member));
         let surplus = Surplus {
             members: done.map(|(id, _)| id.clone()).collect(),
-            left_out: !rollout.left_out.is_empty() && self.is_outdone(rollout),
+            left_out: !rollout.left_out.is_empty() && self.is_outdone(rollout, whole),
         };
         (surplus.left_out || !surplus.members.is_empty()).then_some(surplus)
     }
@@ -77,18 +90,13 @@ impl World {
     /// every machine has proven its digest. Where this one has proven its own,
     /// too, that is so only of the same digest, or the machines that it left
     /// out could come to it once the newer one is distrusted.
-    fn is_outdone(&self, rollout: &Rollout) -> bool {
+    fn is_outdone(&self, rollout: &Rollout, whole: &[&Rollout]) -> bool {
         let workload = self.workloads.get(&rollout.workload);
-        let proven = workload.into_iter().flat_map(|known| known.proven.iter());
-        let is_proof = proven.clone().any(|stable| stable.rollout == rollout.id);
-        let proven = proven.rev().map(|stable| &stable.rollout);
-        let proven = proven.filter_map(|id| self.rollouts.get(id));
-        let mut newer = proven.take_while(|newer| newer.started.at > rollout.started.at);
-        newer.any(|newer| {
-            let whole = newer.spec.agents.0.is_empty() && newer.left_out_count() == 0;
-            let trusted = !self.is_quarantined(newer.digest());
-            whole && trusted && (!is_proof || newer.digest() == rollout.digest())
-        })
+        let mut proven = workload.into_iter().flat_map(|known| known.proven.iter());
+        let is_proof = proven.any(|stable| stable.rollout == rollout.id);
+        let newer = whole.iter();
+        let mut newer = newer.take_while(|newer| newer.started.at > rollout.started.at);
+        newer.any(|newer| !is_proof || newer.digest() == rollout.digest())
     }
 
     /// Something of an ended rollout may still become of this machine: it has
