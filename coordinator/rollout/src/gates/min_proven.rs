@@ -55,6 +55,11 @@ fn needed(view: View<'_>) -> usize {
     (view.stage.rules.min_proven as usize).min(able).max(1)
 }
 
+/// Whether fewer machines than are asked for have proven the digest by now.
+pub(crate) fn falls_short(view: View<'_>) -> bool {
+    view.tally.count(Class::Settled) < needed(view)
+}
+
 fn before(view: View<'_>) -> impl Iterator<Item = View<'_>> {
     View::all(view.world, view.rollout, view.now).take(view.number)
 }

@@ -1,6 +1,6 @@
 use pinion_model::Timestamp;
 
-use crate::gates::{View, metric};
+use crate::gates::{View, metric, min_proven};
 use crate::world::Class;
 use crate::{Counts, Rollout, World};
 
@@ -28,7 +28,7 @@ pub(super) fn of_stage(view: View<'_>) -> String {
             counts.agents
         ));
     }
-    if view.stage.accepted_unproven {
+    if view.stage.accepted_unproven && min_proven::falls_short(view) {
         notes.push("resumed although too few machines proved it".to_owned());
     }
     notes.extend(metric::notes(view));
