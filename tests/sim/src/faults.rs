@@ -279,18 +279,20 @@ impl Sim {
                 if self.coordinators[coordinator].is_alive {
                     self.end_coordinator(coordinator);
                 }
+                self.one_coordinator();
             }
-            Mend::Coordinator => {
-                if !self
-                    .coordinators
-                    .iter()
-                    .any(|coordinator| coordinator.is_alive)
-                {
-                    self.start_coordinator();
-                }
-            }
+            Mend::Coordinator => self.one_coordinator(),
         }
         Ok(())
+    }
+
+    /// One begins where none is left, also where the one that was to take over
+    /// has ended meanwhile.
+    fn one_coordinator(&mut self) {
+        let mut all = self.coordinators.iter();
+        if !all.any(|coordinator| coordinator.is_alive) {
+            self.start_coordinator();
+        }
     }
 
     fn power_on(&mut self, machine: usize) {
