@@ -63,15 +63,22 @@ impl Sim {
     }
 
     fn connect_later(&mut self, machine: usize) {
-        let session = &mut self.machines[machine].session;
-        if session.is_denied && self.now >= self.scenario.calm_at {
+        if self.is_denied_for_good(machine) && self.now >= self.scenario.calm_at {
             // It would try for ever.
             return;
         }
+        let session = &mut self.machines[machine].session;
         let delay = session.backoff.mul_f64(self.random.unit());
         session.backoff = (session.backoff * 2).min(LONGEST_BACKOFF);
         let process = self.machines[machine].process;
         self.put_in(delay, Event::Connect { machine, process });
+    }
+
+    /// It was sent away, and not because a coordinator had yet to hear of it.
+    fn is_denied_for_good(&self, machine: usize) -> bool {
+        let machine = &self.machines[machine];
+        let agent = self.store.truth.world.agents.get(&machine.name);
+        machine.session.is_denied && agent.is_none_or(|agent| agent.revoked.is_some())
     }
 
     /// The connection has gone, and the agent notices.
