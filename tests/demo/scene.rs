@@ -202,6 +202,13 @@ impl Scene {
         let Pushed {
             digest, source_sha, ..
         } = &bad.pushed;
+        let list = ["quarantine", "list"];
+        self.run(&list)?;
+        let listed = &self.cli.json(&list)?["quarantined"][0];
+        ensure!(
+            listed["digest"] == digest.as_str(),
+            "v3 is not listed: {listed:#}"
+        );
         for again in [
             &["pin", "promote", WORKLOAD, digest, "--sha", source_sha][..],
             &["rollout", "start", WORKLOAD, "--reason", "once more"],
