@@ -204,13 +204,17 @@ fn conclude(placement: &mut Placement, report: &Report, failure: Option<Arc<Fail
             placement.untidy = report.failure.clone().map(Arc::new);
         }
         (Some(failure), phase) => {
-            let tried = asked.map(|digest| Tried {
-                digest,
-                attempt: report.attempt,
-                generation: report.generation,
-                failure: failure.clone(),
-            });
-            placement.tried = tried.map(Arc::new);
+            // What a machine restored by itself was not tried there: the digest
+            // that failed before it stays the one that is not asked for again.
+            if !adopts {
+                let tried = asked.map(|digest| Tried {
+                    digest,
+                    attempt: report.attempt,
+                    generation: report.generation,
+                    failure: failure.clone(),
+                });
+                placement.tried = tried.map(Arc::new);
+            }
             placement.unwell |= report.containers.iter().any(ObservedContainer::is_sick);
             let back = phase == AgentPhase::RolledBack && !placement.unwell;
             if back && report.running.is_some() {

@@ -267,3 +267,21 @@ fn a_machine_that_missed_the_way_back_to_an_older_pin_catches_up_with_it() {
     bed.drive();
     assert_eq!(*bed.running(&first), digest(1));
 }
+
+#[test]
+fn where_neither_the_stable_digest_nor_what_was_restored_is_well_each_is_tried_once() {
+    let mut bed = Bed::new(1);
+    bed.roll_out(2, all());
+    bed.drive();
+    bed.enrol("m2", true);
+    let newcomer = bed.machines.get_mut(&agent("m2")).expect("a newcomer");
+    newcomer.sick = true;
+    bed.drive();
+    let placement = &bed.world.agents[&agent("m2")].placements[&bed.workload];
+    let tried = placement.tried.as_ref().map(|tried| &tried.digest);
+    assert_eq!(tried, Some(&digest(2)));
+    assert!(
+        placement.failure.is_some(),
+        "nor does what it went back to run"
+    );
+}
