@@ -21,18 +21,20 @@ impl Sim {
             desired.generation >= held,
             || format!("m{machine} has {held} and takes {}", desired.generation),
         )?;
+        let known = &self.machines[machine].journal.desired.assignments;
         for assignment in desired.assignments.values() {
+            let generation = assignment.generation;
+            let same = known.get(&assignment.workload);
+            if same.is_some_and(|known| known.generation == generation) {
+                continue;
+            }
+            // After a backup was restored it may be one that it had before.
             let key = (machine, assignment.workload.clone());
             let work = self.watch.works.entry(key).or_default();
-            if work
-                .accepted
-                .iter()
-                .all(|(generation, _)| *generation != assignment.generation)
-            {
-                work.accepted.push((assignment.generation, self.now));
-                let surplus = work.accepted.len().saturating_sub(REMEMBERED);
-                work.accepted.drain(..surplus);
-            }
+            work.accepted.retain(|(each, _)| *each != generation);
+            work.accepted.push((generation, self.now));
+            let surplus = work.accepted.len().saturating_sub(REMEMBERED);
+            work.accepted.drain(..surplus);
         }
         Ok(())
     }
