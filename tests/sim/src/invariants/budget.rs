@@ -8,6 +8,7 @@ use pinion_rollout::{
     Purpose, Rollout, Standing, World, apply,
 };
 
+use super::decisions::one_workload_at_a_time;
 use super::turns::nobody_is_left_half_way;
 use super::{Held, holds};
 use crate::sim::Sim;
@@ -25,6 +26,7 @@ impl Sim {
     ) -> Held {
         let world = &self.coordinators[coordinator].view.world;
         nobody_is_left_half_way(world, changes)?;
+        one_workload_at_a_time(world, changes)?;
         let mut turns = turns(world, changes);
         let size = |id: &RolloutId| {
             world
