@@ -24,7 +24,7 @@ pub(super) fn apply(
     let Some(agent) = world.agents.get_mut(id) else {
         return;
     };
-    agent.generation = agent.generation.max(assignment.generation);
+    agent.give_out(assignment.generation);
     let placement = agent.placements.or_default(&assignment.workload);
     let was_in_flight = placement.is_in_flight();
     let before = Before {

@@ -225,6 +225,7 @@ fn raise(world: &mut World, id: &AgentId, generation: Generation, touched: &mut 
         return;
     };
     agent.generation = agent.generation.max(generation);
+    agent.unsent = None;
     let (rollouts, placements) = (&mut world.rollouts, &mut agent.placements);
     placements.for_each_mut(|_, placement| {
         let ahead = placement.ahead.as_mut().map(|ahead| &mut ahead.assignment);

@@ -64,7 +64,7 @@ pub(super) fn asked(
     let Some(agent) = world.agents.get_mut(id) else {
         return;
     };
-    agent.generation = agent.generation.max(assignment.generation);
+    agent.give_out(assignment.generation);
     agent.placements.or_default(&assignment.workload).ahead = Some(Box::new(Ahead {
         assignment: assignment.clone(),
         phase: None,

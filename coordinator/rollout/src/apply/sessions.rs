@@ -70,6 +70,7 @@ fn hello(world: &mut World, observation: &Observation, touched: &mut Touched) {
     };
     let away = see(known, Presence::Online, *at);
     known.claimed = known.claimed.max(*generation);
+    known.unsent = known.unsent.filter(|unsent| *unsent <= known.claimed);
     if *known.facts != *facts {
         known.facts = Arc::new(facts.clone());
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use pinion_model::{AgentPhase, Generation, RolloutPhase, SessionEpoch};
 
-use super::bed::{Bed, agent, alice, rest, strategy};
+use super::bed::{Bed, agent, alice, keep, rest, steer, strategy};
 use crate::commands;
 use crate::{Change, Observation, Presence, Report, Versions};
 
@@ -60,6 +60,28 @@ fn an_agent_that_knows_a_higher_generation_than_a_restored_backup_is_overtaken()
     );
     bed.say("m1", AgentPhase::Settled);
     assert_eq!(bed.counts(&rollout, 0).settled, 1);
+}
+
+#[test]
+fn an_agent_that_knows_what_was_given_out_while_it_was_away_has_it_from_before_a_restored_backup() {
+    for (known, raised) in [(1, false), (2, true)] {
+        let mut bed = Bed::new(1);
+        let id = bed.roll_out(2, strategy(vec![rest()]));
+        bed.plan();
+        bed.say("m1", AgentPhase::Pulling);
+        bed.offline("m1");
+        bed.decide(|world, now| keep(world, steer(&id), &alice(), now))
+            .expect("aborted");
+        bed.plan();
+        let withdrawal = bed.world.desired(&agent("m1"));
+        assert_eq!(withdrawal.generation, Generation(2));
+        hello(&mut bed, "m1", "process-m1", known);
+        bed.plan();
+        let desired = bed.world.desired(&agent("m1"));
+        let generation = Generation(if raised { 3 } else { 2 });
+        assert_eq!(desired.generation, generation);
+        assert_eq!(desired.assignments[0].generation, generation);
+    }
 }
 
 #[test]

@@ -34,6 +34,11 @@ pub struct Agent {
     pub generation: Generation,
     /// The highest generation that it said to have accepted.
     pub claimed: Generation,
+    /// The first generation that was given out while it had no session. If it
+    /// claims that one when it comes, it has it from before a restored backup,
+    /// where it meant something else.
+    #[serde(default)]
+    pub unsent: Option<Generation>,
     /// That it may use, newest last; at most [`Agent::CERTIFICATES`].
     pub certificates: Arc<Vec<Certificate>>,
     /// When it got its identity.
@@ -62,6 +67,7 @@ impl Agent {
             revoked: None,
             generation: Generation::default(),
             claimed: Generation::default(),
+            unsent: None,
             certificates: Arc::new(vec![certificate]),
             enrolled_at: at,
             placements: Map::default(),
@@ -72,6 +78,20 @@ impl Agent {
     #[must_use]
     pub fn is_held(&self) -> bool {
         self.hold.is_some() || self.identity_conflict.is_some()
+    }
+
+    /// It knows generations that are not from this world.
+    pub(crate) fn is_ahead(&self) -> bool {
+        let unsent = self.unsent.is_some_and(|unsent| unsent <= self.claimed);
+        unsent || self.claimed > self.generation
+    }
+
+    /// Gives out a generation.
+    pub(crate) fn give_out(&mut self, generation: Generation) {
+        self.generation = self.generation.max(generation);
+        if self.presence != Presence::Online {
+            self.unsent.get_or_insert(generation);
+        }
     }
 
     /// Whether this certificate is one of its own.

@@ -5,7 +5,7 @@ use pinion_model::{AgentId, Digest, RolloutId, RolloutPhase, WorkloadName};
 
 use super::calendars::Calendars;
 use super::due::Due;
-use super::{Class, Presence, Pull, Rollout, Seat, Tally, Way, World};
+use super::{Agent, Class, Presence, Pull, Rollout, Seat, Tally, Way, World};
 use crate::{Map, Set};
 
 /// How long an agent that has not come since the coordinator began is unknown, not offline.
@@ -359,7 +359,7 @@ impl World {
 
     fn refresh_ahead(&mut self, id: &AgentId) {
         let agent = self.agents.get(id);
-        let ahead = agent.is_some_and(|agent| agent.claimed > agent.generation);
+        let ahead = agent.is_some_and(Agent::is_ahead);
         self.index.ahead.keep(id, ahead);
     }
 
