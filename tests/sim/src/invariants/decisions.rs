@@ -1,6 +1,6 @@
 //! Every change, right before it is applied.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pinion_model::{AgentId, AgentPhase, RolloutPhase};
 use pinion_rollout::{
@@ -135,7 +135,7 @@ fn no_quarantined_digest_is_issued(world: &World, assignment: &Assignment) -> He
 /// there, as far as the planner could know; the machine's own rule covers what
 /// was heard since.
 pub(super) fn one_workload_at_a_time(world: &World, changes: &[Change]) -> Held {
-    let mut given = BTreeSet::new();
+    let mut given = BTreeMap::new();
     for change in changes {
         let Change::Decision(Decision {
             act: Act::Assigned {
@@ -151,14 +151,15 @@ pub(super) fn one_workload_at_a_time(world: &World, changes: &[Change]) -> Held 
         }
         let known = world.agents.get(agent);
         let busy = known.and_then(|known| known.busy_with(&assignment.workload));
+        let first = *given.entry(agent).or_insert(&assignment.workload);
         holds(
             "one workload is in flight on a machine at a time",
-            given.insert(agent) && busy.is_none(),
+            busy.is_none() && *first == assignment.workload,
             || {
+                let busy = busy.map_or(first, |(name, _)| name);
                 format!(
-                    "{agent} gets {} while it is busy with {:?}",
-                    assignment.workload,
-                    busy.map(|(name, _)| name)
+                    "{agent} gets {} while it is busy with {busy}",
+                    assignment.workload
                 )
             },
         )?;
