@@ -6,8 +6,10 @@ use pinion_model::{Digest, Image, Labels};
 use super::{Agent, Member, Placement, World};
 use crate::{Assignment, Run, Timing};
 
-/// What a world that was read back has of each text, once. While it lives,
-/// [`crate::apply`] sees to that; what is read comes with a copy at every place.
+/// What a world that was read back has of each text, once. What is read comes
+/// with a copy at every place; while a world lives, [`crate::apply`] keeps once
+/// what a machine says again, but not what two machines have alike, such as
+/// labels and the names of containers.
 #[derive(Default)]
 struct Known {
     digests: BTreeSet<Digest>,
