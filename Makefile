@@ -76,6 +76,7 @@ sim: ## Simulated fleets, from seeds: SEEDS=2000 AGENTS=200, or SEED=17 AGENTS=2
 mutants: ## Change every gate in every way that a test should notice (an hour or more)
 	@deploy/ci/tools.sh $(TOOLS) mutants
 	$(TOOLS)/bin/cargo-mutants mutants --package pinion-rollout --file 'coordinator/rollout/src/gates/**' \
+		--file coordinator/rollout/src/naming.rs \
 		--output $(OUT) --cargo-arg=--locked \
 		--cargo-arg=--config=profile.dev.package.pinion-rollout.opt-level=0 -- --lib --test scenarios
 

@@ -20,7 +20,7 @@
 //! Rooms: `spec` is how a rollout should go, `world` what is known, `change`
 //! what was committed, `apply` how that alters the world, `gates` the checks
 //! (one file each), `plan` what to do next, `commands` what people ask for,
-//! `explain` why something waits.
+//! `explain` why something waits; `naming` is how a reason names machines.
 
 mod apply;
 mod assignment;
@@ -28,6 +28,7 @@ mod change;
 pub mod commands;
 mod explain;
 mod gates;
+mod naming;
 mod plan;
 mod plan_hash;
 mod refusal;

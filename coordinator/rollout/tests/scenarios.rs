@@ -60,6 +60,18 @@ fn every_scenario_plays_as_it_is_written() {
 }
 
 #[test]
+fn the_table_of_what_the_engine_can_do_names_every_scenario() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
+    let table = std::fs::read_to_string(directory.join("README.md")).expect("the table");
+    let unnamed: Vec<_> = scenarios()
+        .iter()
+        .filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()))
+        .filter(|name| !table.contains(&format!("`{name}`")))
+        .collect();
+    assert!(unnamed.is_empty(), "README.md lacks {unnamed:?}");
+}
+
+#[test]
 fn what_a_script_cannot_mean_is_refused_with_its_line() {
     let fleet = "# It opens with a sentence.\n> fleet\n| m1..m2 runs v1\n";
     for (rest, line, part) in [

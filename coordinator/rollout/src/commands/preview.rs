@@ -6,11 +6,9 @@ use super::reach::unmatched;
 use super::start::pin_of;
 use super::supersede::{Course, course};
 use crate::explain::{held, shut};
+use crate::naming::few;
 use crate::plan_hash::of_stage;
 use crate::{Agent, Approval, Presence, Refusal, Rollout, SickPolicy, Spec, World};
-
-/// How many machines are named at once.
-const NAMED: usize = 5;
 
 /// What `StartRollout` would do now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -243,10 +241,6 @@ fn blockers(
 fn sick(rollout: &Rollout, planned: &PlannedStage) -> Option<String> {
     let sick = planned.agents.iter().filter(|agent| agent.sick);
     let names: Vec<_> = sick.map(|agent| agent.agent.as_str()).collect();
-    let more = match names.len().saturating_sub(NAMED) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
     let then = match rollout.spec.sick {
         SickPolicy::Include => {
             "they are updated like the others, and what fails there is blamed on nobody"
@@ -255,11 +249,11 @@ fn sick(rollout: &Rollout, planned: &PlannedStage) -> Option<String> {
     };
     (!names.is_empty()).then(|| {
         format!(
-            "stage {}: {} of {} machine(s) are sick ({}{more}): {then}",
+            "stage {}: {} of {} machine(s) are sick ({}): {then}",
             planned.name,
             names.len(),
             planned.agents.len(),
-            names[..names.len().min(NAMED)].join(", ")
+            few(names.iter())
         )
     })
 }

@@ -6,11 +6,9 @@ use crate::gates::{
     self, Verdict, View, approval, bake, budget, in_flight, metric, others, presence, progress,
     room, window,
 };
+use crate::naming::few;
 use crate::world::{Class, Way};
 use crate::{Presence, Rollout, World};
-
-/// How many machines are named at once.
-const NAMED: usize = 5;
 
 /// What a stage's next step waits for, in words; empty if nothing.
 #[must_use]
@@ -74,7 +72,7 @@ fn waits(view: View<'_>) -> Vec<String> {
 fn unfinished(view: View<'_>) -> Option<String> {
     let classes = Class::IN_FLIGHT.into_iter().chain([Class::Soaking]);
     let members: Vec<_> = classes.flat_map(|class| view.members(class)).collect();
-    let named = members.iter().take(NAMED).map(|(id, member)| {
+    let named = few(members.iter().map(|(id, member)| {
         let phase = member.phase.map_or("not reported yet", AgentPhase::word);
         let presence = view.world.agents.get(*id).map(|agent| agent.presence);
         let away = match presence {
@@ -82,14 +80,9 @@ fn unfinished(view: View<'_>) -> Option<String> {
             _ => "",
         };
         format!("{id} ({phase}{away})")
-    });
-    let named = named.collect::<Vec<_>>().join(", ");
-    let more = match members.len().saturating_sub(NAMED) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
+    }));
     let stage = &view.stage.rules.name;
-    (!members.is_empty()).then(|| format!("machines of stage {stage} to finish: {named}{more}"))
+    (!members.is_empty()).then(|| format!("machines of stage {stage} to finish: {named}"))
 }
 
 /// Why the rollout as a whole is where it is, in one sentence or two. Empty if

@@ -1,9 +1,7 @@
 use super::{Verdict, View, awaits_machines};
+use crate::naming::few_failed;
 use crate::world::{Class, Mark};
 use crate::{Amount, Budget, FailureGroup, Gate};
-
-/// How many machines are named in a reason.
-const NAMED: usize = 5;
 
 /// How many machines of a stage may fail: of one kind, or at all.
 #[derive(Debug, Clone, Copy)]
@@ -67,7 +65,7 @@ impl Limit {
             "stage {}: {failed} of {whole} machine(s) failed{}{sample} and {allowed} may{share}: {}",
             stage.rules.name,
             kind.unwrap_or_default(),
-            named(view, self.group, failed)
+            named(view, self.group)
         )
     }
 }
@@ -114,22 +112,11 @@ fn outcomes(view: View<'_>) -> u32 {
     counts.settled + counts.staged + counts.failed
 }
 
-fn named(view: View<'_>, group: Option<FailureGroup>, failed: usize) -> String {
+fn named(view: View<'_>, group: Option<FailureGroup>) -> String {
     let places: Box<dyn Iterator<Item = usize>> = match group {
         Some(group) => Box::new(view.tally.marks.places(Mark::Failed(group))),
         None => Box::new(view.tally.places(Class::Failed)),
     };
-    let names = view
-        .at(places)
-        .take(NAMED)
-        .map(|(agent, member)| match &member.failure {
-            Some(failure) => format!("{agent} ({failure})"),
-            None => agent.to_string(),
-        });
-    let names = names.collect::<Vec<_>>().join("; ");
-    if failed > NAMED {
-        format!("{names}; and {} more", failed - NAMED)
-    } else {
-        names
-    }
+    let members = view.at(places);
+    few_failed(members.map(|(agent, member)| (agent, member.failure.as_deref())))
 }

@@ -1,11 +1,9 @@
 use pinion_model::{AgentId, Failure, FailureKind, Timestamp};
 
 use super::{Verdict, View};
+use crate::naming::few_failed;
 use crate::world::Pull;
 use crate::{Gate, Member, Prefetch, PrefetchRules, Presence, Rollout, World};
-
-/// How many machines are named in a reason.
-const NAMED: usize = 5;
 
 /// The pass ahead of the stages at one instant, while it is not over.
 #[derive(Clone, Copy)]
@@ -75,28 +73,17 @@ pub(crate) fn budget(pass: Pass<'_>) -> Verdict {
         "{failed} of {} machine(s) could not get the image and {} may: {}; no container was touched",
         pass.rollout.members.len(),
         pass.known.failure_budget,
-        named(pass, failed)
+        named(pass)
     );
     Verdict::stop(Gate::Prefetch, reason)
 }
 
-fn named(pass: Pass<'_>, failed: usize) -> String {
-    let failure = |member: &Member| {
-        let failure = member.prefetch.as_ref()?.failure.as_ref()?;
-        Some(failure.to_string())
-    };
-    let names = pass
-        .members(Pull::Failed)
-        .take(NAMED)
-        .map(|(agent, member)| {
-            let failure = failure(member).unwrap_or_default();
-            format!("{agent} ({failure})")
-        });
-    let names = names.collect::<Vec<_>>().join("; ");
-    match failed.saturating_sub(NAMED) {
-        0 => names,
-        more => format!("{names}; and {more} more"),
-    }
+fn named(pass: Pass<'_>) -> String {
+    let failed = pass.members(Pull::Failed).map(|(agent, member)| {
+        let pull = member.prefetch.as_ref();
+        (agent, pull.and_then(|pull| pull.failure.as_deref()))
+    });
+    few_failed(failed)
 }
 
 /// The pass waits for machines that are to be asked, or that pull. What a

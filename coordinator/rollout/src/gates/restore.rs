@@ -1,9 +1,7 @@
 use super::{Verdict, View};
+use crate::naming::few_failed;
 use crate::world::Way;
 use crate::{Gate, Rollout, World};
-
-/// How many machines are named in a reason.
-const NAMED: usize = 5;
 
 /// What takes machines back stops at the first that did not get there for a
 /// reason that the others may have as well: what it ran before does not run
@@ -15,21 +13,15 @@ pub(crate) fn check(world: &World, rollout: &Rollout) -> Verdict {
     if stuck.is_empty() {
         return Verdict::Pass;
     }
-    let named = stuck.iter().take(NAMED).map(|(agent, member)| {
+    let named = few_failed(stuck.iter().map(|(agent, member)| {
         let restore = member.restore.as_ref();
-        let failure = restore.and_then(|restore| restore.failure.as_ref());
-        match failure {
-            Some(failure) => format!("{agent} ({failure})"),
-            None => agent.to_string(),
-        }
-    });
-    let named = named.collect::<Vec<_>>().join("; ");
-    let more = match stuck.len().saturating_sub(NAMED) {
-        0 => String::new(),
-        more => format!("; and {more} more"),
-    };
+        (
+            *agent,
+            restore.and_then(|restore| restore.failure.as_deref()),
+        )
+    }));
     let reason = format!(
-        "{} machine(s) did not get back to what ran before: {named}{more}",
+        "{} machine(s) did not get back to what ran before: {named}",
         stuck.len()
     );
     Verdict::stop(Gate::RollbackFailed, reason)

@@ -1,9 +1,7 @@
 use super::{View, in_flight};
 use crate::Rollout;
+use crate::naming::few;
 use crate::world::Mark;
-
-/// How many machines are named in a reason.
-const NAMED: usize = 5;
 
 /// Machines of a rollout, over all of its stages, that cannot do their work.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -86,9 +84,9 @@ fn named(view: View<'_>) -> String {
             .flat_map(|mark| stage.tally.marks.places(*mark));
         stage.at(places)
     });
-    let names: Vec<_> = sick.take(NAMED).map(|(agent, _)| agent.as_str()).collect();
+    let names = few(sick.map(|(agent, _)| agent));
     match names.is_empty() {
         true => String::new(),
-        false => format!("; heal {}", names.join(", ")),
+        false => format!("; heal {names}"),
     }
 }

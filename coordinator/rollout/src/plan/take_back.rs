@@ -3,11 +3,9 @@ use pinion_model::{RolloutPhase, Timestamp};
 use super::{assign, withdraw};
 use crate::gates::restore::check as restore_gate;
 use crate::gates::{Verdict, View};
+use crate::naming::few;
 use crate::world::Way;
 use crate::{Act, Change, Decision, Rollout, World};
-
-/// How many held machines are named.
-const NAMED: usize = 5;
 
 /// Makes desired what agents have restored by themselves.
 pub(super) fn adopt(world: &World, now: Timestamp) -> Vec<Change> {
@@ -133,15 +131,9 @@ pub(super) fn plan(world: &World, rollout: &Rollout, now: Timestamp) -> Vec<Chan
 fn held(world: &World, rollout: &Rollout, now: Timestamp) -> String {
     let stages = View::all(world, rollout, now);
     let held = stages.flat_map(|view| view.at(view.tally.places_on(Way::Held)));
-    let held: Vec<_> = held.map(|(agent, _)| agent.as_str()).collect();
-    let more = match held.len().saturating_sub(NAMED) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    let named = held.iter().take(NAMED).copied();
-    let named = named.collect::<Vec<_>>().join(", ");
+    let held = few(held.map(|(agent, _)| agent));
     match held.is_empty() {
         true => String::new(),
-        false => format!("; held, so not taken back yet: {named}{more}"),
+        false => format!("; held, so not taken back yet: {held}"),
     }
 }

@@ -29,17 +29,23 @@ fn release(bed: &mut Bed, name: &str) {
         .expect("released");
 }
 
-/// Three machines that ran digest 1, which nobody ever pinned, and run 2; the
-/// second is held, and 2 is taken back from the others.
-fn taken_back(command: Command) -> (Bed, RolloutId) {
-    let mut bed = Bed::new(3);
+/// Machines that ran digest 1, and have come to 2 in a rollout that soaks.
+fn changed(machines: usize) -> (Bed, RolloutId) {
+    let mut bed = Bed::new(machines);
     let id = bed.roll_out(2, one_at_a_time());
     bed.plan();
-    for n in 1..=3 {
+    for n in 1..=machines {
         for _ in 0..6 {
             bed.step(&format!("m{n}"));
         }
     }
+    (bed, id)
+}
+
+/// Three machines that ran digest 1, which nobody ever pinned, and run 2; the
+/// second is held, and 2 is taken back from the others.
+fn taken_back(command: Command) -> (Bed, RolloutId) {
+    let (mut bed, id) = changed(3);
     hold(&mut bed, "m2");
     bed.steer_with(command, &id);
     bed.drive();
@@ -122,14 +128,7 @@ fn one_that_is_released_while_the_others_go_back_goes_with_them() {
 
 /// The same as above, at the moment at which the first is sent back.
 fn on_their_way() -> (Bed, RolloutId) {
-    let mut bed = Bed::new(3);
-    let id = bed.roll_out(2, one_at_a_time());
-    bed.plan();
-    for n in 1..=3 {
-        for _ in 0..6 {
-            bed.step(&format!("m{n}"));
-        }
-    }
+    let (mut bed, id) = changed(3);
     hold(&mut bed, "m2");
     bed.steer_with(commands::roll_back, &id);
     bed.plan();
@@ -140,14 +139,7 @@ fn on_their_way() -> (Bed, RolloutId) {
 
 #[test]
 fn those_of_a_hold_of_the_workload_follow_as_many_at_once_as_the_strategy_says() {
-    let mut bed = Bed::new(4);
-    let id = bed.roll_out(2, one_at_a_time());
-    bed.plan();
-    for n in 1..=4 {
-        for _ in 0..6 {
-            bed.step(&format!("m{n}"));
-        }
-    }
+    let (mut bed, id) = changed(4);
     let request = PlaceHold {
         agents: LabelSelector::default(),
         workload: Some(bed.workload.clone()),
@@ -251,15 +243,8 @@ fn one_that_was_to_get_what_is_stable_goes_back_after_all_where_that_is_taken_ba
 
 #[test]
 fn one_that_hangs_on_its_way_after_a_hold_does_not_keep_the_others_that_were_held() {
-    let mut bed = Bed::new(3);
-    let id = bed.roll_out(2, one_at_a_time());
-    bed.plan();
-    for n in 1..=3 {
-        for _ in 0..6 {
-            bed.step(&format!("m{n}"));
-        }
-        hold(&mut bed, &format!("m{n}"));
-    }
+    let (mut bed, id) = changed(3);
+    (1..=3).for_each(|n| hold(&mut bed, &format!("m{n}")));
     bed.steer_with(commands::roll_back, &id);
     bed.drive();
     assert_eq!(bed.phase(&id), RolloutPhase::RolledBack);

@@ -12,13 +12,17 @@ use crate::{
 };
 use Judgement::{Failure, Success};
 
+/// Passes after so many successes in a row.
+fn smoke(samples: u32) -> Check {
+    Check {
+        samples,
+        ..http("smoke")
+    }
+}
+
 #[test]
 fn a_rollout_that_was_stopped_takes_no_samples_and_begins_anew_when_it_goes_on() {
-    let check = Check {
-        samples: 2,
-        ..http("smoke")
-    };
-    let (mut bed, id) = Bed::waiting(checked(vec![check]));
+    let (mut bed, id) = Bed::waiting(checked(vec![smoke(2)]));
     let asked_before = bed.due().remove(0);
     bed.measured(&[Success, Failure]);
     assert_eq!(bed.halted_by(&id), Some(Gate::Metric));
@@ -56,11 +60,7 @@ fn a_rollout_that_was_stopped_takes_no_samples_and_begins_anew_when_it_goes_on()
 
 #[test]
 fn a_sample_that_came_late_twice_or_for_something_else_changes_nothing() {
-    let check = Check {
-        samples: 3,
-        ..http("smoke")
-    };
-    let (mut bed, id) = Bed::waiting(checked(vec![check]));
+    let (mut bed, id) = Bed::waiting(checked(vec![smoke(3)]));
     let due = bed.due().remove(0);
     let before = bed.rollout(&id).stages[0].progressed_at;
     bed.pass(INTERVAL);
@@ -144,10 +144,7 @@ fn the_time_without_a_coordinator_is_left_out_once_however_often_one_begins() {
 fn when_a_machine_of_the_stage_moves_the_samples_begin_anew() {
     let mut bed = Bed::new(2);
     let only = StageSpec {
-        checks: vec![Check {
-            samples: 2,
-            ..http("smoke")
-        }],
+        checks: vec![smoke(2)],
         failure_budget: Some(Amount::Count(1).into()),
         ..rest()
     };
@@ -187,10 +184,7 @@ fn when_a_machine_of_the_stage_moves_the_samples_begin_anew() {
 /// Only `m1` is there; its stage has one success of three.
 fn one_of_three() -> (Bed, RolloutId) {
     let only = StageSpec {
-        checks: vec![Check {
-            samples: 3,
-            ..http("smoke")
-        }],
+        checks: vec![smoke(3)],
         bake: Some(INTERVAL),
         ..rest()
     };
@@ -232,10 +226,7 @@ fn a_machine_that_joins_late_holds_neither_bake_nor_checks_up() {
 fn when_a_success_is_taken_back_the_samples_begin_anew() {
     let mut bed = Bed::new(2);
     let only = StageSpec {
-        checks: vec![Check {
-            samples: 2,
-            ..http("smoke")
-        }],
+        checks: vec![smoke(2)],
         failure_budget: Some(Amount::Count(1).into()),
         ..rest()
     };

@@ -53,6 +53,8 @@ pub(crate) use seat::Seat;
 pub(crate) use tally::{EMPTY, Tally};
 pub(crate) use way::Way;
 
+use trim::Numbers;
+
 use crate::{Assignment, Desired, Map};
 
 /// Everything that was committed, in memory.

@@ -1,6 +1,7 @@
 use pinion_model::{AgentId, AgentPhase, RolloutId};
 use serde::{Deserialize, Serialize};
 
+use super::trim::Numbers;
 use super::{Agent, Member, Prefetched, Presence, Rollout, Standing, World};
 use crate::SickPolicy;
 

@@ -202,9 +202,13 @@ fn reseat(rollout: &mut Rollout) {
     }
 }
 
-impl Counts {
+/// Numbers of machines, by where they stand.
+pub(super) trait Numbers: Sized {
+    /// Field by field.
+    fn each(self, other: Self, of: fn(u32, u32) -> u32) -> Self;
+
     /// Those and these.
-    pub(super) fn with(self, other: Self) -> Self {
+    fn with(self, other: Self) -> Self {
         self.each(other, u32::saturating_add)
     }
 
@@ -212,7 +216,9 @@ impl Counts {
     fn without(self, other: Self) -> Self {
         self.each(other, u32::saturating_sub)
     }
+}
 
+impl Numbers for Counts {
     fn each(self, other: Self, of: fn(u32, u32) -> u32) -> Self {
         Self {
             agents: of(self.agents, other.agents),
@@ -228,17 +234,7 @@ impl Counts {
     }
 }
 
-impl PrefetchCounts {
-    /// Those and these.
-    pub(super) fn with(self, other: Self) -> Self {
-        self.each(other, u32::saturating_add)
-    }
-
-    /// Those that are not among these.
-    fn without(self, other: Self) -> Self {
-        self.each(other, u32::saturating_sub)
-    }
-
+impl Numbers for PrefetchCounts {
     fn each(self, other: Self, of: fn(u32, u32) -> u32) -> Self {
         Self {
             agents: of(self.agents, other.agents),

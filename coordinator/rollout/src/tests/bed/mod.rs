@@ -1,21 +1,23 @@
 //! A world, a clock and a fleet to try the engine on.
 
+mod fleet;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use pinion_model::{
-    Actor, AgentId, AgentPhase, Digest, FailureKind, Labels, Role, RolloutId, RolloutPhase,
-    SessionEpoch, StageName, Timestamp, WorkloadName,
+    Actor, AgentId, Digest, Labels, Role, RolloutId, RolloutPhase, StageName, Timestamp,
+    WorkloadName,
 };
 
-use super::machine::{Machine, container, with_health};
+use super::machine::Machine;
 use crate::commands::{
     self, Abort, AbortMode, Approve, Claim, CreateToken, NewToken, Promote, Promoted, Redeem,
     StartRollout, Steer,
 };
 use crate::{
     Amount, Certificate, Change, Cohort, Counts, Observation, Outcome, Plan, Reason, Refusal,
-    Report, Rollout, StageSpec, Strategy, Versions, World, apply, explain, plan, plan_hash,
+    Rollout, StageSpec, Strategy, World, apply, explain, plan, plan_hash,
 };
 
 pub(super) struct Bed {
@@ -214,103 +216,6 @@ impl Bed {
         self.now = self.now + duration;
     }
 
-    pub(super) fn hello(&mut self, name: &str) {
-        let id = agent(name);
-        let Some(known) = self.world.agents.get(&id) else {
-            return;
-        };
-        let machine = &self.machines[&id];
-        let (epoch, generation, reports) =
-            (known.epoch.next(), machine.generation, machine.reports());
-        self.observe(Observation::Hello {
-            agent: id.clone(),
-            epoch,
-            generation,
-            process_id: format!("process-{name}"),
-            facts: BTreeMap::new(),
-            versions: Versions::default(),
-            at: self.now,
-        });
-        self.tell_inventory(name);
-        for report in reports {
-            self.reported(&id, report);
-        }
-    }
-
-    /// What a machine runs is seen.
-    pub(super) fn tell_inventory(&mut self, name: &str) {
-        let id = agent(name);
-        let machine = &self.machines[&id];
-        let names = machine.running.keys();
-        let workloads = names.map(|name| (name.clone(), machine.containers(name)));
-        self.observe(Observation::Inventory {
-            workloads: workloads.collect(),
-            agent: id,
-            at: self.now,
-        });
-    }
-
-    /// A machine's container, and as many more as there are words, are seen in
-    /// these states of health.
-    pub(super) fn seen(&mut self, name: &str, health: &[&str]) {
-        let id = agent(name);
-        let running = self.machines[&id].running.get(&self.workload);
-        let one = container(&self.workload, running.unwrap_or(&digest(0)));
-        let containers = health.iter().map(|word| with_health(one.clone(), word));
-        let workloads = BTreeMap::from([(self.workload.clone(), containers.collect())]);
-        self.observe(Observation::Inventory {
-            agent: id,
-            workloads,
-            at: self.now,
-        });
-    }
-
-    pub(super) fn offline(&mut self, name: &str) {
-        let id = agent(name);
-        let epoch = self
-            .world
-            .agents
-            .get(&id)
-            .map_or(SessionEpoch(0), |agent| agent.epoch);
-        self.observe(Observation::Offline {
-            agent: id,
-            epoch,
-            at: self.now,
-        });
-    }
-
-    pub(super) fn is_online(&self, id: &AgentId) -> bool {
-        self.world
-            .agents
-            .get(id)
-            .is_some_and(|a| a.presence == crate::Presence::Online && a.revoked.is_none())
-    }
-
-    pub(super) fn reported(&mut self, id: &AgentId, report: Report) {
-        self.observe(Observation::Reported {
-            agent: id.clone(),
-            report,
-            at: self.now,
-        });
-    }
-
-    /// A machine takes its desired state and goes one phase on.
-    pub(super) fn step(&mut self, name: &str) -> bool {
-        let id = agent(name);
-        if !self.is_online(&id) {
-            return false;
-        }
-        let desired = self.world.desired(&id);
-        let machine = self.machines.get_mut(&id).expect("a machine of the bed");
-        let mut reports = machine.accept(&desired);
-        reports.extend(machine.step());
-        let said = !reports.is_empty();
-        for report in reports {
-            self.reported(&id, report);
-        }
-        said
-    }
-
     /// Plans and lets every machine work until nothing moves any more.
     pub(super) fn drive(&mut self) {
         for _ in 0..10_000 {
@@ -462,64 +367,6 @@ impl Bed {
     /// The machine of a place in the rollout's order.
     pub(super) fn nth(&self, rollout: &RolloutId, stage: usize, place: usize) -> String {
         self.rollout(rollout).stages[stage].order[place].to_string()
-    }
-
-    /// A report about what the machine was asked to pull ahead, by hand.
-    pub(super) fn pull(&mut self, name: &str, phase: AgentPhase) {
-        let id = agent(name);
-        let placement = &self.world.agents[&id].placements[&self.workload];
-        let ahead = placement.ahead.as_ref().expect("asked ahead");
-        let report = Report {
-            workload: self.workload.clone(),
-            generation: ahead.assignment.generation,
-            attempt: ahead.assignment.attempt,
-            phase,
-            waiting_for: "".into(),
-            failure: phase
-                .is_failure()
-                .then(|| pinion_model::Failure::new(FailureKind::Credentials, "denied")),
-            containers: Vec::new(),
-            running: None,
-        };
-        self.reported(&id, report);
-    }
-
-    /// A report about the machine's present assignment, by hand.
-    pub(super) fn say(&mut self, name: &str, phase: AgentPhase) {
-        self.say_of(name, phase, FailureKind::Health);
-    }
-
-    /// The machine's assignment failed in this way, and its old container is back.
-    pub(super) fn fail(&mut self, name: &str, kind: FailureKind) {
-        self.say_of(name, AgentPhase::RolledBack, kind);
-    }
-
-    fn say_of(&mut self, name: &str, phase: AgentPhase, kind: FailureKind) {
-        let id = agent(name);
-        let assignment = self
-            .world
-            .assignment(&id, &self.workload)
-            .expect("an assignment")
-            .clone();
-        let failure = phase
-            .is_failure()
-            .then(|| pinion_model::Failure::new(kind, "sick"));
-        let running = if phase.is_failure() {
-            Some(digest(1))
-        } else {
-            assignment.digest().cloned()
-        };
-        let report = Report {
-            workload: self.workload.clone(),
-            generation: assignment.generation,
-            attempt: assignment.attempt,
-            phase,
-            waiting_for: "".into(),
-            failure,
-            containers: Vec::new(),
-            running,
-        };
-        self.reported(&id, report);
     }
 }
 
