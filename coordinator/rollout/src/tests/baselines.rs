@@ -2,7 +2,7 @@
 
 use pinion_model::{AgentPhase, RolloutPhase};
 
-use super::bed::{Bed, agent, alice, count, digest, steer};
+use super::bed::{Bed, agent, alice, digest, steer};
 use super::rollback::{all, on_two};
 use crate::commands;
 use crate::{Amount, Strategy};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::bed::{percent, rest, strategy};
+use super::bed::{rest, strategy};
 use super::faults::{DAY, faults, secs, window};
 use crate::{Amount, FailureGroup, PrefetchSpec, Strategy};
 

@@ -2,7 +2,7 @@
 
 use pinion_model::{AgentPhase, FailureKind, RolloutPhase};
 
-use super::bed::{Bed, agent, alice, count, digest, image, keep, rest, steer, strategy};
+use super::bed::{Bed, agent, alice, count, digest, keep, rest, steer, strategy};
 use crate::commands::{self, QuarantineDigest};
 use crate::gates::Verdict;
 use crate::gates::quarantine::{check, is_due};
