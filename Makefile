@@ -7,7 +7,7 @@ TOOLS := target/tools
 OUT := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build programs demo demo-down test check fmt bench bench-engine sim mutants tools
+.PHONY: help setup build programs demo demo-down test check fmt bench bench-engine bench-peers sim mutants tools
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,10 +63,12 @@ bench-engine: ## Measure what decides, alone: plans, whole rollouts, memory (min
 	@$(OUT)/release/pinion-bench-engine
 	@$(OUT)/release/pinion-bench-memory
 
-bench: bench-engine ## The same, then rollout, recreate and memory against the bare engine, optimised
-	@deploy/ci/setup.sh engines
+bench: bench-engine bench-peers ## All benches, optimised; nothing else may run on the machine
+
+bench-peers: ## Downtime, overhead, rollout and memory beside Docker, Compose, Swarm: ROUNDS=30 PAIRS=40 ONLY=downtime
+	@deploy/ci/setup.sh engines bench
 	@$(CARGO) build --locked --release --bins
-	@$(OUT)/release/pinion-bench
+	@$(OUT)/release/pinion-bench $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(PAIRS),--pairs $(PAIRS)) $(if $(ONLY),--only $(ONLY))
 
 sim: ## Simulated fleets, from seeds: SEEDS=2000 AGENTS=200, or SEED=17 AGENTS=20 LOG=1
 	@$(CARGO) run --locked --quiet --release -p pinion-sim -- --agents $(or $(AGENTS),200) \

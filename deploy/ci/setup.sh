@@ -2,6 +2,7 @@
 # Installs from the distribution's packages what is missing to build and, by what is asked for:
 #
 #   setup.sh engines   also to run tenant machines and registries: `make demo`, `make test`
+#   setup.sh bench     also to measure beside Compose: `make bench`
 #   setup.sh buf       also to install buf: `make check`, `make test`
 #   setup.sh moto      also to log in to an AWS that moto plays: `make test`
 #   setup.sh metrics   also to measure with a real Prometheus: `make test`
@@ -29,6 +30,7 @@ for part in "$@"; do
             need tar tar
             need jq jq
             ;;
+        bench) need docker-compose docker-compose ;;
         buf) need npm npm ;;
         moto)
             need docker-credential-ecr-login amazon-ecr-credential-helper
@@ -38,7 +40,7 @@ for part in "$@"; do
             ;;
         metrics) need prometheus prometheus ;;
         *)
-            echo "usage: setup.sh [engines] [buf] [moto] [metrics]" >&2
+            echo "usage: setup.sh [engines] [bench] [buf] [moto] [metrics]" >&2
             exit 2
             ;;
     esac

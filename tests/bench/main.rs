@@ -1,23 +1,29 @@
-//! `make bench`: what Pinion costs beside the bare engine, side by side in one run.
+//! `make bench`: what Pinion costs beside the bare engine and its other updaters, side by side in one run.
 //!
-//! 1. **Rollout.** From the pipeline's promotion until four engines show the new digest healthy, against
-//!    `docker pull`, `stop`, `rm`, `run` typed on the same four at once. Every round has a fresh image each.
-//! 2. **Downtime.** A prober on the published port every 2 ms, through one recreate by Pinion, against the
-//!    engine API's own stop → start of a container that was created beforehand (the floor).
-//! 3. **Memory.** Resident size of the coordinator and of the agents after that.
+//! 1. **Downtime.** A prober on the published port every 2 ms, through one update by each: the bare engine's
+//!    stop → start of a container that was prepared (the floor), the docker command line, Pinion, Compose, Swarm.
+//!    Then start-first, asked by name from a neighbour on the same network.
+//! 2. **Overhead.** From the promotion, and from the operator's command, to the new container's first answer,
+//!    against `docker pull`, `stop`, `rm`, `run` typed on the machine; image cached, and with a layer of 100 MB to pull.
+//! 3. **Rollout.** From the pipeline's promotion until four engines show the new digest healthy, against the same
+//!    commands typed on the four at once.
+//! 4. **Memory.** Resident size of the coordinator and of the agents after that.
 //!
-//! `PINION_BENCH_ROUNDS` sets the number of interleaved pairs (10). Figures are medians with their range.
+//! All series of one table are interleaved: one update of each, then the next round. What is printed is Markdown,
+//! to be pasted. Nothing else of weight may run on the machine meanwhile.
 
 mod by_hand;
 mod downtime;
+mod memory;
+mod overhead;
 mod prober;
 mod rollout;
 mod sample;
+mod table;
 
-use std::fs;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use clap::{Parser, ValueEnum};
 use harness::World;
 use harness::fleet::{Fleet, FleetSpec};
 
@@ -28,6 +34,10 @@ default_registry = "test"
 prefix = "registry.invalid/molecule-ai"
 [workload.workspace-server]
 images = { test = "platform" }
+rollout = "auto"
+strategy = "bench"
+[workload.beside]
+images = { test = "beside" }
 rollout = "auto"
 strategy = "bench"
 [strategy.bench]
@@ -42,59 +52,72 @@ stage = [ { rest = true } ]
 /// Longest that one measured step may take.
 const DEADLINE: Duration = Duration::from_secs(60);
 
+/// Measures Pinion beside the bare engine, Compose and Swarm.
+#[derive(Debug, Parser)]
+struct Args {
+    /// Updates of each series
+    #[arg(long, env = "PINION_BENCH_ROUNDS", default_value_t = 30)]
+    rounds: usize,
+    /// Interleaved pairs of Pinion and the floor; those beyond the rounds are of these two alone
+    #[arg(long, env = "PINION_BENCH_PAIRS", default_value_t = 40)]
+    pairs: usize,
+    /// What to measure; without it, all
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Part>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    Downtime,
+    Overhead,
+    Rollout,
+}
+
+impl Args {
+    fn wants(&self, part: Part) -> bool {
+        self.only.is_empty() || self.only.contains(&part)
+    }
+}
+
 fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
     harness::needs::check()?;
     harness::scenario::end_worlds_on_signals();
-    let rounds = match std::env::var("PINION_BENCH_ROUNDS") {
-        Ok(text) => text
-            .parse()
-            .context("PINION_BENCH_ROUNDS must be a number")?,
-        Err(_) => 10,
-    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()?;
-    let world = World::new()?;
-    runtime.block_on(measure(&world, rounds))
+    runtime.block_on(measure(&args))
 }
 
-async fn measure(world: &World, rounds: usize) -> anyhow::Result<()> {
-    let spec = FleetSpec {
-        configuration: CONFIGURATION.to_owned(),
-        ..FleetSpec::default()
-    };
-    let fleet = Fleet::start(world, &spec).await?;
-    println!("{rounds} interleaved pairs; median [min – max]");
-    rollout::measure(world, &fleet, rounds).await?;
-    downtime::measure(world, &fleet, rounds).await?;
-    memory(&fleet)
-}
-
-fn memory(fleet: &Fleet) -> anyhow::Result<()> {
-    let coordinator = resident_mib(fleet.coordinator.id()?)?;
-    println!("memory    coordinator {coordinator:.1} MiB resident, 4 agents connected");
-    for machine in &fleet.machines {
-        let mib = resident_mib(machine.agent.id()?)?;
-        println!(
-            "memory    agent {} {mib:.1} MiB resident",
-            machine.tenant.name()
-        );
+async fn measure(args: &Args) -> anyhow::Result<()> {
+    println!("Medians [fastest – slowest]; of ratios and differences the median over the pairs");
+    println!("[95 % interval of that median, percentile bootstrap].");
+    if args.wants(Part::Downtime) {
+        let world = World::new()?;
+        let fleet = fleet(&world, 1, false).await?;
+        downtime::measure(&world, &fleet, args.rounds, args.pairs).await?;
+    }
+    if args.wants(Part::Overhead) {
+        let world = World::new()?;
+        let fleet = fleet(&world, 1, true).await?;
+        overhead::measure(&world, &fleet, args.rounds).await?;
+    }
+    if args.wants(Part::Rollout) {
+        let world = World::new()?;
+        let fleet = fleet(&world, 4, true).await?;
+        rollout::measure(&world, &fleet, args.rounds).await?;
+        memory::measure(&fleet)?;
     }
     Ok(())
 }
 
-/// `VmRSS` of a process (proc(5)), in MiB.
-fn resident_mib(id: u32) -> anyhow::Result<f64> {
-    let status = fs::read_to_string(format!("/proc/{id}/status"))?;
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmRSS:"))
-        .context("VmRSS")?;
-    let kib: f64 = line
-        .split_whitespace()
-        .nth(1)
-        .context("a figure")?
-        .parse()?;
-    Ok(kib / 1024.0)
+async fn fleet(world: &World, tenants: u8, containers: bool) -> anyhow::Result<Fleet> {
+    let spec = FleetSpec {
+        tenants,
+        containers,
+        configuration: CONFIGURATION.to_owned(),
+        ..FleetSpec::default()
+    };
+    Fleet::start(world, &spec).await
 }

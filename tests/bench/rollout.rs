@@ -6,7 +6,7 @@ use harness::fleet::{CONTAINER, Fleet, REPOSITORY};
 use harness::{App, World};
 
 use crate::sample::Sample;
-use crate::{DEADLINE, by_hand};
+use crate::{DEADLINE, by_hand, table};
 
 const PORT: u16 = 9080;
 const NAME: &str = "by-hand";
@@ -20,10 +20,23 @@ pub(crate) async fn measure(world: &World, fleet: &Fleet, rounds: usize) -> anyh
         ours.add(by_pinion(world, fleet, round).await?);
         theirs.add(by_docker(world, fleet, round).await?);
     }
-    println!(
-        "rollout   pinion {ours}; docker pull, stop, rm, run by hand {theirs}; ratio {}",
-        ours.ratio_to(&theirs)
-    );
+    let row = |title: &str, sample: &Sample| {
+        let ratio = sample.ratio_to(&theirs);
+        [title.to_owned(), sample.to_string(), ratio]
+    };
+    let rows = [
+        row("Pinion", &ours),
+        row(
+            "`docker pull; docker stop; docker rm; docker run` on each",
+            &theirs,
+        ),
+    ];
+    let head = [
+        "updated by",
+        "to four healthy containers",
+        "against by hand",
+    ];
+    table::print("Four machines at once, a fresh small image", head, &rows);
     Ok(())
 }
 

@@ -3,13 +3,22 @@
 //! Standard library only and linked statically, because it is all that its image holds.
 //!
 //! `APP_VERSION` what it answers; `APP_PORT` where (8080); `APP_MODE` how it goes wrong:
-//! `good`, `crash`, `crash-after=SECONDS`, `unhealthy`, `regress-after=SECONDS`, `slow-start=SECONDS`.
+//! `good`, `crash`, `crash-after=SECONDS`, `unhealthy`, `regress-after=SECONDS`, `slow-start=SECONDS`;
+//! `APP_DRAIN_MS` for how long it goes on answering after SIGTERM (0). `app probe NAME PORT` is a client of it.
+
+mod probe;
 
 use std::env;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::exit;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+
+/// SIGTERM is heeded a little later, not at once.
+static WAITS: AtomicBool = AtomicBool::new(false);
+/// It has drained: the next answer is its last.
+static LAST: AtomicBool = AtomicBool::new(false);
 
 /// How it goes wrong, and after how long.
 enum Mode {
@@ -24,7 +33,18 @@ fn main() {
     if env::args().nth(1).as_deref() == Some("health") {
         exit(i32::from(!is_healthy(&port)));
     }
-    end_on_sigterm();
+    on_sigterm();
+    if env::args().nth(1).as_deref() == Some("probe") {
+        let name = env::args().nth(2).expect("a name to ask");
+        let port = env::args().nth(3).and_then(|port| port.parse().ok());
+        WAITS.store(true, Ordering::Relaxed);
+        return probe::probe(&name, port.expect("a port to ask"));
+    }
+    let drain = env::var("APP_DRAIN_MS").map_or(0, |text| text.parse().expect("APP_DRAIN_MS"));
+    if drain > 0 {
+        WAITS.store(true, Ordering::Relaxed);
+        std::thread::spawn(move || end_after(Duration::from_millis(drain)));
+    }
     let version = env::var("APP_VERSION").unwrap_or_else(|_| "unknown".into());
     let mode = mode(&env::var("APP_MODE").unwrap_or_else(|_| "good".into()));
     println!("app {version} starts");
@@ -61,6 +81,9 @@ fn serve(port: &str, version: &str, mode: &Mode) {
             Mode::HealthyAfter(after) => started.elapsed() >= *after,
         };
         answer(stream, version, healthy);
+        if LAST.load(Ordering::Relaxed) {
+            exit(0);
+        }
     }
 }
 
@@ -91,8 +114,20 @@ fn is_healthy(port: &str) -> bool {
     healthy
 }
 
+/// Ends the program once it was told to, and has gone on answering for that long.
+fn end_after(drain: Duration) {
+    while !probe::ENDS.load(Ordering::Relaxed) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    std::thread::sleep(drain);
+    // The next answer is the last one, so that nobody who is being answered is cut off.
+    LAST.store(true, Ordering::Relaxed);
+    std::thread::sleep(Duration::from_millis(100));
+    exit(0);
+}
+
 /// As process 1 of its container it would ignore SIGTERM, and every stop would take ten seconds.
-fn end_on_sigterm() {
+fn on_sigterm() {
     const SIGTERM: i32 = 15;
     // SAFETY: libc's own signatures; the library is linked into every Rust program for Linux.
     unsafe extern "C" {
@@ -100,9 +135,13 @@ fn end_on_sigterm() {
         fn _exit(code: i32) -> !;
     }
     extern "C" fn end(_: i32) {
-        // SAFETY: _exit may be called from a signal's action.
-        unsafe { _exit(0) }
+        if WAITS.load(Ordering::Relaxed) {
+            probe::ENDS.store(true, Ordering::Relaxed);
+        } else {
+            // SAFETY: _exit may be called from a signal's action.
+            unsafe { _exit(0) }
+        }
     }
-    // SAFETY: `end` only calls _exit.
+    // SAFETY: `end` only loads and stores atomics, and calls _exit.
     unsafe { signal(SIGTERM, end) };
 }

@@ -12,7 +12,11 @@ use crate::command::{command, run_command};
 use crate::sweep;
 use crate::world::World;
 
-const SOURCE: &str = include_str!("../app/main.rs");
+/// The program's files, the one with `main` first.
+const SOURCES: [(&str, &str); 2] = [
+    ("main.rs", include_str!("../app/main.rs")),
+    ("probe.rs", include_str!("../app/probe.rs")),
+];
 const SECOND: u64 = 1_000_000_000;
 
 /// How a version of the program behaves; seconds count from its start.
@@ -182,20 +186,22 @@ impl App {
 /// Compiles the program once for each of its sources, for all worlds and runs.
 fn compiled_program() -> anyhow::Result<PathBuf> {
     let shared = sweep::shared_directory()?;
-    let name = format!("app-{}", &hex(&Sha256::digest(SOURCE))[..16]);
+    let sources = SOURCES.map(|(_, source)| source).concat();
+    let name = format!("app-{}", &hex(&Sha256::digest(sources))[..16]);
     let path = shared.join(&name);
     if path.is_file() {
         return Ok(path);
     }
     let build = tempfile::tempdir_in(&shared)?;
-    let source = build.path().join("main.rs");
-    fs::write(&source, SOURCE)?;
+    for (file, source) in SOURCES {
+        fs::write(build.path().join(file), source)?;
+    }
     run_command(
         Command::new("rustc")
             .args(["--edition=2024", "-O", "-C", "target-feature=+crt-static"])
             .arg("-o")
             .arg(build.path().join("app"))
-            .arg(&source),
+            .arg(build.path().join("main.rs")),
     )
     .context("compile the program of the images")?;
     // A rename, so that no other run ever sees half a program.
