@@ -16,6 +16,7 @@ use crate::config::{MACHINES_OWN, is_engine_host};
 use crate::credentials::{self, Action, Vendor};
 use crate::enroll::{EnrollError, Enrollment, enroll, machines_own};
 use crate::logging::{self, LogFormat};
+use crate::own::replace::{self, ReplaceError};
 use crate::policy::{AllowedPrefix, Policy};
 use crate::run::{self, RunError, RunOptions};
 use crate::status_table::{self, StatusError};
@@ -53,6 +54,9 @@ enum Command {
     /// Show where each workload stands on this machine
     #[command(after_help = STATUS_EXAMPLES)]
     Status(StatusArgs),
+    /// Replace the agent's own container; an agent starts this by itself
+    #[command(hide = true, after_help = RUN_EXAMPLES)]
+    ReplaceAgent(RunArgs),
     /// Speak Docker's credential helper protocol for a vendor
     #[command(after_help = HELPER_EXAMPLES)]
     CredentialHelper(HelperArgs),
@@ -168,6 +172,7 @@ fn act(command: Command) -> Result<(), CliError> {
         match command {
             Command::Enroll(args) => enroll_machine(args).await,
             Command::Run(args) => Ok(run::run(args.into()).await?),
+            Command::ReplaceAgent(args) => replace_agent(args.into()).await,
             Command::Status(args) => {
                 Ok(status_table::print(&args.state_dir.path, args.json).await?)
             }
@@ -205,6 +210,8 @@ enum CliError {
     #[error(transparent)]
     Run(#[from] RunError),
     #[error(transparent)]
+    Replace(#[from] ReplaceError),
+    #[error(transparent)]
     Status(#[from] StatusError),
 }
 
@@ -217,6 +224,12 @@ impl CliError {
             _ => 1,
         }
     }
+}
+
+async fn replace_agent(options: RunOptions) -> Result<(), CliError> {
+    let stop = run::stop_signal()?;
+    let host = options.docker_host.as_deref().unwrap_or(run::ENGINE);
+    Ok(replace::run(&options.state_dir, host, stop).await?)
 }
 
 async fn enroll_machine(args: EnrollArgs) -> Result<(), CliError> {

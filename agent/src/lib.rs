@@ -25,6 +25,7 @@ pub mod journal;
 pub mod lock;
 pub mod logging;
 pub mod machine;
+pub mod own;
 pub mod policy;
 pub mod reconcile;
 pub mod renew;

@@ -29,15 +29,16 @@ use crate::driver::Driver as _;
 use crate::driver::docker::{ConnectError, Docker, Limits};
 use crate::identity::{Identity, IdentityDir, IdentityError};
 use crate::journal::{Journal, JournalError};
+use crate::own::Own;
 use crate::reconcile::{Handle, Reconciler};
 use crate::report::{ReportError, Reports};
 use crate::session::{Backoff, Sessions};
 use crate::socket::SocketError;
 use crate::status::WorkloadView;
-use crate::{lock, machine, renew, socket, tls};
+use crate::{lock, machine, own, renew, socket, tls};
 
 /// Where the engine is unless somebody says otherwise.
-const ENGINE: &str = "unix:///var/run/docker.sock";
+pub(crate) const ENGINE: &str = "unix:///var/run/docker.sock";
 /// Between tries to reach the engine.
 const ENGINE_RETRY: Duration = Duration::from_secs(5);
 /// How long recovery may take when the agent cannot run anyway: a cut-over or
@@ -50,6 +51,8 @@ const RECOVERY_ENGINE_LIMIT: Duration = Duration::from_secs(30);
 const GLANCE: Duration = Duration::from_secs(2);
 /// How long the first look at the engine may take where nothing is known.
 const FIRST_LOOK: Duration = Duration::from_secs(5);
+/// How long the coordinator may take to hear that the agent is replaced.
+const TELL_LIMIT: Duration = Duration::from_secs(2);
 /// How long everything has to end after SIGTERM.
 const END_LIMIT: Duration = Duration::from_secs(5);
 
@@ -76,6 +79,9 @@ pub enum RunError {
         #[source]
         source: std::io::Error,
     },
+    /// Nobody looks after this process.
+    #[error(transparent)]
+    Launcher(#[from] own::NotAlone),
     /// Another agent uses it.
     #[error("another agent runs with the state directory {0}")]
     Locked(PathBuf),
@@ -114,6 +120,7 @@ pub enum RunError {
 /// See [`RunError`]; what was under way has then been recovered where that
 /// was possible.
 pub async fn run(options: RunOptions) -> Result<(), RunError> {
+    own::end_with_launcher()?;
     let _lock = lock(&options.state_dir)?;
     let journal = Arc::new(Journal::open(&options.state_dir)?);
     let stop = stop_signal()?;
@@ -123,10 +130,9 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
         Err(_) => configuration::last_good(&options.state_dir),
     };
     let ready = prepare(&options, config).await;
-    let driver = Arc::new(Docker::at(
-        &engine_host(&options, &usable),
-        Limits::default(),
-    )?);
+    let host = engine_host(&options, &usable);
+    let driver = Arc::new(Docker::at(&host, Limits::default())?);
+    let own = own_program(&options.state_dir, &host, &journal, ready.as_ref().ok());
     if let Err(error) = &ready {
         tracing::error!(
             error = tls::chain(error),
@@ -139,6 +145,7 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
         }
     }
     let (reconciler, reports) = reconciler(&driver, journal, &usable);
+    let reconciler = reconciler.with_own(Arc::clone(&own));
     let handle = reconciler.handle();
     let shutdown = CancellationToken::new();
     let reconcile = tokio::spawn(reconciler.run(shutdown.clone()));
@@ -156,6 +163,7 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
                 engine_version,
                 reports,
                 reconcile,
+                own,
             };
             converge(ready, parts, stop, shutdown).await
         }
@@ -220,6 +228,7 @@ struct Parts {
     engine_version: watch::Receiver<String>,
     reports: mpsc::UnboundedReceiver<Report>,
     reconcile: JoinHandle<()>,
+    own: Arc<Own>,
 }
 
 /// The agent's whole life until SIGTERM.
@@ -234,6 +243,7 @@ async fn converge(
         engine_version,
         reports,
         mut reconcile,
+        own,
     } = parts;
     let identity = watch::Sender::new(Arc::new(ready.identity));
     let sessions = Sessions {
@@ -242,7 +252,7 @@ async fn converge(
         reports: Arc::clone(&ready.reports),
         inventory: adapters::inventory(handle.status(), shutdown.clone()),
         order: ready.config.registries,
-        facts: machine::facts(),
+        facts: machine::facts().into_iter().chain(own.facts()).collect(),
         engine_version: engine_version.clone(),
         process_id: format!("{:032x}", rand::random::<u128>()),
     };
@@ -251,6 +261,7 @@ async fn converge(
         handle,
         engine_version,
     };
+    let kept = Arc::clone(&ready.reports);
     let tasks = vec![
         tokio::spawn(keep_reports(reports, ready.reports)),
         tokio::spawn(socket::serve(ready.listener, local, shutdown.clone())),
@@ -258,6 +269,10 @@ async fn converge(
     ];
     let ended = tokio::select! {
         () = stop.cancelled() => Ok(()),
+        () = own.leave().cancelled() => {
+            told(&kept).await;
+            Ok(())
+        }
         _ = &mut reconcile => Err(RunError::Ended("reconciler")),
     };
     tracing::info!("stopping; the containers keep running");
@@ -295,6 +310,28 @@ async fn keep_reports(mut from: mpsc::UnboundedReceiver<Report>, reports: Arc<Re
             Ok(Ok(())) => {}
         }
     }
+}
+
+/// Waits until the coordinator has what there is to tell, but not for long:
+/// the next agent tells it otherwise.
+async fn told(reports: &Reports) {
+    let end = tokio::time::Instant::now() + TELL_LIMIT;
+    while !reports.after(0).is_empty() && tokio::time::Instant::now() < end {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// This program, as it was started.
+fn own_program(
+    state_dir: &Path,
+    engine_host: &str,
+    journal: &Journal,
+    ready: Option<&Ready>,
+) -> Arc<Own> {
+    let since = journal.clock().now();
+    let own = Own::new(own::detect(), state_dir, engine_host, since);
+    let addresses = ready.map(|ready| ready.identity.addresses.as_slice());
+    Arc::new(own.with_addresses(addresses.unwrap_or_default()))
 }
 
 /// How long recovery waits for an engine.
@@ -373,7 +410,7 @@ fn lock(state_dir: &Path) -> Result<std::fs::File, RunError> {
 }
 
 /// Cancelled by SIGTERM or SIGINT.
-fn stop_signal() -> Result<CancellationToken, RunError> {
+pub(crate) fn stop_signal() -> Result<CancellationToken, RunError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Signal)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Signal)?;
     let stop = CancellationToken::new();

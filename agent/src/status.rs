@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use pinion_model::{AgentPhase, Digest, Failure, ImageRef, WorkloadName};
-use pinion_workload::{Assignment, Container, Desired, Outcome, Record, containers_of, digest_of};
+use pinion_workload::{
+    Assignment, Container, Desired, Itself, Outcome, Record, containers_of, digest_of, is_itself,
+};
 
 /// By workload.
 pub type Views = BTreeMap<WorkloadName, WorkloadView>;
@@ -61,6 +63,15 @@ pub(crate) fn views(
             )
         })
         .collect()
+}
+
+/// A program that runs in no container is told as if it did.
+pub(crate) fn own_program(views: &mut Views, itself: &Itself) {
+    let own = views.iter_mut().find(|(name, _)| is_itself(name));
+    if let (Some((_, view)), Some((container, digest))) = (own, itself.as_container()) {
+        view.containers
+            .push(ObservedContainer { container, digest });
+    }
 }
 
 fn view(

@@ -151,7 +151,7 @@ same_names!(RolloutPhase <=> RolloutPhase:
     Aborted, Superseded);
 same_names!(FailureKind <=> FailureKind:
     Credentials, NotFound, Network, Registry, Disk, Platform, Policy, Create, Start, Health,
-    Timeout, InUse, Offline, Engine, Internal);
+    Timeout, InUse, Offline, Engine, Internal, Indeterminate);
 same_names!(Role <=> Role: Viewer, Promoter, Operator, Admin);
 
 impl From<&Failure> for v1::Failure {

@@ -4,7 +4,7 @@
 //! retries: what an error means is said by [`EngineError`], what to do about
 //! it is decided in `pinion_workload`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pinion_model::{Failure, ImageRef};
@@ -143,6 +143,14 @@ pub trait Driver: Send + Sync + 'static {
         &self,
         id: &ContainerId,
     ) -> impl Future<Output = Result<String, EngineError>> + Send;
+
+    /// Writes a file of a container, which need not run, into `into` as a tar archive.
+    fn archive(
+        &self,
+        id: &ContainerId,
+        path: &str,
+        into: &Path,
+    ) -> impl Future<Output = Result<(), EngineError>> + Send;
 
     /// Completes when something happened to a container, or the engine's event
     /// stream broke: then observe.

@@ -6,6 +6,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::refresh::{Ask, RefreshOutcome};
 use crate::journal::{AcceptError, Journal};
+use crate::own::Own;
 use crate::status::Views;
 
 /// How the rest of the agent speaks to the loop. Cheap to clone.
@@ -15,6 +16,7 @@ pub struct Handle {
     pub(super) desired_changed: Arc<Notify>,
     pub(super) asks: mpsc::Sender<Ask>,
     pub(super) views: watch::Receiver<Views>,
+    pub(super) own: Arc<Own>,
 }
 
 impl Handle {
@@ -28,6 +30,13 @@ impl Handle {
         let generation = self.journal.accept(desired)?;
         self.desired_changed.notify_one();
         Ok(generation)
+    }
+
+    /// A session with the coordinator has begun, or has ended.
+    pub fn session(&self, is_live: bool) {
+        let now = self.journal.clock().now();
+        self.own.session(is_live.then_some(now));
+        self.desired_changed.notify_one();
     }
 
     /// What was accepted last.

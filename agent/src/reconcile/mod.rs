@@ -33,6 +33,7 @@ use tokio_util::sync::CancellationToken;
 use crate::credentials::Resolve;
 use crate::driver::Driver;
 use crate::journal::Journal;
+use crate::own::Own;
 use crate::policy::Policy;
 use crate::status::Views;
 use calls::Calls;
@@ -93,6 +94,7 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
             desired_changed: Arc::new(Notify::new()),
             asks: asks_in,
             views: views_out,
+            own: Arc::new(Own::bare()),
         };
         Self {
             driver,
@@ -117,6 +119,22 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
     #[must_use]
     pub fn with_min_free(self, min_free: u64) -> Self {
         Self { min_free, ..self }
+    }
+
+    /// With a program of its own that is known.
+    #[must_use]
+    pub fn with_own(mut self, own: Arc<Own>) -> Self {
+        self.handle.own = own;
+        self
+    }
+
+    /// Takes up nothing that its journal does not know: that is another's.
+    #[must_use]
+    pub fn without_recovery(self) -> Self {
+        Self {
+            recovering: None,
+            ..self
+        }
     }
 
     /// How the rest of the agent speaks to this loop.

@@ -6,14 +6,17 @@ use pinion_workload::{Answer, Call, ContainerId, CreateSpec};
 
 use crate::credentials::Resolve;
 use crate::driver::{Driver, EngineError};
+use crate::own::Own;
 
 /// Makes the call; what it means is for the planner to say.
 pub(super) async fn perform<D: Driver, R: Resolve>(
     driver: &D,
     resolver: &R,
+    own: &Own,
     call: &Call,
 ) -> Answer {
     let done = match call {
+        Call::Own(call) => return own.perform(driver, call).await,
         Call::Pull(image) => return pull(driver, resolver, image).await,
         Call::Create {
             old,

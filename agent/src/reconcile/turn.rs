@@ -16,7 +16,7 @@ use super::observe::Observation;
 use super::perform::perform;
 use crate::credentials::Resolve;
 use crate::driver::Driver;
-use crate::status::views;
+use crate::status::{own_program, views};
 
 /// Before a journal that could not be written is tried again.
 const JOURNAL_PAUSE: Duration = Duration::from_secs(5);
@@ -115,13 +115,14 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
             .operation
             .as_ref()
             .map(|operation| operation.assignment.generation);
-        let (driver, resolver, made) = (
+        let (driver, resolver, own, made) = (
             Arc::clone(&self.driver),
             Arc::clone(&self.resolver),
+            Arc::clone(&self.handle.own),
             call.clone(),
         );
         self.calls.begin(workload, call, generation, async move {
-            perform(&*driver, &*resolver, &made).await
+            perform(&*driver, &*resolver, &own, &made).await
         });
     }
 
@@ -187,6 +188,7 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
             platform: self.engine.platform(),
             room: self.engine.room(self.min_free),
             busy_with: busy_with(&records, workload),
+            itself: &self.handle.own.itself(),
             jitter: rand::random(),
         };
         ask(&observed, self.now())
@@ -224,7 +226,8 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
             return;
         };
         let permitted = |a: &Assignment| self.permitted_of(a).unwrap_or_default();
-        let now = views(desired, &self.journal.records(), containers, &permitted);
+        let mut now = views(desired, &self.journal.records(), containers, &permitted);
+        own_program(&mut now, &self.handle.own.itself());
         self.views.send_if_modified(|held| {
             let changed = *held != now;
             *held = now;

@@ -25,6 +25,10 @@ impl Converge for Handle {
         Handle::reports(self)
     }
 
+    fn session(&self, is_live: bool) {
+        Handle::session(self, is_live);
+    }
+
     async fn accept(&self, desired: Desired) -> Result<Generation, String> {
         let handle = self.clone();
         let accepted = tokio::task::spawn_blocking(move || Handle::accept(&handle, desired)).await;

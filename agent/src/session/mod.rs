@@ -43,6 +43,9 @@ pub trait Converge: Send + Sync + 'static {
     /// The phase of each assignment that is known.
     fn reports(&self) -> Vec<Report>;
 
+    /// A session has begun, or has ended.
+    fn session(&self, _is_live: bool) {}
+
     /// Takes a desired state; it is on disk when this returns. The answer is
     /// the generation that counts now: a higher one if `desired` is stale.
     ///

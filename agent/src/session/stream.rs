@@ -61,7 +61,10 @@ pub(super) async fn run<C: Converge>(
                 epoch = stream.welcome.epoch,
                 "session with the coordinator"
             );
-            stream.talk(sessions).await
+            sessions.converge.session(true);
+            let ended = stream.talk(sessions).await;
+            sessions.converge.session(false);
+            ended
         }
         Err(why) => Ended::Broken(why),
     };

@@ -13,7 +13,7 @@ pub fn images_of_interest(record: &Record) -> Vec<String> {
         .iter()
         .chain(&assignment.prefetch)
         .map(ToString::to_string);
-    wanted
-        .chain(operation.units.iter().map(|unit| unit.old.image_id.clone()))
-        .collect()
+    let all = wanted.chain(operation.units.iter().map(|unit| unit.old.image_id.clone()));
+    // The agent's own program is of no image.
+    all.filter(|reference| !reference.is_empty()).collect()
 }

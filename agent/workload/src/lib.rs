@@ -17,6 +17,7 @@ mod desired;
 mod engine;
 mod health;
 mod interest;
+mod itself;
 mod learn;
 pub mod names;
 mod next;
@@ -25,6 +26,7 @@ mod operation;
 mod record;
 mod recover;
 pub mod recreate;
+mod slots;
 mod step;
 
 pub use belongs::{Catalog, containers_of, digest_of};
@@ -33,6 +35,7 @@ pub use engine::{
     Container, ContainerId, ContainerState, CreateSpec, Health, HealthTiming, Image, Report,
 };
 pub use interest::images_of_interest;
+pub use itself::{Home, ITSELF, Itself, is_itself};
 pub use learn::learn;
 pub use names::OpId;
 pub use next::next;
@@ -40,4 +43,5 @@ pub use observed::{Lookup, Observed, Room};
 pub use operation::{Old, Operation, Stage, Streak, Unit};
 pub use record::{Accepted, Outcome, Record, busy_with};
 pub use recover::recover;
-pub use step::{Answer, Call, Step};
+pub use slots::{Candidate, Cause, End, Program, Slot, Slots, Start, TRIES, Verdict};
+pub use step::{Answer, Call, OwnCall, Step};

@@ -19,6 +19,9 @@ pub const OLD_STATE_LABEL: &str = "pinion.old-state";
 /// Label with that container's restart policy, `<name>:<retries>`, for the same.
 pub const OLD_POLICY_LABEL: &str = "pinion.old-policy";
 
+/// Label of a container that replaces the agent's own: the operation's id.
+pub const HELPER_LABEL: &str = "pinion.replaces-agent";
+
 /// Label with what was asked of the next one, in milliseconds:
 /// `<min_healthy>:<healthy_deadline>:<soak>`, for the same.
 pub const TERMS_LABEL: &str = "pinion.terms";

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use pinion_model::{Failure, ImageRef, Timestamp, WorkloadName};
 
 use crate::recreate::{OPERATION_LABEL, REPLACES_LABEL};
-use crate::{Container, ContainerId, ContainerState, Image, Operation, Record};
+use crate::{Container, ContainerId, ContainerState, Image, Itself, Operation, Record};
 
 /// What is known about one workload on this machine. Unknown is not absent.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +26,8 @@ pub struct Observed<'a> {
     /// Another workload of which containers are being replaced or put back
     /// ([`busy_with`](crate::busy_with)).
     pub busy_with: Option<&'a WorkloadName>,
+    /// What the agent knows of its own program.
+    pub itself: &'a Itself,
     /// 0 to 1, another one each time: spreads what is tried again.
     pub jitter: f64,
 }

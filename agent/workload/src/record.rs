@@ -5,7 +5,7 @@ use pinion_model::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Assignment, Operation, Report, Stage};
+use crate::{Assignment, Operation, Report, Stage, is_itself};
 
 /// All that the journal holds about one workload. Written before the call
 /// that it announces.
@@ -40,7 +40,8 @@ pub struct Record {
 }
 
 /// Another workload of a machine of which containers are being replaced or put
-/// back: until that is over, no further cut-over begins there.
+/// back: until that is over, no further cut-over begins there. The agent itself
+/// is last and alone: it waits for whatever is under way.
 #[must_use]
 pub fn busy_with<'a>(
     records: &'a BTreeMap<WorkloadName, Record>,
@@ -50,8 +51,11 @@ pub fn busy_with<'a>(
         let stage = record.operation.as_ref().map(|operation| &operation.stage);
         matches!(stage, Some(Stage::Cut | Stage::RollBack))
     };
+    let is_last = is_itself(workload);
     let mut records = records.iter();
-    let busy = records.find(|(name, record)| *name != workload && is_replacing(record));
+    let busy = records.find(|(name, record)| {
+        *name != workload && (is_replacing(record) || is_last && record.operation.is_some())
+    });
     busy.map(|(name, _)| name)
 }
 

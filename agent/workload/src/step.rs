@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use pinion_model::{Failure, ImageRef, Timestamp};
 
-use crate::{ContainerId, Record};
+use crate::{Candidate, ContainerId, OpId, Operation, Record, Slot};
 
 /// What comes next for one workload.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,6 +75,35 @@ pub enum Call {
     Remove(ContainerId),
     /// Read what a container said last.
     LastWords(ContainerId),
+    /// Something about the agent's own program.
+    Own(OwnCall),
+}
+
+/// One call about the agent's own program. Each may be done twice without harm.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OwnCall {
+    /// Take the program out of an image, and lay it in a place.
+    Lay {
+        /// Names the container that it is taken from, which is never started.
+        op: OpId,
+        /// The image.
+        image: ImageRef,
+        /// Where.
+        slot: Slot,
+    },
+    /// Have the program that was laid started in this one's stead, and leave.
+    HandOver(Candidate),
+    /// Have a container of the image replace this agent's own container.
+    StartHelper {
+        /// What is tried.
+        candidate: Candidate,
+        /// The operation as the helper goes on with it.
+        operation: Box<Operation>,
+    },
+    /// This program had its session: it is not taken back for the lack of one.
+    Confirm(OpId),
+    /// This program is the current one from now on.
+    Keep(OpId),
 }
 
 impl Call {
@@ -96,6 +125,18 @@ impl Call {
             Self::Start(id) => format!("start {id}"),
             Self::Remove(id) => format!("remove {id}"),
             Self::LastWords(id) => format!("read logs of {id}"),
+            Self::Own(OwnCall::Lay { image, slot, .. }) => {
+                format!("lay the agent of {image} in {}", slot.word())
+            }
+            Self::Own(OwnCall::HandOver(c)) => format!("hand over to {}", c.slot.word()),
+            Self::Own(OwnCall::StartHelper { candidate, .. }) => {
+                format!(
+                    "create the container that replaces the agent for {}",
+                    candidate.op
+                )
+            }
+            Self::Own(OwnCall::Confirm(op)) => format!("confirm the agent of {op}"),
+            Self::Own(OwnCall::Keep(op)) => format!("keep the agent of {op}"),
         }
     }
 }

@@ -36,6 +36,9 @@ pub enum FailureKind {
     Engine,
     /// A defect of ours.
     Internal,
+    /// A new agent could not be confirmed, for reasons that say nothing of it:
+    /// the coordinator was away, or its starts were interrupted from outside.
+    Indeterminate,
 }
 
 words!(FailureKind {
@@ -54,6 +57,7 @@ words!(FailureKind {
     Offline => "offline",
     Engine => "engine",
     Internal => "internal",
+    Indeterminate => "indeterminate",
 });
 
 impl FailureKind {

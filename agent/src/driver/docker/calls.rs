@@ -1,5 +1,6 @@
 //! Each method of the driver: one call, one effect.
 
+use std::path::Path;
 use std::time::Duration;
 
 use bollard::query_parameters::{
@@ -11,7 +12,7 @@ use pinion_workload::{Container, ContainerId, CreateSpec, Image};
 use serde_json::{Value, json};
 
 use super::errors::from_client;
-use super::{Docker, containers, last_words, pull, raw, read};
+use super::{Docker, archive, containers, last_words, pull, raw, read};
 use crate::credentials::Credential;
 use crate::driver::{Driver, EngineError, EngineInfo};
 
@@ -263,6 +264,10 @@ impl Driver for Docker {
         let inspect = self.inspect(id).await?;
         let log = last_words::log(&self.link().await?.client, id).await;
         Ok(last_words::compose(&inspect, &log))
+    }
+
+    async fn archive(&self, id: &ContainerId, path: &str, into: &Path) -> Result<(), EngineError> {
+        archive::download(self, id, path, into).await
     }
 
     async fn changed(&self) {

@@ -12,6 +12,7 @@
 //!   line ─▶ the link that all of them use; made anew when the events break
 //! ```
 
+mod archive;
 mod auth;
 mod calls;
 mod containers;

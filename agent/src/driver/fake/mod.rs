@@ -322,6 +322,10 @@ impl Driver for FakeEngine {
             .await
     }
 
+    async fn archive(&self, id: &ContainerId, path: &str, _: &Path) -> Result<(), EngineError> {
+        Err(EngineError::NotFound(format!("{path} in {id}")))
+    }
+
     async fn changed(&self) {
         self.happened.notified().await;
     }

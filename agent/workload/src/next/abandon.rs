@@ -7,7 +7,7 @@ use crate::names::{WORKLOAD_LABEL, split_part};
 use crate::recreate::OPERATION_LABEL;
 use crate::{Call, Container, Step};
 
-use super::{View, finish};
+use super::{View, finish, itself};
 
 pub(super) fn next(view: View<'_>, withdrawn: bool) -> Step {
     if let Some(step) = view
@@ -28,7 +28,8 @@ pub(super) fn next(view: View<'_>, withdrawn: bool) -> Step {
         view.observed.workload,
         view.machine.0,
         &view.desired.catalog,
-    );
+    )
+    .or_else(|| itself::digest(view.observed).filter(|_| itself::is_asking(view.observed)));
     finish::close(view, phase, running, view.observed.record.clone())
 }
 

@@ -8,7 +8,7 @@ use crate::{
     Step,
 };
 
-use super::ENGINE_PAUSE;
+use super::{ENGINE_PAUSE, itself};
 
 pub(super) fn next(desired: &Desired, observed: &Observed<'_>, now: Timestamp) -> Step {
     let record = observed.record;
@@ -67,18 +67,34 @@ fn without_a_step(
             wake_at: Some(now + ENGINE_PAUSE),
         });
     };
-    let mine = containers_of(observed.workload, containers, &desired.catalog).ok()?;
-    let stands = |c: &&Container| runs_assigned(c, assignment);
-    if mine.iter().all(stands) && mine.iter().any(|c| c.is_up()) {
+    if stands_as_assigned(desired, observed, containers, assignment)? {
         return None;
     }
     let outcome = Outcome {
         generation: assignment.generation,
-        running: running_digest(observed.workload, containers, &desired.catalog),
+        running: match itself::is_asking(observed) {
+            true => itself::digest(observed),
+            false => running_digest(observed.workload, containers, &desired.catalog),
+        },
         at: now,
         ..failed.clone()
     };
     Some(close(observed.record, outcome))
+}
+
+/// None if nobody knows whose the containers are.
+fn stands_as_assigned(
+    desired: &Desired,
+    observed: &Observed<'_>,
+    containers: &[Container],
+    assignment: &Assignment,
+) -> Option<bool> {
+    if itself::is_asking(observed) {
+        return Some(itself::digest(observed).as_ref() == assignment.digest());
+    }
+    let mine = containers_of(observed.workload, containers, &desired.catalog).ok()?;
+    let stands = |c: &&Container| runs_assigned(c, assignment);
+    Some(mine.iter().all(stands) && mine.iter().any(|c| c.is_up()))
 }
 
 fn runs_assigned(container: &Container, assignment: &Assignment) -> bool {
@@ -96,7 +112,8 @@ fn withdrawn(
     let running = observed
         .containers
         .ok()
-        .and_then(|containers| running_digest(observed.workload, containers, &desired.catalog));
+        .and_then(|containers| running_digest(observed.workload, containers, &desired.catalog))
+        .or_else(|| itself::digest(observed).filter(|_| itself::is_asking(observed)));
     let outcome = Outcome {
         generation: assignment.generation,
         attempt: assignment.attempt,

@@ -146,7 +146,7 @@ fn wait_for(view: View<'_>, old: &Container) -> Step {
     wait_until(view, waiting_for)
 }
 
-fn wait_until(view: View<'_>, waiting_for: String) -> Step {
+pub(super) fn wait_until(view: View<'_>, waiting_for: String) -> Step {
     if view.operation.waiting_for == waiting_for {
         return Step::Rest {
             wake_at: Some(view.now + GATE_PAUSE),

@@ -97,6 +97,13 @@ pub(super) fn verify(view: View<'_>, index: usize, next: &Container) -> Step {
         terms,
         view.now,
     ) {
+        Verdict::Proven if view.observed.itself.awaits_confirmation(&operation.id) => {
+            let end = began + terms.deadline;
+            match view.now < end {
+                true => Step::Rest { wake_at: Some(end) },
+                false => view.take_back(index, unconfirmed(&unit.name)),
+            }
+        }
         Verdict::Proven => prove(view, index),
         Verdict::Begins(streak) => {
             operation.units[index].healthy = Some(streak);
@@ -109,6 +116,13 @@ pub(super) fn verify(view: View<'_>, index: usize, next: &Container) -> Step {
         Verdict::Undecided(at) => Step::Rest { wake_at: Some(at) },
         Verdict::Failed(failure) => view.take_back(index, failure),
     }
+}
+
+fn unconfirmed(name: &str) -> Failure {
+    let message = format!(
+        "the agent in container {name:?} runs, and did not confirm that it has its session with the coordinator"
+    );
+    Failure::new(FailureKind::Health, message)
 }
 
 fn prove(view: View<'_>, index: usize) -> Step {

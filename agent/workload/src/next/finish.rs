@@ -46,7 +46,12 @@ pub(super) fn close(
 /// until an operator raises the attempt. What was only to be pulled speaks
 /// against nothing: its turn is another attempt.
 fn is_final(outcome: &Outcome) -> bool {
-    let momentary = |kind| matches!(kind, FailureKind::Timeout | FailureKind::InUse);
+    let momentary = |kind| {
+        matches!(
+            kind,
+            FailureKind::Timeout | FailureKind::InUse | FailureKind::Indeterminate
+        )
+    };
     outcome.phase.is_failure()
         && outcome.digest.is_some()
         && !outcome

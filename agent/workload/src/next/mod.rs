@@ -13,6 +13,7 @@ mod begin;
 mod create;
 mod cut;
 mod finish;
+mod itself;
 mod prefetch;
 mod preflight;
 mod prepare;
@@ -28,7 +29,7 @@ use std::time::Duration;
 use pinion_model::{Failure, FailureKind, Timestamp};
 
 use crate::observed::Machine;
-use crate::{Call, Desired, Observed, Operation, Record, Stage, Step};
+use crate::{Call, Desired, Observed, Operation, Record, Stage, Step, is_itself};
 
 pub(crate) use prepare::anchor_tag;
 
@@ -47,6 +48,14 @@ pub fn next(desired: &Desired, observed: &Observed<'_>, now: Timestamp) -> Step 
             observed,
             operation,
             machine: Machine(containers),
+            now,
+        }
+        .next(),
+        Err(_) if itself::needs_no_engine(observed, operation) => View {
+            desired,
+            observed,
+            operation,
+            machine: Machine(&[]),
             now,
         }
         .next(),
@@ -95,6 +104,9 @@ impl View<'_> {
                 wake_at: Some(retry_at),
             };
         }
+        if itself::is_asking(self.observed) {
+            return itself::next(self);
+        }
         match self.operation.stage {
             Stage::Preflight => preflight::next(self),
             Stage::Prefetch => prefetch::next(self),
@@ -121,6 +133,9 @@ impl View<'_> {
         if self.is_late() {
             return Some(self.abandon(self.late()));
         }
+        if let Some(step) = self.agent_goes_alone() {
+            return Some(step);
+        }
         let waited = operation.retry_at.is_none_or(|at| at <= self.now);
         (waited && !operation.is_at_the_gate() && !operation.waiting_for.is_empty()).then(|| {
             self.write(Operation {
@@ -129,6 +144,13 @@ impl View<'_> {
                 ..operation.clone()
             })
         })
+    }
+
+    /// While the agent itself is replaced, nothing else takes a step.
+    fn agent_goes_alone(self) -> Option<Step> {
+        self.observed.busy_with.filter(|busy| is_itself(busy))?;
+        let why = "the agent of this machine, which is being replaced".to_owned();
+        Some(create::wait_until(self, why))
     }
 
     /// A newer assignment takes this one back, or goes on with it where it

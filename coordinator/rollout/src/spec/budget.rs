@@ -48,7 +48,8 @@ pub enum FailureGroup {
     Timeout,
     /// The machine's own policy refused it.
     Policy,
-    /// The machine was away when its turn came.
+    /// The machine was away when its turn came, or the coordinator was while a
+    /// machine's new agent was to be confirmed.
     Offline,
 }
 
@@ -81,7 +82,7 @@ impl FailureGroup {
             FailureKind::Health => Self::Health,
             FailureKind::Timeout | FailureKind::InUse => Self::Timeout,
             FailureKind::Policy => Self::Policy,
-            FailureKind::Offline => Self::Offline,
+            FailureKind::Offline | FailureKind::Indeterminate => Self::Offline,
         }
     }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use pinion_model::{Failure, FailureKind, ImageRef, Timestamp, WorkloadName};
 use pinion_workload::{
-    Answer, Assignment, Call, Lookup, Observed, Record, Step, busy_with, images_of_interest, learn,
-    recover,
+    Answer, Assignment, Call, Itself, Lookup, Observed, Record, Step, busy_with,
+    images_of_interest, learn, recover,
 };
 
 use crate::event::Event;
@@ -254,6 +254,7 @@ impl Sim {
             platform: Some(("linux", "amd64")),
             room: None,
             busy_with: busy_with(&known.journal.records, workload),
+            itself: &Itself::default(),
             jitter,
         };
         (self.next)(&known.journal.desired, &observed, self.now)
@@ -281,6 +282,7 @@ impl Sim {
             platform: Some(("linux", "amd64")),
             room: None,
             busy_with: busy_with(&known.journal.records, workload),
+            itself: &Itself::default(),
             jitter,
         };
         match learn(&observed, call, answer, self.now) {

@@ -142,6 +142,7 @@ fn step_beside(
         platform: Some(("linux", "amd64")),
         room: None,
         busy_with: other,
+        itself: &Itself::default(),
         jitter: 1.0,
     };
     next(&desired, &observed, now)

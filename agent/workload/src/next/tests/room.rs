@@ -1,7 +1,7 @@
 //! Room for an image before it is pulled.
 
 use super::*;
-use crate::{Image, Lookup, Room};
+use crate::{Image, Itself, Lookup, Room};
 
 const MIB: u64 = 1024 * 1024;
 
@@ -32,6 +32,7 @@ fn first(ahead: bool, found: Lookup, room: Option<Room>) -> String {
         permitted: &Ok(vec![image(2)]),
         platform: Some(("linux", "amd64")),
         room,
+        itself: &Itself::default(),
         jitter: 1.0,
     };
     match next(&desired, &observed, NOW) {

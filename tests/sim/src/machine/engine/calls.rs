@@ -46,6 +46,8 @@ impl Engine {
                 Some((container, _)) => Answer::Words(format!("last words of {}", container.name)),
                 None => missing(id),
             },
+            // The agents here are what runs the simulation: nobody replaces them.
+            Call::Own(_) => failed("a simulated agent has no program of its own".to_owned()),
         }
     }
 
