@@ -23,8 +23,8 @@ METRICS := $(if $(ENGINES),metrics)
 setup: ## Install missing packages of the distribution (as root)
 	@deploy/ci/setup.sh $(ENGINES) buf $(MOTO) $(METRICS)
 
-build: ## The three programs, optimised, in target/release
-	$(CARGO) build --locked --release --bins -p pinion-coordinator -p pinion-agent -p pinion-cli
+build: ## The four programs, optimised, in target/release
+	$(CARGO) build --locked --release --bins -p pinion-coordinator -p pinion-agent -p pinion-launcher -p pinion-cli
 
 programs:
 	@deploy/ci/setup.sh $(ENGINES)

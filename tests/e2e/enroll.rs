@@ -121,6 +121,7 @@ fn a_revoked_agent_gets_no_session_any_more() {
             credentials: Vec::new(),
             config: None,
             environment: Vec::new(),
+            launched: false,
         };
         let mut agent = Agent::start(&tenant, &token, &setup).await?;
         online(&cli, true).await?;

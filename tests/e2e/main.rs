@@ -14,4 +14,5 @@ mod metric_gate;
 mod offline;
 mod prefetch;
 mod pulls;
+mod self_update;
 mod support;

@@ -25,6 +25,7 @@ pub struct Agent {
     name: String,
     directory: PathBuf,
     environment: Vec<(String, String)>,
+    launched: bool,
     process: Option<Process>,
 }
 
@@ -39,6 +40,8 @@ pub struct Setup {
     pub config: Option<String>,
     /// What its environment holds beside what every agent's does.
     pub environment: Vec<(String, String)>,
+    /// Whether the launcher starts it.
+    pub launched: bool,
 }
 
 impl Agent {
@@ -63,6 +66,7 @@ impl Agent {
             name: tenant.name().to_owned(),
             directory: tenant.directory().join("agent"),
             environment: setup.environment.clone(),
+            launched: setup.launched,
             process: None,
         };
         fs::create_dir_all(agent.directory.join("docker"))?;
@@ -107,8 +111,20 @@ impl Agent {
     ///
     /// If it cannot be started.
     pub fn launch(&mut self, tenant: &Tenant) -> anyhow::Result<()> {
-        let mut run = self.command(tenant)?;
-        run.args(["run", "--state-dir"]).arg(self.state());
+        let mut run = match self.launched {
+            true => {
+                let mut launcher = self.command_of(tenant, "pinion-launcher")?;
+                let agent = program("pinion-agent")?;
+                launcher.arg("--state-dir").arg(self.state());
+                launcher.arg("--program").arg(agent).arg("--");
+                launcher
+            }
+            false => {
+                let mut run = self.command(tenant)?;
+                run.args(["run", "--state-dir"]).arg(self.state());
+                run
+            }
+        };
         run.args(["--docker-host", &tenant.docker_host()]);
         if self.config_file().exists() {
             run.arg("--config").arg(self.config_file());
@@ -124,7 +140,11 @@ impl Agent {
     ///
     /// If it was not built.
     pub fn command(&self, tenant: &Tenant) -> anyhow::Result<Command> {
-        let mut command = tenant.command(program("pinion-agent")?);
+        self.command_of(tenant, "pinion-agent")
+    }
+
+    fn command_of(&self, tenant: &Tenant, name: &str) -> anyhow::Result<Command> {
+        let mut command = tenant.command(program(name)?);
         let path = std::env::var("PATH").unwrap_or_default();
         command
             .env("PATH", format!("{}:{path}", self.programs().display()))
@@ -174,6 +194,21 @@ impl Agent {
     pub fn id(&self) -> anyhow::Result<u32> {
         let process = self.process.as_ref().context("the agent was stopped")?;
         Ok(process.id())
+    }
+
+    /// The program that the launcher runs now: where it is.
+    ///
+    /// # Errors
+    ///
+    /// If it runs none.
+    pub fn launched_program(&self) -> anyhow::Result<PathBuf> {
+        let launcher = self.id()?;
+        let children = fs::read_to_string(format!("/proc/{launcher}/task/{launcher}/children"))?;
+        let child = children
+            .split_whitespace()
+            .next()
+            .context("it runs nothing")?;
+        Ok(fs::read_link(format!("/proc/{child}/exe"))?)
     }
 
     /// All that it printed since it was started last.

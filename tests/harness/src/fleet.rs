@@ -62,6 +62,8 @@ pub struct FleetSpec {
     pub agent_config: Option<String>,
     /// What every agent's environment holds in addition.
     pub agent_environment: Vec<(String, String)>,
+    /// Whether the launcher starts every agent.
+    pub launched: bool,
 }
 
 impl Default for FleetSpec {
@@ -75,6 +77,7 @@ impl Default for FleetSpec {
             credentials: Some((USER.into(), PASSWORD.into())),
             agent_config: None,
             agent_environment: Vec::new(),
+            launched: false,
         }
     }
 }
@@ -100,6 +103,7 @@ impl FleetSpec {
                 .as_ref()
                 .map(|config| config.replace("{host}", host)),
             environment: self.agent_environment.clone(),
+            launched: self.launched,
             ..setup(host)
         }
     }
@@ -377,6 +381,7 @@ pub fn setup(registry: &str) -> Setup {
         credentials: vec![(registry.to_owned(), USER.into(), PASSWORD.into())],
         config: None,
         environment: Vec::new(),
+        launched: false,
     }
 }
 

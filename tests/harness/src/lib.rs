@@ -16,6 +16,7 @@
 //! ```
 
 pub mod agent;
+pub mod agent_image;
 pub mod aws;
 pub mod bearer;
 pub mod cli;
@@ -37,6 +38,7 @@ pub mod wait;
 pub mod world;
 
 pub use agent::Agent;
+pub use agent_image::AgentImage;
 pub use cli::Cli;
 pub use coordinator::Coordinator;
 pub use fleet::{Fleet, FleetSpec};

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -160,7 +160,23 @@ impl Registry {
     /// If the build or the push fails.
     pub fn push(&self, world: &World, repository: &str, app: &App) -> anyhow::Result<Pushed> {
         let archive = app.build(world)?;
-        let digest_file = self.digests.join(app.version());
+        let source_sha = app.source_sha();
+        self.push_archive(repository, app.version(), &source_sha, &archive)
+    }
+
+    /// Pushes an archive of Docker's to `repository` (without host), tagged with `version`.
+    ///
+    /// # Errors
+    ///
+    /// If the push fails.
+    pub fn push_archive(
+        &self,
+        repository: &str,
+        version: &str,
+        source_sha: &str,
+        archive: &Path,
+    ) -> anyhow::Result<Pushed> {
+        let digest_file = self.digests.join(version);
         let repository = format!("{}/{repository}", self.address);
         run_command(
             command("skopeo")
@@ -170,14 +186,14 @@ impl Registry {
                 .arg("--digestfile")
                 .arg(&digest_file)
                 .arg(format!("docker-archive:{}", archive.display()))
-                .arg(format!("docker://{repository}:{}", app.version())),
+                .arg(format!("docker://{repository}:{version}")),
         )
-        .with_context(|| format!("push {} to {repository}", app.version()))?;
+        .with_context(|| format!("push {version} to {repository}"))?;
         Ok(Pushed {
             repository,
             digest: fs::read_to_string(digest_file)?.trim().to_owned(),
-            source_sha: app.source_sha(),
-            version: app.version().to_owned(),
+            source_sha: source_sha.to_owned(),
+            version: version.to_owned(),
         })
     }
 

@@ -122,7 +122,7 @@ fn unconfirmed(name: &str) -> Failure {
     let message = format!(
         "the agent in container {name:?} runs, and did not confirm that it has its session with the coordinator"
     );
-    Failure::new(FailureKind::Health, message)
+    Failure::new(FailureKind::Indeterminate, message)
 }
 
 fn prove(view: View<'_>, index: usize) -> Step {

@@ -1,6 +1,7 @@
 //! One step at a time, as the engine's answer calls for it: what the rooms share.
 
 mod gate;
+mod itself;
 mod properties;
 mod room;
 mod soak;
