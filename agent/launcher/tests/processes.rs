@@ -12,8 +12,8 @@ use pinion_workload::{Candidate, Cause, OpId, Slot, Slots, TRIES};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 const SOON: Duration = Duration::from_secs(20);
-/// Ends as an agent does when it is told to.
-const GOOD: &str = "trap 'exit 0' TERM; while :; do sleep 0.05; done";
+/// Runs on, and ends as an agent does when it is told to.
+const GOOD: &str = "while :; do sleep 0.05; done";
 
 /// A state directory with a launcher. Killed on drop, with what it started.
 struct World {
@@ -50,7 +50,7 @@ impl World {
     fn write(&self, path: &Path, name: &str, script: &str) {
         let starts = self.dir.path().join("starts");
         let text = format!(
-            "#!/bin/sh\necho {name} $$ >> {}\n{script}\n",
+            "#!/bin/sh\ntrap 'exit 0' TERM\necho {name} $$ >> {}\n{script}\n",
             starts.display()
         );
         fs::write(path, text).expect("written");

@@ -13,12 +13,21 @@ const LOG_LINES: usize = 10;
 
 /// Machines, one a line.
 pub(crate) fn list(agents: &[v1::Agent], now: Now) -> String {
-    let mut table = Table::new(["AGENT", "PRESENCE", "SINCE", "LABELS", "NOTE", "WORKLOADS"]);
+    let mut table = Table::new([
+        "AGENT",
+        "PRESENCE",
+        "SINCE",
+        "VERSION",
+        "LABELS",
+        "NOTE",
+        "WORKLOADS",
+    ]);
     for agent in agents {
         table.row([
             agent.name.clone(),
             words::presence(agent.presence),
             now.age(agent.presence_since.as_ref()),
+            text::line(&agent.agent_version),
             words::labels(&agent.labels),
             note(agent),
             workloads(agent),
@@ -62,6 +71,8 @@ fn about(agent: &v1::Agent, now: Now) -> String {
         ("agent", agent.name.clone()),
         ("presence", presence),
         ("labels", words::labels(&agent.labels)),
+        ("agent version", text::line(&agent.agent_version)),
+        ("engine version", text::line(&agent.engine_version)),
         ("facts", words::labels(&agent.facts)),
         ("held", held),
         ("revoked", only_if(agent.revoked, REVOKED)),
@@ -275,6 +286,7 @@ mod tests {
         v1::Agent {
             name: "t1".into(),
             presence: v1::Presence::Online.into(),
+            agent_version: "1.2.3".into(),
             workloads: vec![workload],
             held: Some(v1::Attribution {
                 reason: "demo".into(),
@@ -287,7 +299,13 @@ mod tests {
     #[test]
     fn a_machine_is_a_line_with_what_it_runs() {
         let text = list(&[agent()], Now(0));
-        for part in ["t1", "online", "held", "codex settled abababababab"] {
+        for part in [
+            "t1",
+            "online",
+            "1.2.3",
+            "held",
+            "codex settled abababababab",
+        ] {
             assert!(text.contains(part), "{part} is not in:\n{text}");
         }
         assert_eq!(text.lines().count(), 2);
@@ -301,7 +319,12 @@ mod tests {
     #[test]
     fn a_machine_in_full_names_its_containers_and_its_hold() {
         let text = show(&agent(), Now(0));
-        assert!(text.contains("web") && text.contains("demo"), "{text}");
+        assert!(
+            ["web", "demo", "1.2.3"]
+                .iter()
+                .all(|part| text.contains(part)),
+            "{text}"
+        );
     }
 
     #[test]

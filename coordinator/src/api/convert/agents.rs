@@ -31,6 +31,8 @@ pub(crate) fn agent(name: &AgentId, agent: &Agent) -> v1::Agent {
         enrolled_at: Some(timestamp(agent.enrolled_at)),
         certificate_expires_at: agent.certificate_expires_at().map(timestamp),
         identity_conflict: agent.identity_conflict.is_some(),
+        agent_version: agent.versions.agent.to_string(),
+        engine_version: agent.versions.engine.to_string(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::names::{HELPER_LABEL, OpId};
-use crate::{Candidate, Cause, Home, Image, Itself, Lookup, Program, Slot, Slots, TRIES, Verdict};
+use crate::{Candidate, Cause, Home, Image, Lookup, Program, Slot, Slots, TRIES, Verdict};
 
 const AGENT: &str = "pinion-agent";
 

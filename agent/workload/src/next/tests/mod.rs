@@ -16,8 +16,8 @@ use pinion_model::{
 
 use super::*;
 use crate::{
-    Accepted, Assignment, CatalogEntry, Container, ContainerId, ContainerState, Health, Streak,
-    Unit,
+    Accepted, Assignment, CatalogEntry, Container, ContainerId, ContainerState, Health, Itself,
+    Streak, Unit,
 };
 
 const NOW: Timestamp = Timestamp(1_000_000);
