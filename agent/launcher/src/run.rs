@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use pinion_workload::{Slot, Slots, Start};
+use pinion_workload::{Program, Slot, Slots, Start};
 
 use crate::end::{self, Ended};
 use crate::events::Events;
@@ -78,9 +78,10 @@ pub fn run(options: &Options) -> Result<u8, LaunchError> {
     let mut events = Events::listen().map_err(LaunchError::Signals)?;
     let places = SlotDir::below(&options.state_dir);
     let _lock = only_one(&places)?;
+    let packaged = slot_dir::read(&options.program);
     let mut pause = Duration::from_millis(500);
     loop {
-        let slots = held(&places, options)?;
+        let slots = held(&places, options, packaged.as_ref())?;
         if !wait_for_agent(&mut events, &options.state_dir)? {
             return Ok(0);
         }
@@ -132,9 +133,12 @@ fn only_one(places: &SlotDir) -> Result<File, LaunchError> {
 }
 
 /// What is laid, with the package's program where it is a new one.
-fn held(places: &SlotDir, options: &Options) -> Result<Slots, LaunchError> {
+fn held(
+    places: &SlotDir,
+    options: &Options,
+    packaged: Result<&Program, &io::Error>,
+) -> Result<Slots, LaunchError> {
     let slots = places.load().map_err(directory(places.path()))?;
-    let packaged = slot_dir::read(&options.program);
     match (slots, packaged) {
         (Some(slots), Ok(packaged)) => match slots.place_for(&packaged.sha256) {
             Some(slot) => {
@@ -156,16 +160,12 @@ fn held(places: &SlotDir, options: &Options) -> Result<Slots, LaunchError> {
         (None, Err(source)) => Err(LaunchError::Nothing {
             slots: places.path().to_owned(),
             program: options.program.clone(),
-            source,
+            source: io::Error::new(source.kind(), source.to_string()),
         }),
     }
 }
 
-fn lay(
-    places: &SlotDir,
-    slot: Slot,
-    program: &Path,
-) -> Result<pinion_workload::Program, LaunchError> {
+fn lay(places: &SlotDir, slot: Slot, program: &Path) -> Result<Program, LaunchError> {
     let mut file = File::open(program).map_err(directory(program))?;
     Ok(places.lay(slot, &mut file, |_| Ok(()))?)
 }
