@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use pinion_model::{AgentId, AgentPhase};
-use pinion_workload::Report;
+use pinion_model::{AgentId, AgentPhase, WorkloadName};
+use pinion_workload::{Report, is_itself};
 use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
@@ -385,7 +385,7 @@ async fn recovered(handle: &Handle, stop: &CancellationToken) {
         {
             return;
         }
-        while views.borrow_and_update().values().any(is_between) && views.changed().await.is_ok() {}
+        while views.borrow_and_update().iter().any(is_between) && views.changed().await.is_ok() {}
     };
     tokio::select! {
         () = calm => tracing::info!("nothing is under way any more"),
@@ -394,11 +394,14 @@ async fn recovered(handle: &Handle, stop: &CancellationToken) {
     }
 }
 
-fn is_between(view: &WorkloadView) -> bool {
-    matches!(
-        view.phase,
-        Some(AgentPhase::CuttingOver | AgentPhase::Verifying | AgentPhase::RollingBack)
-    )
+/// The agent's own program is between two for as long as it runs.
+fn is_between((workload, view): (&WorkloadName, &WorkloadView)) -> bool {
+    let is_other = !is_itself(workload);
+    is_other
+        && matches!(
+            view.phase,
+            Some(AgentPhase::CuttingOver | AgentPhase::Verifying | AgentPhase::RollingBack)
+        )
 }
 
 fn lock(state_dir: &Path) -> Result<std::fs::File, RunError> {

@@ -1,7 +1,7 @@
 //! What wakes the launcher.
 
 use std::io;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGCHLD, SIGINT, SIGTERM};
@@ -55,10 +55,7 @@ impl Events {
             None => self.receiver.recv().ok(),
             Some(instant) => {
                 let pause = instant.saturating_duration_since(Instant::now());
-                match self.receiver.recv_timeout(pause) {
-                    Ok(event) => Some(event),
-                    Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-                }
+                self.receiver.recv_timeout(pause).ok()
             }
         };
         self.stop |= event == Some(Event::Stop);
