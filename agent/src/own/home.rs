@@ -44,7 +44,7 @@ pub fn end_with_launcher() -> Result<(), NotAlone> {
 
 /// The container whose files an engine has mounted for this process.
 fn container_of(mounts: &str) -> Option<ContainerId> {
-    let ids = mounts.lines().filter_map(|line| {
+    let mut ids = mounts.lines().filter_map(|line| {
         let root = line.split(' ').nth(3)?;
         let (before, file) = root.rsplit_once('/')?;
         let of_engine = ["hostname", "hosts", "resolv.conf"].contains(&file);
@@ -52,7 +52,7 @@ fn container_of(mounts: &str) -> Option<ContainerId> {
         let is_id = id.len() == 64 && id.bytes().all(|b| b.is_ascii_hexdigit());
         (of_engine && is_id).then(|| ContainerId(id.to_owned()))
     });
-    ids.last()
+    ids.next_back()
 }
 
 #[cfg(test)]

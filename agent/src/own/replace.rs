@@ -76,7 +76,7 @@ pub(super) fn write_down(state_dir: &Path, operation: &Operation) -> Result<(), 
     let path = directory.join("operation.json");
     let bytes = serde_json::to_vec_pretty(operation).map_err(io::Error::other);
     disk::private_dir(&directory)
-        .and_then(|()| bytes)
+        .and(bytes)
         .and_then(|bytes| disk::replace(&path, &bytes))
         .map_err(fault(&path))
 }
