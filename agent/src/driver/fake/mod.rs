@@ -322,7 +322,12 @@ impl Driver for FakeEngine {
             .await
     }
 
-    async fn archive(&self, id: &ContainerId, path: &str, _: &Path) -> Result<(), EngineError> {
+    async fn archive(
+        &self,
+        id: &ContainerId,
+        path: &str,
+        _: &std::path::Path,
+    ) -> Result<(), EngineError> {
         Err(EngineError::NotFound(format!("{path} in {id}")))
     }
 
