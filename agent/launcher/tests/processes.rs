@@ -158,7 +158,7 @@ impl Drop for World {
         }
         for (_, id) in self.starts() {
             if is_alive(id) {
-                drop(kill_process(id, Signal::KILL));
+                let _ = kill_process(id, Signal::KILL);
             }
         }
     }
