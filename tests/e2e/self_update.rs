@@ -200,7 +200,7 @@ async fn is_contained(machine: &Machine, digest: &str) -> anyhow::Result<Contain
 }
 
 #[test]
-fn an_agent_in_a_container_is_replaced_by_a_helper_and_put_back_by_it() {
+fn an_agent_in_a_container_is_replaced_by_a_replacer_and_put_back_by_it() {
     scenario(async |world| {
         let mut fleet = Fleet::start(world, &spec(false)).await?;
         let before = fleet.machines[0].container().await?;

@@ -6,13 +6,13 @@
 //!
 //! ```text
 //!   launcher ─▶ slot a ─▶ lay b ─▶ hand over ─▶ leave ─▶ launcher ─▶ slot b
-//!   container ─▶ start helper ─▶ helper stops it, starts the next, or puts it back
+//!   container ─▶ start replacer ─▶ replacer stops it, starts the next, or puts it back
 //! ```
 
-mod helper_spec;
 mod home;
 mod lay;
 pub mod replace;
+mod replacer_spec;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -111,7 +111,7 @@ impl Own {
         let place = match &itself.home {
             Home::Slot(slot) => format!("slot {}", slot.word()),
             Home::Container(id) => format!("container {}", id.0.get(..12).unwrap_or(&id.0)),
-            Home::Bare | Home::Helper => "started by hand".to_owned(),
+            Home::Bare | Home::Replacer => "started by hand".to_owned(),
         };
         let image = itself.as_container().and_then(|(_, digest)| digest);
         let place = ("agent_program".to_owned(), place);
@@ -134,10 +134,10 @@ impl Own {
                 }
                 done
             }
-            OwnCall::StartHelper {
+            OwnCall::StartReplacer {
                 candidate,
                 operation,
-            } => self.start_helper(driver, candidate, operation).await,
+            } => self.start_replacer(driver, candidate, operation).await,
             OwnCall::Confirm(op) => self.change(|slots| slots.confirmed(op)),
             OwnCall::Keep(op) => self.change(|slots| slots.kept(op)),
         };
@@ -150,7 +150,7 @@ impl Own {
         self.change(|slots| slots.handed_over(candidate))
     }
 
-    async fn start_helper<D: Driver>(
+    async fn start_replacer<D: Driver>(
         &self,
         driver: &D,
         candidate: &Candidate,
@@ -161,11 +161,11 @@ impl Own {
         };
         replace::write_down(&self.state_dir, operation)
             .map_err(|error| disk(&tls::chain(&error)))?;
-        // One that is being tried goes on being tried, should its helper be lost.
+        // One that is being tried goes on being tried, should its replacer be lost.
         if self.itself().candidate(&candidate.op).is_none() {
             self.hand_over(candidate)?;
         }
-        helper_spec::start(driver, own, operation, &self.state_dir, &self.engine_host).await
+        replacer_spec::start(driver, own, operation, &self.state_dir, &self.engine_host).await
     }
 
     /// Changes what is known; on the disk when this returns.

@@ -70,7 +70,7 @@ fn fault(path: &Path) -> impl FnOnce(io::Error) -> ReplaceError + use<> {
     move |source| ReplaceError::Operation { path, source }
 }
 
-/// Leaves to the helper what it is to do.
+/// Leaves to the replacer what it is to do.
 pub(super) fn write_down(state_dir: &Path, operation: &Operation) -> Result<(), ReplaceError> {
     let directory = directory(state_dir);
     let path = directory.join("operation.json");
@@ -98,7 +98,12 @@ pub async fn run(
     let journal = Arc::new(begun(state_dir, &operation)?);
     let (reports, reported) = mpsc::unbounded_channel();
     let driver = Arc::new(Docker::at(engine_host, Limits::default())?);
-    let own = Own::new(Home::Helper, state_dir, engine_host, journal.clock().now());
+    let own = Own::new(
+        Home::Replacer,
+        state_dir,
+        engine_host,
+        journal.clock().now(),
+    );
     // It pulls nothing: what it runs is here.
     let resolver = Resolver::new(Default::default(), Default::default(), PathBuf::new());
     let reconciler = Reconciler::new(
@@ -120,7 +125,7 @@ pub async fn run(
     shutdown.cancel();
     drop(reported);
     if let Err(error) = reconcile.await {
-        tracing::error!(%error, "a part of the helper ended in a defect");
+        tracing::error!(%error, "a part of the replacer ended in a defect");
     }
     Ok(())
 }

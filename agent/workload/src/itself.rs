@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pinion_model::{Digest, Timestamp, WorkloadName};
 
-use crate::names::{HELPER_LABEL, OpId};
+use crate::names::{OpId, REPLACER_LABEL};
 use crate::recreate::OPERATION_LABEL;
 use crate::{Candidate, Container, ContainerId, ContainerState, Health, Slot, Slots, Verdict};
 
@@ -43,7 +43,7 @@ pub enum Home {
     Container(ContainerId),
     /// By an agent that is replaced with its container: this process does it,
     /// and treats that container as any other.
-    Helper,
+    Replacer,
 }
 
 impl Itself {
@@ -72,14 +72,14 @@ impl Itself {
                 .find(|c| c.id == *id)
                 .and_then(|c| c.labels.get(OPERATION_LABEL))
                 .is_some_and(|op| op == candidate.op.as_str()),
-            Home::Bare | Home::Helper => false,
+            Home::Bare | Home::Replacer => false,
         };
         is_this.then_some(candidate)
     }
 
-    /// A helper proves a container only once the agent in it has confirmed.
+    /// A replacer proves a container only once the agent in it has confirmed.
     pub(crate) fn awaits_confirmation(&self, op: &OpId) -> bool {
-        self.home == Home::Helper && !self.candidate(op).is_some_and(|c| c.confirmed)
+        self.home == Home::Replacer && !self.candidate(op).is_some_and(|c| c.confirmed)
     }
 
     /// The program as if it ran in a container, for whom that makes no
@@ -115,9 +115,9 @@ impl Itself {
 }
 
 /// The container that replaces the agent's, for that operation.
-pub(crate) fn helper_of<'a>(containers: &'a [Container], op: &OpId) -> Option<&'a Container> {
+pub(crate) fn replacer_of<'a>(containers: &'a [Container], op: &OpId) -> Option<&'a Container> {
     containers.iter().find(|c| {
         c.state != ContainerState::Removing
-            && c.labels.get(HELPER_LABEL).map(String::as_str) == Some(op.as_str())
+            && c.labels.get(REPLACER_LABEL).map(String::as_str) == Some(op.as_str())
     })
 }

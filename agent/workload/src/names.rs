@@ -20,7 +20,7 @@ pub const OLD_STATE_LABEL: &str = "pinion.old-state";
 pub const OLD_POLICY_LABEL: &str = "pinion.old-policy";
 
 /// Label of a container that replaces the agent's own: the operation's id.
-pub const HELPER_LABEL: &str = "pinion.replaces-agent";
+pub const REPLACER_LABEL: &str = "pinion.replaces-agent";
 
 /// Label with what was asked of the next one, in milliseconds:
 /// `<min_healthy>:<healthy_deadline>:<soak>`, for the same.

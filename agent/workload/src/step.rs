@@ -94,10 +94,10 @@ pub enum OwnCall {
     /// Have the program that was laid started in this one's stead, and leave.
     HandOver(Candidate),
     /// Have a container of the image replace this agent's own container.
-    StartHelper {
+    StartReplacer {
         /// What is tried.
         candidate: Candidate,
-        /// The operation as the helper goes on with it.
+        /// The operation as the replacer goes on with it.
         operation: Box<Operation>,
     },
     /// This program had its session: it is not taken back for the lack of one.
@@ -129,7 +129,7 @@ impl Call {
                 format!("lay the agent of {image} in {}", slot.word())
             }
             Self::Own(OwnCall::HandOver(c)) => format!("hand over to {}", c.slot.word()),
-            Self::Own(OwnCall::StartHelper { candidate, .. }) => {
+            Self::Own(OwnCall::StartReplacer { candidate, .. }) => {
                 format!(
                     "create the container that replaces the agent for {}",
                     candidate.op

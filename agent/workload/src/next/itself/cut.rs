@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pinion_model::{Failure, FailureKind};
 
-use crate::itself::helper_of;
+use crate::itself::replacer_of;
 use crate::{
     Call, Candidate, Container, ContainerState, Home, Operation, OwnCall, Slot, Stage, Step, TRIES,
 };
@@ -13,7 +13,7 @@ use super::super::{ENGINE_PAUSE, View};
 use super::judge::judge;
 
 /// However long a container may otherwise take to be healthy.
-const HELPER_LIMIT: Duration = Duration::from_secs(5 * 60);
+const REPLACER_LIMIT: Duration = Duration::from_secs(5 * 60);
 
 pub(super) fn next(view: View<'_>) -> Step {
     let itself = view.observed.itself;
@@ -28,8 +28,8 @@ pub(super) fn next(view: View<'_>) -> Step {
             Step::Call(Call::Own(OwnCall::HandOver(candidate(view, slot.other()))))
         }
         // It was handed over: this process is about to leave.
-        Home::Slot(_) | Home::Bare | Home::Helper => pause(view),
-        Home::Container(_) => with_helper(view),
+        Home::Slot(_) | Home::Bare | Home::Replacer => pause(view),
+        Home::Container(_) => with_replacer(view),
     }
 }
 
@@ -83,26 +83,26 @@ fn confirm(view: View<'_>, candidate: &Candidate) -> Step {
 
 /// The old program's container is replaced by another container, which
 /// outlives it; until it is stopped, the old one watches.
-pub(super) fn with_helper(view: View<'_>) -> Step {
-    let Some(helper) = helper_of(view.machine.0, &view.operation.id) else {
-        return Step::Call(Call::Own(OwnCall::StartHelper {
+pub(super) fn with_replacer(view: View<'_>) -> Step {
+    let Some(replacer) = replacer_of(view.machine.0, &view.operation.id) else {
+        return Step::Call(Call::Own(OwnCall::StartReplacer {
             candidate: candidate(view, Slot::B),
-            operation: Box::new(for_helper(view.operation)),
+            operation: Box::new(for_replacer(view.operation)),
         }));
     };
-    if helper.restart_count >= TRIES && tried(view).is_none() {
-        return view.take_back(0, helper_fails(helper));
+    if replacer.restart_count >= TRIES && tried(view).is_none() {
+        return view.take_back(0, replacer_fails(replacer));
     }
-    match helper.state {
+    match replacer.state {
         ContainerState::Created | ContainerState::Exited => {
-            Step::Call(Call::Start(helper.id.clone()))
+            Step::Call(Call::Start(replacer.id.clone()))
         }
         _ => pause(view),
     }
 }
 
 /// The same operation as a container's, with all of it still to be done.
-fn for_helper(operation: &Operation) -> Operation {
+fn for_replacer(operation: &Operation) -> Operation {
     let mut operation = operation.clone();
     operation.stage = Stage::Create;
     operation.last_done = None;
@@ -113,17 +113,17 @@ fn for_helper(operation: &Operation) -> Operation {
         unit.proven = false;
     }
     let deadline = &mut operation.assignment.healthy_deadline;
-    *deadline = HELPER_LIMIT.min(*deadline);
+    *deadline = REPLACER_LIMIT.min(*deadline);
     operation
 }
 
-fn helper_fails(helper: &Container) -> Failure {
+fn replacer_fails(replacer: &Container) -> Failure {
     Failure::new(
         FailureKind::Start,
         format!(
             "the next agent's image was to replace this agent's container and ended {} times by itself (container {:?}, last exit code {}); \
              the old agent runs on. Look at its last lines, and roll out another image",
-            helper.restart_count, helper.name, helper.exit_code
+            replacer.restart_count, replacer.name, replacer.exit_code
         ),
     )
 }

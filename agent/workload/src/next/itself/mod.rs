@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!   from a slot:      pull ─▶ lay beside ─▶ hand over, leave │ launcher starts it │ confirm ─▶ soak ─▶ keep
-//!   in a container:   pull ──────────────▶ start a helper    │ which replaces it  │ confirm ─▶ soak ─▶ remove it
-//!   either way back:  launcher or helper gives a verdict, and the old program reads it here
+//!   in a container:   pull ──────────────▶ start a replacer    │ which replaces it  │ confirm ─▶ soak ─▶ remove it
+//!   either way back:  launcher or replacer gives a verdict, and the old program reads it here
 //! ```
 //!
 //! The left side runs in the old program, the right one in the new: what was
@@ -24,7 +24,7 @@ use super::{ENGINE_PAUSE, View, abandon, create, prefetch, prepare};
 
 /// Whether the workload is the program that asks.
 pub(super) fn is_asking(observed: &Observed<'_>) -> bool {
-    is_itself(observed.workload) && observed.itself.home != Home::Helper
+    is_itself(observed.workload) && observed.itself.home != Home::Replacer
 }
 
 /// A program in a slot goes on without the engine, once it is handed over.
@@ -41,7 +41,7 @@ pub(super) fn digest(observed: &Observed<'_>) -> Option<Digest> {
             let containers = observed.containers.ok()?;
             digest_of(containers.iter().find(|c| c.id == *id)?, None)
         }
-        Home::Bare | Home::Helper => None,
+        Home::Bare | Home::Replacer => None,
     }
 }
 
@@ -81,7 +81,7 @@ fn preflight(view: View<'_>) -> Step {
             },
             None => return view.abandon(elsewhere()),
         },
-        Home::Bare | Home::Helper => return view.abandon(nobody()),
+        Home::Bare | Home::Replacer => return view.abandon(nobody()),
     };
     if is_current {
         let adopted = Some(Streak {

@@ -2,15 +2,15 @@
 
 use pinion_model::AgentPhase;
 
-use crate::itself::helper_of;
+use crate::itself::replacer_of;
 use crate::{Call, Home, OwnCall, Stage, Step};
 
 use super::super::{View, finish, settle};
-use super::cut::{tried, with_helper};
+use super::cut::{tried, with_replacer};
 use super::judge::judge;
 
 /// Confirmed: watched for as long as any container. In a slot, the launcher
-/// counts crashes; a container is watched by the helper, which says when it
+/// counts crashes; a container is watched by the replacer, which says when it
 /// has done.
 pub(super) fn soak(view: View<'_>) -> Step {
     let itself = view.observed.itself;
@@ -18,7 +18,7 @@ pub(super) fn soak(view: View<'_>) -> Step {
         return judge(view, verdict);
     }
     if let Home::Container(_) = itself.home {
-        return with_helper(view);
+        return with_replacer(view);
     }
     let end = view.operation.since + view.operation.assignment.soak;
     if view.now < end || tried(view).is_none() {
@@ -39,13 +39,13 @@ pub(super) fn next(view: View<'_>) -> Step {
             false => OwnCall::Confirm(op),
         }));
     }
-    remove_helper(view).unwrap_or_else(|| settle::next(view))
+    remove_replacer(view).unwrap_or_else(|| settle::next(view))
 }
 
 /// The old program is back, which it knows from being asked.
 pub(super) fn back(view: View<'_>) -> Step {
-    if let Some(step) = words_of_helper(view)
-        .or_else(|| remove_helper(view))
+    if let Some(step) = words_of_replacer(view)
+        .or_else(|| remove_replacer(view))
         .or_else(|| remove_next(view))
         .or_else(|| restore_policy(view))
     {
@@ -60,31 +60,32 @@ pub(super) fn back(view: View<'_>) -> Step {
     finish::close(view, AgentPhase::RolledBack, running, record)
 }
 
-fn words_of_helper(view: View<'_>) -> Option<Step> {
+fn words_of_replacer(view: View<'_>) -> Option<Step> {
     let is_due = view.operation.units.iter().any(|u| u.culprit && !u.words);
     let has_words = view
         .operation
         .failure
         .as_ref()
         .is_some_and(|f| !f.log_tail.is_empty());
-    let helper = helper_of(view.machine.0, &view.operation.id).filter(|_| is_due && !has_words)?;
-    Some(Step::Call(Call::LastWords(helper.id.clone())))
+    let replacer =
+        replacer_of(view.machine.0, &view.operation.id).filter(|_| is_due && !has_words)?;
+    Some(Step::Call(Call::LastWords(replacer.id.clone())))
 }
 
-fn remove_helper(view: View<'_>) -> Option<Step> {
-    let helper = helper_of(view.machine.0, &view.operation.id)?;
-    let id = helper.id.clone();
-    let call = match helper.is_up() {
+fn remove_replacer(view: View<'_>) -> Option<Step> {
+    let replacer = replacer_of(view.machine.0, &view.operation.id)?;
+    let id = replacer.id.clone();
+    let call = match replacer.is_up() {
         true => Call::Stop {
             id,
-            grace: helper.stop_timeout,
+            grace: replacer.stop_timeout,
         },
         false => Call::Remove(id),
     };
     view.unless_skipped(call)
 }
 
-/// A helper that failed may have left what it made; it never ran.
+/// A replacer that failed may have left what it made; it never ran.
 fn remove_next(view: View<'_>) -> Option<Step> {
     let unit = view.operation.units.first()?;
     let next = view.machine.next_of(view.operation, &unit.old.id)?;

@@ -1,7 +1,7 @@
 //! The agent's own program, from both sides.
 
 use super::*;
-use crate::names::{HELPER_LABEL, OpId};
+use crate::names::{OpId, REPLACER_LABEL};
 use crate::{Candidate, Cause, Home, Image, Lookup, Program, Slot, Slots, TRIES, Verdict};
 
 const AGENT: &str = "pinion-agent";
@@ -373,14 +373,14 @@ fn while_the_agent_is_replaced_nothing_else_takes_a_step() {
     }
 }
 
-fn helper(state: ContainerState) -> Container {
-    let mut helper = container("helper", "pinion-agent-replacer-g1a1", 2, state, "always");
-    helper.labels = BTreeMap::from([(HELPER_LABEL.to_owned(), op().to_string())]);
-    helper
+fn replacer(state: ContainerState) -> Container {
+    let mut replacer = container("replacer", "pinion-agent-replacer-g1a1", 2, state, "always");
+    replacer.labels = BTreeMap::from([(REPLACER_LABEL.to_owned(), op().to_string())]);
+    replacer
 }
 
 #[test]
-fn in_a_container_a_helper_replaces_it_and_is_removed_in_the_end() {
+fn in_a_container_a_replacer_replaces_it_and_is_removed_in_the_end() {
     use ContainerState::{Created, Exited, Running};
     let own = old(AGENT, Running, "always");
     let in_old = |slots: Slots| Itself {
@@ -404,18 +404,18 @@ fn in_a_container_a_helper_replaces_it_and_is_removed_in_the_end() {
         creates
     );
     for (state, expected) in [
-        (Created, "start helper"),
-        (Exited, "start helper"),
+        (Created, "start replacer"),
+        (Exited, "start replacer"),
         (Running, "rest"),
     ] {
-        let containers = [own.clone(), helper(state)];
+        let containers = [own.clone(), replacer(state)];
         assert_eq!(
             says(Stage::Cut, in_old(at_work()), &containers),
             expected,
             "{state:?}"
         );
     }
-    let mut crashing = helper(ContainerState::Restarting);
+    let mut crashing = replacer(ContainerState::Restarting);
     crashing.restart_count = TRIES;
     let containers = [own.clone(), crashing];
     assert_eq!(
@@ -423,14 +423,14 @@ fn in_a_container_a_helper_replaces_it_and_is_removed_in_the_end() {
         "RollBack start"
     );
 
-    // In the new one: confirmed, then the helper's verdict is waited for.
+    // In the new one: confirmed, then the replacer's verdict is waited for.
     let mut new = container("next", AGENT, 2, Running, "always");
     new.labels = BTreeMap::from([("pinion.op".to_owned(), op().to_string())]);
     let in_new = |slots: Slots| Itself {
         home: Home::Container(new.id.clone()),
         ..itself(Slot::A, slots)
     };
-    let both = [new.clone(), helper(Running)];
+    let both = [new.clone(), replacer(Running)];
     let confirmed = || slots().handed_over(candidate(true));
     assert_eq!(says(Stage::Soak, in_new(confirmed()), &both), "rest");
     assert_eq!(
@@ -440,9 +440,12 @@ fn in_a_container_a_helper_replaces_it_and_is_removed_in_the_end() {
     );
     let kept = || confirmed().kept(&op());
     assert_eq!(says(Stage::Soak, in_new(kept()), &both), "Settle");
-    assert_eq!(says(Stage::Settle, in_new(kept()), &both), "stop helper");
-    let ended = [new.clone(), helper(Exited)];
-    assert_eq!(says(Stage::Settle, in_new(kept()), &ended), "remove helper");
+    assert_eq!(says(Stage::Settle, in_new(kept()), &both), "stop replacer");
+    let ended = [new.clone(), replacer(Exited)];
+    assert_eq!(
+        says(Stage::Settle, in_new(kept()), &ended),
+        "remove replacer"
+    );
     assert_eq!(says(Stage::Settle, in_new(kept()), &ended[..1]), "settled");
 
     // Back in the old one.
@@ -455,16 +458,16 @@ fn in_a_container_a_helper_replaces_it_and_is_removed_in_the_end() {
         says(
             Stage::Cut,
             in_old(back.clone()),
-            &[own.clone(), helper(Running)]
+            &[own.clone(), replacer(Running)]
         ),
         "RollBack start"
     );
     let mut fenced = own.clone();
     fenced.restart_policy = "no".to_owned();
-    let fenced = [fenced, helper(Exited)];
+    let fenced = [fenced, replacer(Exited)];
     assert_eq!(
         says(Stage::RollBack, in_old(back.clone()), &fenced),
-        "remove helper"
+        "remove replacer"
     );
     assert_eq!(
         says(Stage::RollBack, in_old(back), &fenced[..1]),
@@ -473,7 +476,7 @@ fn in_a_container_a_helper_replaces_it_and_is_removed_in_the_end() {
 }
 
 #[test]
-fn a_helper_proves_the_next_agents_container_only_once_that_has_confirmed() {
+fn a_replacer_proves_the_next_agents_container_only_once_that_has_confirmed() {
     let containers = [
         old("pinion-agent.prev.g1a1", ContainerState::Exited, "no"),
         {
@@ -491,7 +494,7 @@ fn a_helper_proves_the_next_agents_container_only_once_that_has_confirmed() {
     });
     let proves = |confirmed: bool, seconds: u32| {
         let mut case = Case::of(Stage::Cut, tried(confirmed));
-        case.itself.home = Home::Helper;
+        case.itself.home = Home::Replacer;
         case.operation = Some(operation.clone());
         case.containers = Ok(&containers);
         case.now = NOW + seconds * SECOND;

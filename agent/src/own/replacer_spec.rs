@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use pinion_model::{Failure, FailureKind};
-use pinion_workload::names::{HELPER_LABEL, IGNORE_LABEL};
+use pinion_workload::names::{IGNORE_LABEL, REPLACER_LABEL};
 use pinion_workload::recreate::Recreate;
 use pinion_workload::{Answer, ContainerId, CreateSpec, ITSELF, Operation};
 use serde_json::{Map, Value, json};
@@ -50,8 +50,8 @@ pub(super) async fn start<D: Driver>(
         "--docker-host",
         engine_host
     ]);
-    let labels = json!({ HELPER_LABEL: operation.id.as_str(), IGNORE_LABEL: "true" });
-    let spec = as_helper(copy, command, labels);
+    let labels = json!({ REPLACER_LABEL: operation.id.as_str(), IGNORE_LABEL: "true" });
+    let spec = as_replacer(copy, command, labels);
     let name = format!("{ITSELF}-replacer-{}", operation.id);
     match driver.create(&name, &spec).await {
         Ok(_) => Ok(()),
@@ -74,7 +74,7 @@ fn failed(why: String) -> Answer {
 /// The agent's container with another command, and nothing that only one can
 /// have: it runs beside it. It comes back after a restart of the engine, since
 /// between the stop of one agent and the start of the next nobody else does.
-fn as_helper(mut spec: CreateSpec, command: Value, labels: Value) -> CreateSpec {
+fn as_replacer(mut spec: CreateSpec, command: Value, labels: Value) -> CreateSpec {
     if let Some(config) = spec.body.as_object_mut() {
         for key in [
             "Hostname",
@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_helper_has_the_agents_volumes_and_networks_and_nothing_that_only_one_can_have() {
+    fn a_replacer_has_the_agents_volumes_and_networks_and_nothing_that_only_one_can_have() {
         let spec = CreateSpec {
             body: json!({
                 "Image": "r/agent@sha256:1", "Hostname": "agent", "Env": ["A=b"], "Cmd": ["run"],
@@ -137,7 +137,7 @@ mod tests {
             )],
             warnings: Vec::new(),
         };
-        let helper = as_helper(spec, json!(["replace-agent"]), json!({ "l": "m" }));
+        let replacer = as_replacer(spec, json!(["replace-agent"]), json!({ "l": "m" }));
         let expected = json!({
             "Image": "r/agent@sha256:1", "Env": ["A=b"], "Entrypoint": ["/pinion-agent"],
             "Cmd": ["replace-agent"], "Labels": { "l": "m" }, "Healthcheck": { "Test": ["NONE"] },
@@ -148,7 +148,7 @@ mod tests {
             },
             "NetworkingConfig": { "EndpointsConfig": { "front": { "DriverOpts": { "a": "b" } } } },
         });
-        assert_eq!(helper.body, expected);
-        assert_eq!(helper.connect, [("back".to_owned(), json!({}))]);
+        assert_eq!(replacer.body, expected);
+        assert_eq!(replacer.connect, [("back".to_owned(), json!({}))]);
     }
 }
