@@ -38,11 +38,6 @@ fn repositories(config: &Config, workload: &str) -> Vec<String> {
 fn a_whole_configuration_is_read() {
     let config = parse(GOOD).expect("good");
     assert_eq!(
-        repositories(&config, "pinion-agent"),
-        ["ghcr.io/molecule-ai/pinion-agent"],
-        "and the agents themselves"
-    );
-    assert_eq!(
         repositories(&config, "workspace-server"),
         [
             "ghcr.io/molecule-ai/platform",
@@ -63,6 +58,11 @@ fn a_whole_configuration_is_read() {
 fn the_built_in_catalog_is_the_one_that_pipelines_use() {
     let config = Config::load(None, None).expect("built in");
     assert_eq!(config.workloads.len(), 11);
+    assert_eq!(
+        repositories(&config, "pinion-agent"),
+        ["ghcr.io/molecule-ai/pinion-agent"],
+        "and the agents themselves"
+    );
     assert_eq!(
         repositories(&config, "gemini-cli"),
         ["ghcr.io/molecule-ai/workspace-template-gemini-cli"]

@@ -66,7 +66,7 @@ async fn the_history_comes_in_pages_newest_first() {
         .await
         .expect("the list")
         .into_inner();
-    assert_eq!((listed.pins.len(), listed.unpinned.len()), (1, 9));
+    assert_eq!((listed.pins.len(), listed.unpinned.len()), (1, 10));
     let wrong = v1::ListPinHistoryRequest {
         workload: "codex".into(),
         page_size: 5000,
