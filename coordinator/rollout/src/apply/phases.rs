@@ -20,7 +20,7 @@ pub(super) fn apply(world: &mut World, decision: &Decision, touched: &mut Touche
             let known = world.rollouts.get(rollout);
             let halted = known.is_some_and(|known| known.phase == RolloutPhase::Halted);
             // A pause is no verdict on what failed: that goes on counting.
-            let failed = if halted {
+            let failed: Vec<AgentId> = if halted {
                 let failed = world.failed(rollout).into_iter();
                 failed.chain(world.stuck(rollout)).collect()
             } else {
@@ -29,6 +29,9 @@ pub(super) fn apply(world: &mut World, decision: &Decision, touched: &mut Touche
             edit(world, rollout, touched, |rollout| {
                 resume(rollout, &failed, at)
             });
+            // Its pull may have failed too, which is known also of one that is done with.
+            let known = failed.into_iter().map(|agent| (rollout.clone(), agent));
+            touched.members.extend(known);
         }
         Act::RolloutHalted {
             rollout,

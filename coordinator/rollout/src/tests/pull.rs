@@ -4,14 +4,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use pinion_model::{AgentPhase, RolloutId, RolloutPhase};
+use pinion_model::{AgentPhase, FailureKind, RolloutId, RolloutPhase};
 
-use super::bed::{Bed, agent, alice, digest, keep, strategy};
+use super::bed::{Bed, agent, alice, digest, keep, rest, strategy};
 use super::prefetch::{begun, counts, pass, with};
 use crate::commands;
 use crate::gates::Verdict;
 use crate::gates::prefetch::{Pass, budget, progress, wait};
-use crate::{Amount, Budget, Gate, PrefetchSpec, StageSpec};
+use crate::{Amount, Budget, Gate, PrefetchSpec, StageSpec, Strategy};
 
 /// As many machines as phases, each asked, each in its phase.
 fn pulling(rules: PrefetchSpec, phases: &[AgentPhase]) -> (Bed, RolloutId) {
@@ -213,4 +213,38 @@ fn what_is_over_leaves_nobody_told_only_to_pull() {
         1,
         "only what was prefetched"
     );
+}
+
+#[test]
+fn a_resume_knows_the_failed_pull_of_a_machine_that_was_sick_before_and_is_done_with() {
+    let mut bed = Bed::new(3);
+    bed.roll_out(1, strategy(vec![rest()]));
+    bed.drive();
+    bed.seen("m1", &["unhealthy"]);
+    let rules = Strategy {
+        prefetch: Some(pass(3, 1)),
+        ..strategy(vec![rest()])
+    };
+    let id = bed.roll_out(2, rules);
+    bed.plan();
+    for (name, phase) in [
+        ("m1", AgentPhase::Refused),
+        ("m2", AgentPhase::Prefetched),
+        ("m3", AgentPhase::Prefetched),
+    ] {
+        bed.pull(name, phase);
+    }
+    bed.plan();
+    bed.fail("m1", FailureKind::Health);
+    bed.fail("m2", FailureKind::Health);
+    bed.plan();
+    assert_eq!(bed.phase(&id), RolloutPhase::Halted);
+
+    bed.steer_with(commands::resume, &id);
+
+    let pull = &bed.rollout(&id).members[&agent("m1")].prefetch;
+    assert!(pull.as_ref().expect("it was asked to").acknowledged);
+    let mut rebuilt = bed.world.clone();
+    rebuilt.rebuild_index();
+    assert_eq!(rebuilt.index, bed.world.index);
 }
