@@ -146,6 +146,7 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
     }
     let (reconciler, reports) = reconciler(&driver, journal, &usable);
     let reconciler = reconciler.with_own(Arc::clone(&own));
+    let reconciler = reconciler.with_image_configs(&options.state_dir.join("images"));
     let handle = reconciler.handle();
     let shutdown = CancellationToken::new();
     let reconcile = tokio::spawn(reconciler.run(shutdown.clone()));

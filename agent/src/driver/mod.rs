@@ -79,6 +79,10 @@ pub trait Driver: Send + Sync + 'static {
         id: &ContainerId,
     ) -> impl Future<Output = Result<serde_json::Value, EngineError>> + Send;
 
+    /// What a container wrote outside of its volumes, in bytes. Slow: the engine
+    /// counts the files.
+    fn written(&self, id: &ContainerId) -> impl Future<Output = Result<u64, EngineError>> + Send;
+
     /// An image by id or reference.
     fn image(&self, reference: &str) -> impl Future<Output = Result<Image, EngineError>> + Send;
 

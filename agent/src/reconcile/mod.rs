@@ -14,6 +14,7 @@
 mod asks;
 mod calls;
 mod handle;
+mod image_configs;
 mod observe;
 mod perform;
 mod refresh;
@@ -22,6 +23,7 @@ mod tests;
 mod turn;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,6 +39,7 @@ use crate::own::Own;
 use crate::policy::Policy;
 use crate::status::Views;
 use calls::Calls;
+use image_configs::ImageConfigs;
 use observe::Engine;
 use refresh::{Ask, Pending};
 
@@ -71,6 +74,8 @@ pub struct Reconciler<D, R> {
     engine: Engine,
     /// Bytes that are to be free on the engine's disk before anything is pulled.
     min_free: u64,
+    /// What images set that may be gone by now.
+    image_configs: ImageConfigs,
     emitted: BTreeMap<WorkloadName, News>,
     /// Operations that were found without a journal; none once all are done.
     recovering: Option<BTreeSet<OpId>>,
@@ -110,6 +115,7 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
             calls: Calls::default(),
             engine: Engine::default(),
             min_free: 0,
+            image_configs: ImageConfigs::default(),
             emitted: BTreeMap::new(),
             recovering: Some(BTreeSet::new()),
         }
@@ -133,6 +139,16 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
     pub fn without_recovery(self) -> Self {
         Self {
             recovering: None,
+            ..self
+        }
+    }
+
+    /// Keeps in that directory what images set by themselves, for when one is gone.
+    #[must_use]
+    pub fn with_image_configs(self, directory: &Path) -> Self {
+        let image_configs = ImageConfigs::at(directory);
+        Self {
+            image_configs,
             ..self
         }
     }

@@ -2,8 +2,9 @@
 
 use pinion_model::{Failure, FailureKind, ImageRef};
 use pinion_workload::recreate::Recreate;
-use pinion_workload::{Answer, Call, ContainerId, CreateSpec};
+use pinion_workload::{Answer, Call, ContainerId, CreateSpec, Image};
 
+use super::image_configs::ImageConfigs;
 use crate::credentials::Resolve;
 use crate::driver::{Driver, EngineError};
 use crate::own::Own;
@@ -13,6 +14,7 @@ pub(super) async fn perform<D: Driver, R: Resolve>(
     driver: &D,
     resolver: &R,
     own: &Own,
+    configs: &ImageConfigs,
     call: &Call,
 ) -> Answer {
     let done = match call {
@@ -24,8 +26,8 @@ pub(super) async fn perform<D: Driver, R: Resolve>(
             image,
             labels,
         } => {
-            return match spec(driver, old, image, labels).await {
-                Ok(spec) => create(driver, call, name, &spec).await,
+            return match spec(driver, configs, old, image.as_ref(), labels).await {
+                Ok(spec) => create(driver, call, old, name, &spec).await,
                 Err(answer) => answer,
             };
         }
@@ -92,29 +94,41 @@ async fn pull<D: Driver, R: Resolve>(driver: &D, resolver: &R, image: &ImageRef)
 
 async fn spec<D: Driver>(
     driver: &D,
+    configs: &ImageConfigs,
     old: &ContainerId,
-    image: &ImageRef,
+    image: Option<&ImageRef>,
     labels: &std::collections::BTreeMap<String, String>,
 ) -> Result<CreateSpec, Answer> {
-    let unknown =
-        |error: EngineError| Answer::Failed(Failure::new(FailureKind::Engine, error.to_string()));
     let inspect = driver.inspect(old).await.map_err(unknown)?;
-    let old_image = match driver
-        .image(inspect["Image"].as_str().unwrap_or_default())
-        .await
-    {
-        Ok(image) => Some(image),
-        Err(EngineError::NotFound(_)) => None,
-        Err(error) => return Err(unknown(error)),
+    let id = inspect["Image"].as_str().unwrap_or_default();
+    let present = lookup(driver, id).await?;
+    let (reference, new_image) = match (image, &present) {
+        (Some(image), _) => {
+            let reference = image.to_string();
+            let found = driver.image(&reference).await.map_err(unknown)?;
+            (reference, found)
+        }
+        (None, Some(own)) => {
+            let named = inspect["Config"]["Image"].as_str().unwrap_or_default();
+            let is_own = lookup(driver, named)
+                .await?
+                .is_some_and(|found| found.id == own.id);
+            (own_reference(named, is_own, own), own.clone())
+        }
+        (None, None) => return Err(Answer::Refused(own_image_is_gone(&inspect))),
     };
-    let new_image = driver.image(&image.to_string()).await.map_err(unknown)?;
+    present
+        .iter()
+        .chain([&new_image])
+        .for_each(|image| configs.keep(image));
+    let old_image = present.or_else(|| configs.get(id));
     let containers = driver.containers().await.map_err(unknown)?;
     let info = driver.info().await.map_err(unknown)?;
     let recreate = Recreate {
         inspect: &inspect,
         old_image: old_image.as_ref(),
         new_image: &new_image,
-        reference: image,
+        reference: &reference,
         labels,
         containers: &containers,
         host_name: &info.host_name,
@@ -123,12 +137,58 @@ async fn spec<D: Driver>(
     recreate.spec().map_err(Answer::Refused)
 }
 
-async fn create<D: Driver>(driver: &D, call: &Call, name: &str, spec: &CreateSpec) -> Answer {
+fn unknown(error: EngineError) -> Answer {
+    Answer::Failed(Failure::new(FailureKind::Engine, error.to_string()))
+}
+
+/// None only where the engine says that it has none.
+async fn lookup<D: Driver>(driver: &D, reference: &str) -> Result<Option<Image>, Answer> {
+    match driver.image(reference).await {
+        Ok(image) => Ok(Some(image)),
+        Err(EngineError::NotFound(_)) => Ok(None),
+        Err(error) => Err(unknown(error)),
+    }
+}
+
+/// The name that a container was made by may be another image's by now.
+fn own_reference(named: &str, is_own: bool, own: &Image) -> String {
+    let by_digest = || own.repo_digests.first().map(ToString::to_string);
+    match is_own {
+        true => named.to_owned(),
+        false => by_digest().unwrap_or_else(|| own.id.clone()),
+    }
+}
+
+fn own_image_is_gone(inspect: &serde_json::Value) -> Failure {
+    let message = format!(
+        "container {} depends on one that is to be replaced, and its image {} is no longer on this machine, so it cannot be \
+         made anew; nothing was touched. Pull that image again, or recreate the container by hand",
+        inspect["Name"], inspect["Config"]["Image"]
+    );
+    Failure::new(FailureKind::Create, message)
+}
+
+async fn create<D: Driver>(
+    driver: &D,
+    call: &Call,
+    old: &ContainerId,
+    name: &str,
+    spec: &CreateSpec,
+) -> Answer {
     for warning in &spec.warnings {
         tracing::warn!(container = name, warning, "a setting is not kept");
     }
+    // Only told: an engine that cannot count keeps nobody from an update.
+    let written = driver.written(old).await.ok();
+    if let Some(bytes) = written.filter(|bytes| *bytes > 0) {
+        tracing::warn!(
+            container = name,
+            bytes,
+            "what the old container wrote outside of its volumes does not come along"
+        );
+    }
     let made = driver.create(name, spec).await;
-    answer(call, made.map(|_| Answer::Done))
+    answer(call, made.map(|_| Answer::Made { written }))
 }
 
 async fn words<D: Driver>(driver: &D, call: &Call, id: &ContainerId) -> Answer {

@@ -121,8 +121,9 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
             Arc::clone(&self.handle.own),
             call.clone(),
         );
+        let configs = self.image_configs.clone();
         self.calls.begin(workload, call, generation, async move {
-            perform(&*driver, &*resolver, &own, &made).await
+            perform(&*driver, &*resolver, &own, &configs, &made).await
         });
     }
 

@@ -54,8 +54,9 @@ pub struct Container {
     pub auto_remove: bool,
     /// Grace that `stop` gives; the engine's default is 10 s.
     pub stop_timeout: Duration,
-    /// Ids or names of the containers that it does not start without: whose
-    /// network, IPC or PID namespace it shares, and those that it links to.
+    /// Ids or names of the containers that it does not work without: whose
+    /// network, IPC or PID namespace or volumes it shares, and those that it
+    /// links to.
     #[serde(default)]
     pub depends_on: Vec<String>,
 }

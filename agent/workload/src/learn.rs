@@ -38,8 +38,9 @@ pub fn learn(
         (Call::Start(id), _) if operation.stage == Stage::RollBack => {
             started_again(operation, &id.0, answer, now)
         }
-        (Call::Create { old, .. }, Answer::Done) => made(operation, old),
-        (_, Answer::Done | Answer::Words(_)) => match idle(operation, call) {
+        (Call::Create { old, .. }, Answer::Made { written }) => made(operation, old, *written),
+        (Call::Create { old, .. }, Answer::Done) => made(operation, old, None),
+        (_, Answer::Done | Answer::Made { .. } | Answer::Words(_)) => match idle(operation, call) {
             Some(failure) => fell_short(observed, operation, call, &failure, now),
             None => succeeded(operation, call),
         },
@@ -87,7 +88,7 @@ fn fell_short(
 }
 
 /// The next one is whole.
-fn made(operation: &Operation, old: &ContainerId) -> Operation {
+fn made(operation: &Operation, old: &ContainerId, written: Option<u64>) -> Operation {
     let mut operation = Operation {
         tries: 0,
         retry_at: None,
@@ -97,7 +98,10 @@ fn made(operation: &Operation, old: &ContainerId) -> Operation {
         .units
         .iter_mut()
         .filter(|unit| unit.old.id == *old);
-    units.for_each(|unit| unit.made = true);
+    for unit in units {
+        unit.made = true;
+        unit.written = written;
+    }
     operation
 }
 

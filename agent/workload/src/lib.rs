@@ -13,8 +13,10 @@
 //! ```
 
 mod belongs;
+mod compose;
 mod desired;
 mod engine;
+mod group;
 mod health;
 mod interest;
 mod itself;

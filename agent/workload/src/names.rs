@@ -13,6 +13,9 @@ use serde::{Deserialize, Serialize};
 pub const WORKLOAD_LABEL: &str = "pinion.workload";
 /// Label that, set to `true`, keeps Pinion's hands off a container.
 pub const IGNORE_LABEL: &str = "pinion.ignore";
+/// Label that, set to `true`, allows that a container of `--rm` is replaced,
+/// though stopping it deletes it and there is nothing to go back to.
+pub const ALLOW_RM_LABEL: &str = "pinion.allow-rm";
 /// Label that says whether that container ran: `running` or `stopped`. It is
 /// what recovery goes by when the journal is lost.
 pub const OLD_STATE_LABEL: &str = "pinion.old-state";
@@ -25,6 +28,11 @@ pub const REPLACER_LABEL: &str = "pinion.replaces-agent";
 /// Label with what was asked of the next one, in milliseconds:
 /// `<min_healthy>:<healthy_deadline>:<soak>`, for the same.
 pub const TERMS_LABEL: &str = "pinion.terms";
+
+/// Label with the workload whose operation made a container. Another one than
+/// the container's own where it was made anew only because it depends on one
+/// of that workload.
+pub const FOR_LABEL: &str = "pinion.for";
 
 /// Names one operation on one machine: `g<generation>a<attempt>`, and `r<n>`
 /// behind it when the machine was asked to do it over.

@@ -41,8 +41,8 @@ pub enum Call {
         old: ContainerId,
         /// What it is called until then.
         name: String,
-        /// What it runs.
-        image: ImageRef,
+        /// What it runs; none: what the one runs whose place it takes.
+        image: Option<ImageRef>,
         /// Labels beside the user's.
         labels: BTreeMap<String, String>,
     },
@@ -146,6 +146,12 @@ impl Call {
 pub enum Answer {
     /// It was done.
     Done,
+    /// The next container was made.
+    Made {
+        /// What the old one wrote outside of its volumes, in bytes; none if the
+        /// engine did not say.
+        written: Option<u64>,
+    },
     /// What a container said last.
     Words(String),
     /// It was refused, and will be refused again.
@@ -161,6 +167,7 @@ impl Answer {
     pub fn word(&self) -> &'static str {
         match self {
             Self::Done => "done",
+            Self::Made { .. } => "made",
             Self::Words(_) => "words",
             Self::Refused(_) => "refused",
             Self::Failed(_) => "failed",

@@ -101,6 +101,21 @@ impl Driver for Docker {
             .await
     }
 
+    async fn written(&self, id: &ContainerId) -> Result<u64, EngineError> {
+        let path = format!("/containers/{id}/json?size=1");
+        let asked = self
+            .link()
+            .await?
+            .raw
+            .get("inspect with its size", &container(id), &path)
+            .await?;
+        let missing = || EngineError::Unknown {
+            call: "inspect with its size",
+            message: "the answer has no SizeRw".to_owned(),
+        };
+        asked["SizeRw"].as_u64().ok_or_else(missing)
+    }
+
     async fn image(&self, reference: &str) -> Result<Image, EngineError> {
         let path = format!("/images/{}/json", raw::encode(reference));
         let inspect = self

@@ -89,15 +89,19 @@ fn listed_health(words: &str) -> Health {
     .unwrap_or(Health::None)
 }
 
-/// Namespaces are shared by `container:<id>`; a link is `/child:/parent/alias`.
+/// Namespaces are shared by `container:<id>`; volumes come from `<id>` or
+/// `<id>:<mode>`; a link is `/child:/parent/alias`.
 fn depends_on(host: &Value) -> Vec<String> {
     let shared = ["NetworkMode", "IpcMode", "PidMode"]
         .into_iter()
         .filter_map(|mode| host[mode].as_str()?.strip_prefix("container:"));
-    let links = host["Links"].as_array().into_iter().flatten();
-    let linked = links.filter_map(|link| link.as_str()?.split(':').next());
+    let of_list = |field: &str| {
+        let entries = host[field].as_array().into_iter().flatten();
+        entries.filter_map(|entry| entry.as_str()?.split(':').next())
+    };
+    let named = of_list("VolumesFrom").chain(of_list("Links"));
     shared
-        .chain(linked.map(|name| name.trim_start_matches('/')))
+        .chain(named.map(|name| name.trim_start_matches('/')))
         .map(str::to_owned)
         .collect()
 }

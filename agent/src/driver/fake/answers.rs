@@ -7,7 +7,7 @@ use pinion_workload::{Container, ContainerId, ContainerState, Health, HealthTimi
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::machine::{Behaviour, Held, HeldImage, Machine, missing};
+use super::machine::{Behaviour, Held, HeldImage, Machine, Need, missing};
 use crate::driver::EngineError;
 
 impl Machine {
@@ -66,8 +66,38 @@ impl Machine {
             restart_retries: held.retries,
             auto_remove: held.auto_remove,
             stop_timeout: Duration::from_secs(10),
-            depends_on: held.depends_on.clone(),
+            depends_on: held.needs.iter().map(|need| self.shown(need)).collect(),
         }
+    }
+
+    /// A need as inspect shows it.
+    fn shown(&self, need: &Need) -> String {
+        match need {
+            Need::Network(on) | Need::Volumes(on) => on.clone(),
+            Need::Link(id) => self
+                .find(&id.0)
+                .map_or_else(String::new, |c| c.name.clone()),
+        }
+    }
+
+    /// The settings in which inspect shows what a container needs.
+    fn host_config(&self, held: &Held) -> Value {
+        let mut host = json!({
+            "NetworkMode": "default",
+            "AutoRemove": held.auto_remove,
+            "RestartPolicy": { "Name": held.policy, "MaximumRetryCount": held.retries },
+            "VolumesFrom": [],
+            "Links": [],
+        });
+        for need in &held.needs {
+            let on = self.shown(need);
+            match need {
+                Need::Network(_) => host["NetworkMode"] = json!(format!("container:{on}")),
+                Need::Volumes(_) => push(&mut host["VolumesFrom"], on),
+                Need::Link(_) => push(&mut host["Links"], format!("/{on}:/{}/{on}", held.name)),
+            }
+        }
+        host
     }
 
     fn timestamp(&self, at: Instant) -> Timestamp {
@@ -86,14 +116,15 @@ impl Machine {
             "Name": format!("/{}", held.name),
             "Image": image_id(&held.digest),
             "Config": { "Image": held.reference, "Hostname": &held.id.0[..12], "Labels": held.labels, "Env": held.env },
-            "HostConfig": {
-                "NetworkMode": "default",
-                "AutoRemove": held.auto_remove,
-                "RestartPolicy": { "Name": held.policy, "MaximumRetryCount": held.retries },
-            },
+            "HostConfig": self.host_config(held),
             "NetworkSettings": { "Networks": {} },
             "Mounts": [],
         }))
+    }
+
+    pub(super) fn written(&self, id: &ContainerId) -> Result<u64, EngineError> {
+        let held = self.containers.iter().find(|c| c.id == *id);
+        held.map(|held| held.written).ok_or_else(|| missing(id))
     }
 
     pub(super) fn image(&self, reference: &str) -> Result<Image, EngineError> {
@@ -121,6 +152,12 @@ impl Machine {
             .iter()
             .find(named)
             .map(|(digest, _)| digest.clone())
+    }
+}
+
+fn push(list: &mut Value, text: String) {
+    if let Some(list) = list.as_array_mut() {
+        list.push(json!(text));
     }
 }
 

@@ -60,7 +60,20 @@ pub(super) struct Held {
     pub(super) exit_code: i64,
     pub(super) paused: bool,
     pub(super) auto_remove: bool,
-    pub(super) depends_on: Vec<String>,
+    pub(super) needs: Vec<Need>,
+    /// Bytes outside of its volumes.
+    pub(super) written: u64,
+}
+
+/// Another container that one does not work without, by its id or name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// Its network namespace: as it was given, it stays.
+    Network(String),
+    /// Its volumes: as it was given, it stays.
+    Volumes(String),
+    /// A link: follows the container whatever it is called.
+    Link(ContainerId),
 }
 
 #[derive(Debug, Clone)]
@@ -234,6 +247,7 @@ impl Machine {
             .iter()
             .find(|c| Some(&c.id.0) == replaced)
             .map(|c| c.place);
+        let needs = self.needs(&body["HostConfig"])?;
         let id = self.new_id();
         self.containers.push(Held {
             id: id.clone(),
@@ -256,10 +270,60 @@ impl Machine {
             exit_code: 0,
             paused: false,
             auto_remove: false,
-            depends_on: Vec::new(),
+            needs,
+            written: 0,
         });
         self.watch();
         Ok(id)
+    }
+
+    /// What is needed must be there when it is asked for.
+    fn needs(&self, host: &Value) -> Result<Vec<Need>, EngineError> {
+        let texts = |field: &str| {
+            let list = host[field].as_array().into_iter().flatten();
+            list.filter_map(Value::as_str).collect::<Vec<_>>()
+        };
+        let network = host["NetworkMode"].as_str().unwrap_or_default();
+        let network = network.strip_prefix("container:").into_iter();
+        let mut needs: Vec<Need> = network.map(|on| Need::Network(on.to_owned())).collect();
+        let volumes = texts("VolumesFrom").into_iter();
+        needs.extend(volumes.map(|on| Need::Volumes(on.to_owned())));
+        for link in texts("Links") {
+            let child = link.split(':').next().unwrap_or_default();
+            let child = self.find(child).ok_or_else(|| absent(child))?;
+            needs.push(Need::Link(child.id.clone()));
+        }
+        for need in &needs {
+            if let Need::Network(on) | Need::Volumes(on) = need {
+                self.find(on).ok_or_else(|| absent(on))?;
+            }
+        }
+        Ok(needs)
+    }
+
+    pub(super) fn find(&self, on: &str) -> Option<&Held> {
+        let is_it = |c: &&Held| c.id.0 == on || c.name == on.trim_start_matches('/');
+        self.containers.iter().find(is_it)
+    }
+
+    /// What lends its network or is linked to must run.
+    fn lenders_run(&self, id: &ContainerId) -> Result<(), EngineError> {
+        let held = self.containers.iter().find(|c| c.id == *id);
+        for need in held.into_iter().flat_map(|held| &held.needs) {
+            let on = match need {
+                Need::Network(on) => on,
+                Need::Link(on) => &on.0,
+                Need::Volumes(_) => continue,
+            };
+            let runs = |lender: &Held| lender.state == ContainerState::Running;
+            if !self.find(on).is_some_and(runs) {
+                return Err(EngineError::Conflict {
+                    call: "start",
+                    message: format!("cannot join or link to a non running container: {on}"),
+                });
+            }
+        }
+        Ok(())
     }
 
     fn name_is_free(&self, name: &str, call: &'static str) -> Result<(), EngineError> {
@@ -314,6 +378,7 @@ impl Machine {
                 message: "exec: no such file".to_owned(),
             });
         }
+        self.lenders_run(id)?;
         let held = self.held(id)?;
         if held.state != ContainerState::Running {
             held.state = ContainerState::Running;
@@ -359,6 +424,10 @@ impl Machine {
         self.count += 1;
         ContainerId(format!("{:064x}", self.count))
     }
+}
+
+fn absent(on: &str) -> EngineError {
+    EngineError::NotFound(format!("container {on}"))
 }
 
 pub(super) fn missing(id: &ContainerId) -> EngineError {

@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 use super::{Driver, EngineError, EngineInfo};
 use crate::credentials::Credential;
 
-pub(crate) use machine::{Behaviour, Machine};
+pub(crate) use machine::{Behaviour, Machine, Need};
 
 /// Where the agent's process dies, or where an answer is lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -247,6 +247,11 @@ impl Driver for FakeEngine {
 
     async fn inspect(&self, id: &ContainerId) -> Result<serde_json::Value, EngineError> {
         self.read("inspect", |machine| machine.inspect(id)).await
+    }
+
+    async fn written(&self, id: &ContainerId) -> Result<u64, EngineError> {
+        self.read("inspect with its size", |machine| machine.written(id))
+            .await
     }
 
     async fn image(&self, reference: &str) -> Result<Image, EngineError> {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use pinion_model::AgentPhase;
 use proptest::prelude::*;
 
-use super::rig::{Rig, desired, digest, image};
-use crate::driver::fake::{Behaviour, Crash};
+use super::rig::{Rig, desired, digest, image, image_in};
+use crate::driver::fake::{Behaviour, Crash, Need};
 
 /// An update from image 1 to image 2.
 #[derive(Debug, Clone, Copy)]
@@ -18,6 +18,8 @@ struct Scenario {
     policy: &'static str,
     /// Name, and whether it runs.
     containers: &'static [(&'static str, bool)],
+    /// What depends on "web", each on the image of its own or on the workload's.
+    dependants: &'static [(&'static str, Dependence, Image)],
     end: AgentPhase,
 }
 
@@ -29,6 +31,7 @@ const SCENARIOS: &[Scenario] = &[
         next: Behaviour::Healthy(SECOND),
         policy: "always",
         containers: &[("web", true)],
+        dependants: &[],
         end: AgentPhase::Settled,
     },
     Scenario {
@@ -36,6 +39,7 @@ const SCENARIOS: &[Scenario] = &[
         next: Behaviour::Runs,
         policy: "unless-stopped",
         containers: &[("web", true)],
+        dependants: &[],
         end: AgentPhase::Settled,
     },
     Scenario {
@@ -43,6 +47,7 @@ const SCENARIOS: &[Scenario] = &[
         next: Behaviour::Exits(SECOND),
         policy: "no",
         containers: &[("web", true)],
+        dependants: &[],
         end: AgentPhase::RolledBack,
     },
     Scenario {
@@ -50,6 +55,7 @@ const SCENARIOS: &[Scenario] = &[
         next: Behaviour::Exits(SECOND),
         policy: "always",
         containers: &[("web", true)],
+        dependants: &[],
         end: AgentPhase::RolledBack,
     },
     Scenario {
@@ -57,6 +63,7 @@ const SCENARIOS: &[Scenario] = &[
         next: Behaviour::NeverHealthy,
         policy: "always",
         containers: &[("web", true)],
+        dependants: &[],
         end: AgentPhase::RolledBack,
     },
     Scenario {
@@ -64,6 +71,7 @@ const SCENARIOS: &[Scenario] = &[
         next: Behaviour::DoesNotStart,
         policy: "always",
         containers: &[("web", true)],
+        dependants: &[],
         end: AgentPhase::RolledBack,
     },
     Scenario {
@@ -71,6 +79,7 @@ const SCENARIOS: &[Scenario] = &[
         next: Behaviour::Sickens(Duration::from_secs(15)),
         policy: "always",
         containers: &[("web", true)],
+        dependants: &[],
         end: AgentPhase::RolledBack,
     },
     Scenario {
@@ -78,6 +87,7 @@ const SCENARIOS: &[Scenario] = &[
         next: Behaviour::CannotBeCreated,
         policy: "always",
         containers: &[("web", true)],
+        dependants: &[],
         end: AgentPhase::Refused,
     },
     Scenario {
@@ -85,6 +95,7 @@ const SCENARIOS: &[Scenario] = &[
         next: Behaviour::Healthy(SECOND),
         policy: "always",
         containers: &[("web", true), ("web-2", true)],
+        dependants: &[],
         end: AgentPhase::Settled,
     },
     Scenario {
@@ -92,13 +103,66 @@ const SCENARIOS: &[Scenario] = &[
         next: Behaviour::Sickens(SECOND),
         policy: "unless-stopped",
         containers: &[("web", true), ("web-2", true)],
+        dependants: &[],
         end: AgentPhase::RolledBack,
+    },
+    Scenario {
+        name: "a group",
+        next: Behaviour::Healthy(SECOND),
+        policy: "always",
+        containers: &[("web", true)],
+        dependants: GROUP,
+        end: AgentPhase::Settled,
+    },
+    Scenario {
+        name: "a group beside another container",
+        next: Behaviour::Runs,
+        policy: "unless-stopped",
+        containers: &[("web", true), ("a-web", true)],
+        dependants: GROUP,
+        end: AgentPhase::Settled,
+    },
+    Scenario {
+        name: "a group whose image exits",
+        next: Behaviour::Exits(SECOND),
+        policy: "always",
+        containers: &[("web", true)],
+        dependants: GROUP,
+        end: AgentPhase::RolledBack,
+    },
+    Scenario {
+        name: "a group whose image does not start",
+        next: Behaviour::DoesNotStart,
+        policy: "always",
+        containers: &[("web", true)],
+        dependants: GROUP,
+        end: AgentPhase::RolledBack,
+    },
+    Scenario {
+        name: "a group whose image sickens within the soak",
+        next: Behaviour::Sickens(Duration::from_secs(15)),
+        policy: "always",
+        containers: &[("web", true)],
+        dependants: GROUP,
+        end: AgentPhase::RolledBack,
+    },
+    Scenario {
+        name: "a group of one workload",
+        next: Behaviour::Healthy(SECOND),
+        policy: "always",
+        containers: &[("web", true)],
+        dependants: &[
+            ("a-side", Dependence::Network, Image::Workloads),
+            ("web-link", Dependence::Link, Image::Workloads),
+        ],
+        end: AgentPhase::Settled,
     },
     Scenario {
         name: "a stopped one beside a running one",
         next: Behaviour::Runs,
         policy: "always",
         containers: &[("web", true), ("web-2", false)],
+        dependants: &[],
         end: AgentPhase::Settled,
     },
     Scenario {
@@ -106,6 +170,7 @@ const SCENARIOS: &[Scenario] = &[
         next: Behaviour::Runs,
         policy: "no",
         containers: &[("web", false)],
+        dependants: &[],
         end: AgentPhase::Staged,
     },
     Scenario {
@@ -113,9 +178,31 @@ const SCENARIOS: &[Scenario] = &[
         next: Behaviour::Runs,
         policy: "no",
         containers: &[],
+        dependants: &[],
         end: AgentPhase::Staged,
     },
 ];
+
+const GROUP: &[(&str, Dependence, Image)] = &[
+    ("a-proxy", Dependence::Network, Image::Own),
+    ("backup", Dependence::Volumes, Image::Own),
+    ("tail", Dependence::Link, Image::Own),
+];
+
+/// What a dependant has of "web".
+#[derive(Debug, Clone, Copy)]
+enum Dependence {
+    Network,
+    Volumes,
+    Link,
+}
+
+/// What a dependant runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Image {
+    Own,
+    Workloads,
+}
 
 /// What else happens while the agent is dead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,6 +210,10 @@ enum Meanwhile {
     Nothing,
     JournalLost,
     EngineRestarts,
+}
+
+fn sidecar() -> pinion_model::ImageRef {
+    image_in("ghcr.io/acme/sidecar", 9)
 }
 
 impl Scenario {
@@ -133,6 +224,22 @@ impl Scenario {
         machine.publish(&image(2), Ok(self.next));
         for (name, running) in self.containers {
             machine.seed(name, &image(1), self.policy, *running);
+        }
+        machine.load(&sidecar(), Behaviour::Runs);
+        for (name, dependence, runs) in self.dependants {
+            let runs = if *runs == Image::Own {
+                sidecar()
+            } else {
+                image(1)
+            };
+            machine.seed(name, &runs, self.policy, true);
+            let on = machine.id_of("web").expect("it is there");
+            let need = match dependence {
+                Dependence::Network => Need::Network(on.0),
+                Dependence::Volumes => Need::Volumes(on.0),
+                Dependence::Link => Need::Link(on),
+            };
+            machine.need(name, need);
         }
         drop(machine);
         rig
@@ -209,11 +316,23 @@ impl Scenario {
         } else {
             digest(1)
         };
-        let expected: BTreeMap<_, _> = self
+        let own = |image: &Image| match image {
+            Image::Own => sidecar().digest,
+            Image::Workloads => runs.clone(),
+        };
+        let mut expected: BTreeMap<_, _> = self
             .containers
             .iter()
             .map(|(name, running)| ((*name).to_owned(), (runs.clone(), *running)))
             .collect();
+        for (name, _, image) in self.dependants {
+            expected.insert((*name).to_owned(), (own(image), true));
+            assert_eq!(
+                machine.needs_of(name),
+                ["web"],
+                "it depends on what stands there; {case}"
+            );
+        }
         let mut standing = machine.standing();
         if crash.is_some_and(|(.., meanwhile)| meanwhile == Meanwhile::EngineRestarts) {
             // An engine starts by itself what a user stopped, where the policy is "always".
@@ -230,7 +349,8 @@ impl Scenario {
             standing, expected,
             "one container for each name, running as before, and no other; {case}"
         );
-        for (name, _) in self.containers {
+        let names = self.containers.iter().map(|(name, _)| name);
+        for name in names.chain(self.dependants.iter().map(|(name, ..)| name)) {
             let (policy, env) = machine.settings(name).expect("it stands");
             assert_eq!(policy, self.policy, "the user's restart policy; {case}");
             assert_eq!(

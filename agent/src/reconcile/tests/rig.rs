@@ -152,6 +152,7 @@ impl Rig {
             self.allow.clone(),
             sender,
         );
+        let reconciler = reconciler.with_image_configs(&self.directory.path().join("images"));
         let handle = reconciler.handle();
         let running = tokio::spawn(reconciler.run(CancellationToken::new()));
         Agent {

@@ -14,6 +14,7 @@ mod create;
 mod cut;
 mod finish;
 mod itself;
+mod left_behind;
 mod prefetch;
 mod preflight;
 mod prepare;

@@ -1,10 +1,13 @@
-//! Puts the old containers back, the last one first. Never needs the
-//! registry, and never goes forward again.
+//! Puts the old containers back, the last group first; within a group all that
+//! failed is taken away, who depends first, before the old ones start, who
+//! depends last. Never needs the registry, and never goes forward again.
 //!
 //! ```text
 //!   last words ─▶ fence next ─▶ stop next ─▶ next is .failed ─▶ old has the name
 //!     ─▶ its policy ─▶ start ─▶ healthy again ─▶ remove next
 //! ```
+
+use std::collections::BTreeSet;
 
 use pinion_model::{AgentPhase, Failure, FailureKind, ImageRef};
 
@@ -19,7 +22,9 @@ const RESTART_LIMIT: u32 = 4;
 
 pub(super) fn next(view: View<'_>) -> Step {
     let units = || view.operation.units.iter().enumerate().rev();
-    let step = units().find_map(|(index, unit)| put_back(view, index, unit));
+    let groups: BTreeSet<_> = units().map(|(_, unit)| unit.group).collect();
+    let mut groups = groups.into_iter().rev();
+    let step = groups.find_map(|group| put_back(view, &view.operation.members(group)));
     let step = step.or_else(|| units().find_map(|(index, unit)| verify(view, index, unit)));
     let step = step.or_else(|| {
         view.operation
@@ -30,22 +35,26 @@ pub(super) fn next(view: View<'_>) -> Step {
     step.unwrap_or_else(|| close(view))
 }
 
-fn put_back(view: View<'_>, index: usize, unit: &Unit) -> Option<Step> {
-    if unit.back || unit.lost {
-        return None;
+fn put_back(view: View<'_>, members: &[(usize, &Unit)]) -> Option<Step> {
+    let due = || members.iter().filter(|(_, unit)| !unit.back && !unit.lost);
+    // Without one to go back to, a bad one in its place is better than none.
+    let gone = |unit: &Unit| view.machine.by_id(&unit.old.id).is_none();
+    if let Some((index, unit)) = due().find(|(_, unit)| gone(unit)) {
+        let why = format!(
+            "the old container of {:?} is gone, so what failed was left in its place",
+            unit.name
+        );
+        return Some(lose(view, *index, why));
     }
-    let next = view.machine.next_of(view.operation, &unit.old.id);
-    if let Some(step) = next.and_then(|next| take_away(view, index, unit, next)) {
-        return Some(step);
-    }
-    let Some(old) = view.machine.by_id(&unit.old.id) else {
-        return Some(lose(
-            view,
-            index,
-            format!("the old container of {:?} is gone", unit.name),
-        ));
-    };
-    restore(view, index, unit, old)
+    let taken_away = due().rev().find_map(|(index, unit)| {
+        let next = view.machine.next_of(view.operation, &unit.old.id)?;
+        take_away(view, *index, unit, next)
+    });
+    taken_away.or_else(|| due().find_map(|(index, unit)| restore_old(view, *index, unit)))
+}
+
+fn restore_old(view: View<'_>, index: usize, unit: &Unit) -> Option<Step> {
+    restore(view, index, unit, view.machine.by_id(&unit.old.id)?)
 }
 
 fn take_away(view: View<'_>, index: usize, unit: &Unit, next: &Container) -> Option<Step> {
@@ -206,7 +215,7 @@ fn close(view: View<'_>) -> Step {
     };
     let running = units
         .iter()
-        .find(|u| u.old.running && stands(view, u))
+        .find(|u| u.old.running && !u.own_image && stands(view, u))
         .and_then(|u| u.old.digest.clone());
     let mut record = view.observed.record.clone();
     for unit in units.iter().filter(|u| u.back && u.old.well) {

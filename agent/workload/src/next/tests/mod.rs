@@ -1,6 +1,8 @@
 //! One step at a time, as the engine's answer calls for it: what the rooms share.
 
+mod compose;
 mod gate;
+mod groups;
 mod itself;
 mod properties;
 mod room;
@@ -87,6 +89,7 @@ fn made(name: &str, state: ContainerState, policy: &str) -> Container {
         ("pinion.op", "g1a1"),
         ("pinion.replaces", "old"),
         ("pinion.workload", "web"),
+        ("pinion.for", "web"),
     ];
     made.labels = labels.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
     made

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use pinion_model::{Failure, FailureKind, ImageRef, Timestamp};
-use pinion_workload::names::{OLD_POLICY_LABEL, OLD_STATE_LABEL, TERMS_LABEL};
+use pinion_workload::names::{FOR_LABEL, OLD_POLICY_LABEL, OLD_STATE_LABEL, TERMS_LABEL};
 use pinion_workload::recreate::{OPERATION_LABEL, REPLACES_LABEL};
 use pinion_workload::{Answer, Call, ContainerId, ContainerState, Health};
 
@@ -24,9 +24,12 @@ impl Engine {
             Call::Create {
                 old,
                 name,
-                image,
+                image: Some(image),
                 labels,
             } => self.create(machine, old, name, image, labels),
+            Call::Create { name, .. } => {
+                failed(format!("{name}: no container here depends on another"))
+            }
             Call::SetRestartPolicy {
                 id,
                 policy,
@@ -120,6 +123,7 @@ impl Engine {
         for label in [
             OPERATION_LABEL,
             REPLACES_LABEL,
+            FOR_LABEL,
             OLD_STATE_LABEL,
             OLD_POLICY_LABEL,
             TERMS_LABEL,
