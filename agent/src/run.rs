@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use adapters::Local;
 
 use crate::cli::environment;
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, WorkloadSettings};
 use crate::credentials::Resolver;
 use crate::driver::Driver as _;
 use crate::driver::docker::{ConnectError, Docker, Limits};
@@ -189,7 +189,12 @@ fn reconciler(
         config.policy.clone(),
         reports_in,
     );
-    let reconciler = reconciler.with_min_free(config.min_free);
+    let probe = |(name, settings): (&WorkloadName, &WorkloadSettings)| {
+        Some((name.clone(), settings.probe.clone()?))
+    };
+    let reconciler = reconciler
+        .with_min_free(config.min_free)
+        .with_probes(config.workloads.iter().filter_map(probe).collect());
     (reconciler, reports_out)
 }
 

@@ -17,6 +17,7 @@ mod handle;
 mod image_configs;
 mod observe;
 mod perform;
+mod probes;
 mod refresh;
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pinion_model::{AgentPhase, Attempt, Generation, Timestamp, WorkloadName};
+use pinion_workload::probe::Probe;
 use pinion_workload::{OpId, Report, Stage};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -41,6 +43,7 @@ use crate::status::Views;
 use calls::Calls;
 use image_configs::ImageConfigs;
 use observe::Engine;
+use probes::Probes;
 use refresh::{Ask, Pending};
 
 pub use handle::Handle;
@@ -71,6 +74,7 @@ pub struct Reconciler<D, R> {
     pending: Vec<Pending>,
     views: watch::Sender<Views>,
     calls: Calls,
+    probes: Probes,
     engine: Engine,
     /// Bytes that are to be free on the engine's disk before anything is pulled.
     min_free: u64,
@@ -113,6 +117,7 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
             pending: Vec::new(),
             views,
             calls: Calls::default(),
+            probes: Probes::default(),
             engine: Engine::default(),
             min_free: 0,
             image_configs: ImageConfigs::default(),
@@ -153,6 +158,13 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
         }
     }
 
+    /// With what containers of a workload are asked that have no label of their own.
+    #[must_use]
+    pub fn with_probes(self, configured: BTreeMap<WorkloadName, Probe>) -> Self {
+        let probes = Probes::configured(configured);
+        Self { probes, ..self }
+    }
+
     /// How the rest of the agent speaks to this loop.
     #[must_use]
     pub fn handle(&self) -> Handle {
@@ -165,6 +177,7 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
         self.emit_all();
         let driver = Arc::clone(&self.driver);
         let desired_changed = Arc::clone(&self.handle.desired_changed);
+        let journal = Arc::clone(&self.journal);
         let mut changed = std::pin::pin!(driver.changed());
         loop {
             let wake_at = self.turn().await;
@@ -174,6 +187,7 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
                 () = &mut changed => changed.set(driver.changed()),
                 () = desired_changed.notified() => {}
                 finished = self.calls.finished() => self.learn(finished).await,
+                () = self.probes.heard(|| journal.clock().now()) => {}
                 Some(ask) = self.asks.recv() => self.asked.push(ask),
                 () = tokio::time::sleep(pause) => {}
             }

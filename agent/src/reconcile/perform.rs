@@ -26,12 +26,17 @@ pub(super) async fn perform<D: Driver, R: Resolve>(
             image,
             labels,
         } => {
-            return match spec(driver, configs, old, image.as_ref(), labels).await {
-                Ok(spec) => create(driver, call, old, name, &spec).await,
+            return match specs(driver, configs, old, image.as_ref(), labels).await {
+                Ok((spec, back)) => {
+                    create(driver, call, old, name, &spec, Some(Box::new(back))).await
+                }
                 Err(answer) => answer,
             };
         }
-        Call::LastWords(id) => return words(driver, call, id).await,
+        Call::Restore { old, name, spec } => {
+            return create(driver, call, old, name, spec, None).await;
+        }
+        Call::LastWords(id) => return words(driver, resolver, call, id).await,
         Call::Tag {
             image,
             repository,
@@ -53,7 +58,7 @@ pub(super) async fn perform<D: Driver, R: Resolve>(
 
 fn answer(call: &Call, done: Result<Answer, EngineError>) -> Answer {
     let kind = match call {
-        Call::Create { .. } => FailureKind::Create,
+        Call::Create { .. } | Call::Restore { .. } => FailureKind::Create,
         Call::Start(_) => FailureKind::Start,
         _ => FailureKind::Engine,
     };
@@ -92,13 +97,14 @@ async fn pull<D: Driver, R: Resolve>(driver: &D, resolver: &R, image: &ImageRef)
     }
 }
 
-async fn spec<D: Driver>(
+/// How the next one is made, and how the old one is made again.
+async fn specs<D: Driver>(
     driver: &D,
     configs: &ImageConfigs,
     old: &ContainerId,
     image: Option<&ImageRef>,
     labels: &std::collections::BTreeMap<String, String>,
-) -> Result<CreateSpec, Answer> {
+) -> Result<(CreateSpec, CreateSpec), Answer> {
     let inspect = driver.inspect(old).await.map_err(unknown)?;
     let id = inspect["Image"].as_str().unwrap_or_default();
     let present = lookup(driver, id).await?;
@@ -134,7 +140,9 @@ async fn spec<D: Driver>(
         host_name: &info.host_name,
         api_version: &info.api_version,
     };
-    recreate.spec().map_err(Answer::Refused)
+    let spec = recreate.spec().map_err(Answer::Refused)?;
+    let back = recreate.restoring().map_err(Answer::Refused)?;
+    Ok((spec, back))
 }
 
 fn unknown(error: EngineError) -> Answer {
@@ -174,6 +182,7 @@ async fn create<D: Driver>(
     old: &ContainerId,
     name: &str,
     spec: &CreateSpec,
+    saved: Option<Box<CreateSpec>>,
 ) -> Answer {
     for warning in &spec.warnings {
         tracing::warn!(container = name, warning, "a setting is not kept");
@@ -188,10 +197,17 @@ async fn create<D: Driver>(
         );
     }
     let made = driver.create(name, spec).await;
-    answer(call, made.map(|_| Answer::Made { written }))
+    answer(call, made.map(|id| Answer::Made { id, written, saved }))
 }
 
-async fn words<D: Driver>(driver: &D, call: &Call, id: &ContainerId) -> Answer {
+/// Without the secrets that are known: what is reported leaves the machine.
+async fn words<D: Driver, R: Resolve>(
+    driver: &D,
+    resolver: &R,
+    call: &Call,
+    id: &ContainerId,
+) -> Answer {
     let words = driver.last_words(id).await;
-    answer(call, words.map(Answer::Words))
+    let reported = words.map(|words| words.reported(&resolver.secrets()));
+    answer(call, reported.map(Answer::Words))
 }

@@ -25,6 +25,7 @@ pub mod names;
 mod next;
 mod observed;
 mod operation;
+pub mod probe;
 mod record;
 mod recover;
 pub mod recreate;

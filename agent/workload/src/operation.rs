@@ -5,7 +5,7 @@ use pinion_model::{AgentPhase, Digest, Failure, Generation, ImageRef, Timestamp,
 use serde::{Deserialize, Serialize};
 
 use crate::compose;
-use crate::{Assignment, Container, ContainerId, ContainerState, Health, OpId, Report};
+use crate::{Assignment, Container, ContainerId, ContainerState, CreateSpec, Health, OpId, Report};
 
 /// One assignment being carried out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -209,6 +209,13 @@ pub struct Unit {
     /// The next one was created whole, its networks connected.
     #[serde(default)]
     pub made: bool,
+    /// How the old one is made again on its own image, should it be gone when
+    /// it is needed. Never leaves the journal but for the engine.
+    #[serde(default)]
+    pub saved: Option<Box<CreateSpec>>,
+    /// The one that was made again of the old one, whole.
+    #[serde(default)]
+    pub remade: Option<ContainerId>,
     /// When it was first seen to have been started.
     pub began: Option<Timestamp>,
     /// Since when it is healthy without a break.
@@ -256,6 +263,8 @@ impl Unit {
             compose_tag: compose::tag(container),
             written: None,
             made: false,
+            saved: None,
+            remade: None,
             began: None,
             healthy: None,
             proven: false,

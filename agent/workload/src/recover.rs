@@ -5,6 +5,7 @@
 //!   next was never started, or is .failed   ─▶ the old one goes back
 //!   next runs in its place, old is .prev    ─▶ verify, then settle
 //!   .prev alone, nothing has its name       ─▶ it goes back
+//!   .failed, and its old one is gone        ─▶ that one is made again
 //! ```
 
 use std::collections::BTreeMap;
@@ -14,8 +15,8 @@ use pinion_model::{Attempt, Failure, FailureKind, Generation, Timestamp, Workloa
 
 use crate::group::{in_order, needs};
 use crate::names::{
-    FOR_LABEL, OLD_POLICY_LABEL, OLD_STATE_LABEL, OpId, Part, TERMS_LABEL, WORKLOAD_LABEL,
-    split_part,
+    FOR_LABEL, OLD_IMAGE_LABEL, OLD_POLICY_LABEL, OLD_STATE_LABEL, OpId, Part, RESTORES_LABEL,
+    TERMS_LABEL, WORKLOAD_LABEL, split_part,
 };
 use crate::recreate::{OPERATION_LABEL, REPLACES_LABEL};
 use crate::{Assignment, Container, ContainerId, ContainerState, Operation, Record, Stage, Unit};
@@ -91,6 +92,9 @@ fn read<'a>(container: &'a Container, all: &'a [Container]) -> Option<Found<'a>>
         (Some((base, Part::Prev, op)), ..) => read_alone(container, base, op, all),
         (Some((base, _, _)), Some(op), Some(old)) => Some(read_pair(container, old, base, op)),
         (None, Some(op), Some(old)) => Some(read_pair(container, old, &container.name, op)),
+        (Some((base, Part::Failed, _)), Some(op), None) => {
+            read_taken_back(container, base, op, all)
+        }
         (Some((base, Part::Next, _)), Some(op), None) => read_last(container, base, op, all),
         (None, Some(op), None) => read_last(container, &container.name, op, all),
         _ => None,
@@ -116,17 +120,47 @@ fn read_last<'a>(
     Some(found)
 }
 
+/// One that was taken back, whose old one is gone.
+fn read_taken_back<'a>(
+    failed: &'a Container,
+    base: &str,
+    op: OpId,
+    all: &[Container],
+) -> Option<Found<'a>> {
+    let label = |key| failed.labels.get(key);
+    let is_its = |c: &&Container| c.labels.get(RESTORES_LABEL) == label(REPLACES_LABEL);
+    if all.iter().any(|c| c.name == base && !is_its(&c)) {
+        return None;
+    }
+    let mut unit = Unit::new(failed, None);
+    unit.old.id = ContainerId(label(REPLACES_LABEL)?.clone());
+    unit.old.image_id = label(OLD_IMAGE_LABEL)?.clone();
+    unit.old.digest = None;
+    Some(as_labelled(unit, failed, base, op, true))
+}
+
 /// A next one whose old one is still there.
 fn read_pair<'a>(next: &'a Container, old: &'a Container, base: &str, op: OpId) -> Found<'a> {
-    let mut unit = Unit::new(old, None);
+    // One that was never touched owes no proof.
+    let untouched = old.name == base && old.is_up();
+    as_labelled(Unit::new(old, None), next, base, op, !untouched)
+}
+
+/// The unit with what the labels of the one in its place say of the old one.
+fn as_labelled<'a>(
+    mut unit: Unit,
+    next: &'a Container,
+    base: &str,
+    op: OpId,
+    touched: bool,
+) -> Found<'a> {
     unit.name = base.to_owned();
     unit.own_image = next.labels.get(FOR_LABEL) != next.labels.get(WORKLOAD_LABEL);
     unit.old.running = next
         .labels
         .get(OLD_STATE_LABEL)
         .is_none_or(|state| state == "running");
-    // One that was never touched owes no proof.
-    unit.old.well = unit.old.running && !(old.name == base && old.is_up());
+    unit.old.well = unit.old.running && touched;
     let policy = next
         .labels
         .get(OLD_POLICY_LABEL)

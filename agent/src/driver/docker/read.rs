@@ -167,7 +167,8 @@ fn health(word: &str) -> Health {
 
 fn health_timing(check: &Value) -> Option<HealthTiming> {
     let test = check["Test"].as_array().filter(|test| !test.is_empty())?;
-    if test[0] == "NONE" {
+    // "NONE" turns it off; of any other word the engine only warns, and checks nothing.
+    if !matches!(test[0].as_str(), Some("CMD" | "CMD-SHELL")) {
         return None;
     }
     let or = |field: &str, default: Duration| match check[field].as_u64() {
@@ -179,6 +180,7 @@ fn health_timing(check: &Value) -> Option<HealthTiming> {
         interval: or("Interval", Duration::from_secs(30)),
         timeout: or("Timeout", Duration::from_secs(30)),
         start_period: or("StartPeriod", Duration::ZERO),
+        start_interval: or("StartInterval", Duration::from_secs(5)),
         retries: if retries == 0 { 3 } else { retries },
     })
 }

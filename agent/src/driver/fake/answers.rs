@@ -26,13 +26,16 @@ impl Machine {
         let checked = image.is_some_and(|i| {
             matches!(
                 i.behaviour,
-                Behaviour::Healthy(_) | Behaviour::NeverHealthy | Behaviour::Sickens(_)
+                Behaviour::Healthy(_)
+                    | Behaviour::NeverHealthy
+                    | Behaviour::Sickens(_)
+                    | Behaviour::Mute
             )
         });
         let health = match image.map(|i| i.behaviour) {
             Some(Behaviour::Healthy(after)) if age >= after => Health::Healthy,
             Some(Behaviour::Sickens(after)) if age >= after => Health::Unhealthy,
-            Some(Behaviour::Sickens(_)) => Health::Healthy,
+            Some(Behaviour::Sickens(_) | Behaviour::Mute) => Health::Healthy,
             Some(Behaviour::Healthy(_) | Behaviour::NeverHealthy) => Health::Starting,
             _ => Health::None,
         };
@@ -56,6 +59,7 @@ impl Machine {
                 interval: Duration::from_secs(1),
                 timeout: Duration::from_secs(1),
                 start_period: Duration::ZERO,
+                start_interval: Duration::from_secs(5),
                 retries: 3,
             }),
             restart_count: held.restart_count,

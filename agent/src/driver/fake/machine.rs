@@ -2,12 +2,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use pinion_model::{Digest, Failure, FailureKind, ImageRef};
+use pinion_workload::names::RESTORES_LABEL;
+use pinion_workload::probe::{Probe, ProbeAnswer};
 use pinion_workload::recreate::REPLACES_LABEL;
 use pinion_workload::{ContainerId, ContainerState, Image};
 use serde_json::Value;
 use tokio::time::Instant;
 
 use super::EngineError;
+use crate::words::LastWords;
 
 /// What a container does that runs an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +23,12 @@ pub(crate) enum Behaviour {
     NeverHealthy,
     /// Its health check passes at once, and fails after a while.
     Sickens(Duration),
+    /// Has no health check, and serves after a while.
+    Serves(Duration),
+    /// Has no health check, serves at once, and not any more after a while.
+    FallsSilent(Duration),
+    /// Its health check passes at once, and it never serves.
+    Mute,
     /// Exits with code 3 after a while.
     Exits(Duration),
     /// The engine cannot start it.
@@ -36,6 +45,8 @@ pub(crate) struct Machine {
     /// What a pull of an image answers.
     pub(super) registry: BTreeMap<ImageRef, Result<Behaviour, Failure>>,
     pub(super) count: usize,
+    /// Of every container that ever was, by id.
+    pub(super) places: BTreeMap<String, usize>,
     /// What must never be, and was.
     pub(crate) violations: Vec<String>,
 }
@@ -92,6 +103,7 @@ impl Machine {
             images: BTreeMap::new(),
             registry: BTreeMap::new(),
             count: 0,
+            places: BTreeMap::new(),
             violations: Vec::new(),
         }
     }
@@ -241,18 +253,16 @@ impl Machine {
         }
         let labels: BTreeMap<String, String> =
             serde_json::from_value(body["Labels"].clone()).unwrap_or_default();
-        let replaced = labels.get(REPLACES_LABEL);
-        let place = self
-            .containers
-            .iter()
-            .find(|c| Some(&c.id.0) == replaced)
-            .map(|c| c.place);
+        let replaced = labels.get(REPLACES_LABEL).or(labels.get(RESTORES_LABEL));
+        let place = replaced.and_then(|id| self.places.get(id).copied());
         let needs = self.needs(&body["HostConfig"])?;
         let id = self.new_id();
+        let place = place.unwrap_or(self.count);
+        self.places.insert(id.0.clone(), place);
         self.containers.push(Held {
             id: id.clone(),
             name: name.to_owned(),
-            place: place.unwrap_or(self.count),
+            place,
             digest,
             reference: reference.to_owned(),
             labels,
@@ -415,9 +425,37 @@ impl Machine {
         Ok(())
     }
 
-    pub(super) fn last_words(&mut self, id: &ContainerId) -> Result<String, EngineError> {
-        self.held(id)
-            .map(|held| format!("last words of {}", held.digest.short()))
+    pub(super) fn last_words(&mut self, id: &ContainerId) -> Result<LastWords, EngineError> {
+        let held = self.held(id)?;
+        let env = held.env.as_array().into_iter().flatten();
+        let env: Vec<String> = env.filter_map(Value::as_str).map(str::to_owned).collect();
+        Ok(LastWords {
+            state: format!("last words of {}", held.digest.short()),
+            log: env.join("\n"),
+            env,
+            ..LastWords::default()
+        })
+    }
+
+    /// Whatever it is asked, it answers alike.
+    pub(super) fn probe(
+        &mut self,
+        id: &ContainerId,
+        _: &Probe,
+    ) -> Result<ProbeAnswer, EngineError> {
+        let held = self.held(id)?;
+        let (digest, started) = (held.digest.clone(), held.started);
+        let age = started.map_or(Duration::ZERO, |started| started.elapsed());
+        let serves = match self.images.get(&digest).map(|image| image.behaviour) {
+            Some(Behaviour::Serves(after)) => age >= after,
+            Some(Behaviour::FallsSilent(after)) => age < after,
+            Some(Behaviour::Mute) => false,
+            _ => true,
+        };
+        Ok(match serves {
+            true => ProbeAnswer::Passed,
+            false => ProbeAnswer::Failed("it answers 503".to_owned()),
+        })
     }
 
     pub(super) fn new_id(&mut self) -> ContainerId {

@@ -58,6 +58,7 @@ impl Machine {
     ) -> ContainerId {
         let id = self.new_id();
         let place = self.count;
+        self.places.insert(id.0.clone(), place);
         self.containers.push(Held {
             id: id.clone(),
             name: name.to_owned(),
@@ -91,6 +92,17 @@ impl Machine {
         if let Some(held) = self.containers.iter_mut().find(|c| c.name == name) {
             held.labels.insert(key.to_owned(), value.to_owned());
         }
+    }
+
+    /// Gives a container an environment.
+    pub(crate) fn give(&mut self, name: &str, env: &[&str]) {
+        let held = self.containers.iter_mut().filter(|c| c.name == name);
+        held.for_each(|c| c.env = json!(env));
+    }
+
+    /// Somebody removes an image by force.
+    pub(crate) fn lose_image(&mut self, digest: &Digest) {
+        self.images.remove(digest);
     }
 
     /// Makes a container one of `--rm`.

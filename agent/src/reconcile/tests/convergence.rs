@@ -42,7 +42,7 @@ async fn a_bad_image_is_taken_back_with_its_last_words_and_not_tried_again() {
     );
     assert_eq!(
         failure.log_tail,
-        format!("last words of {}", digest(2).short())
+        format!("last words of {}\nNAME=web", digest(2).short())
     );
     assert_eq!(outcome.running, Some(digest(1)));
 
@@ -255,4 +255,22 @@ async fn an_image_that_was_removed_by_force_is_told_from_its_users_settings_if_i
         "{failure}"
     );
     assert_eq!(rig.engine.machine().standing().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_reported_of_a_log_is_without_the_secrets_that_are_known() {
+    let rig = running();
+    let env = [
+        "TOKEN=hunter2",
+        "HINT=the token is hunter2",
+        "SAID=tok-of-a-registry",
+    ];
+    rig.engine.machine().give("web", &env);
+    publish(&rig, 2, Behaviour::Exits(SECOND));
+    let agent = rig.agent();
+    agent.accept(&desired(1, 2));
+    let outcome = agent.outcome(1).await;
+    let log = outcome.failure.expect("it failed").log_tail;
+    let left = "TOKEN=[removed]\nHINT=the token is [removed]\nSAID=[removed]";
+    assert!(log.ends_with(left), "{log}");
 }

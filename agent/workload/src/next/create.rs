@@ -9,8 +9,8 @@ use crate::belongs::check_replaceable;
 use crate::group::members;
 use crate::health::state_word;
 use crate::names::{
-    FOR_LABEL, OLD_POLICY_LABEL, OLD_STATE_LABEL, OpId, Part, TERMS_LABEL, WORKLOAD_LABEL,
-    part_name, split_part,
+    FOR_LABEL, OLD_IMAGE_LABEL, OLD_POLICY_LABEL, OLD_STATE_LABEL, OpId, Part, TERMS_LABEL,
+    WORKLOAD_LABEL, part_name, split_part,
 };
 use crate::recreate::{OPERATION_LABEL, REPLACES_LABEL};
 use crate::{Call, Container, ContainerState, Operation, Stage, Step, Unit};
@@ -79,6 +79,7 @@ fn create(view: View<'_>, unit: &Unit) -> Step {
         (FOR_LABEL, workload),
         (OLD_STATE_LABEL, old_state),
         (OLD_POLICY_LABEL, old_policy.as_str()),
+        (OLD_IMAGE_LABEL, unit.old.image_id.as_str()),
         (TERMS_LABEL, terms.as_str()),
     ]);
     if !unit.own_image {
@@ -125,6 +126,11 @@ fn gate_in(view: View<'_>) -> Step {
         let Some(old) = view.machine.by_id(&unit.old.id) else {
             return look_again(view);
         };
+        // What the new image says of its probe is known only now.
+        let next = view.machine.next_of(view.operation, &old.id);
+        if let Some(Err(failure)) = next.map(|next| view.observed.probes.check(next)) {
+            return view.abandon(failure);
+        }
         if let Some(other) = under_way(view, old) {
             return wait_until(
                 view,
@@ -138,6 +144,8 @@ fn gate_in(view: View<'_>) -> Step {
             group: unit.group,
             own_image: unit.own_image,
             written: unit.written,
+            made: true,
+            saved: unit.saved.clone(),
             ..Unit::new(old, unit.old.digest.clone())
         };
         if old.state == ContainerState::Paused || (unit.old.running && !fresh.old.running) {

@@ -9,11 +9,11 @@
 
 use pinion_model::{Failure, FailureKind};
 
-use crate::health::{Terms, Verdict, is_good, judge, regression};
+use crate::health::{Terms, Verdict, Watched, judge, regression};
 use crate::names::{Part, part_name};
 use crate::{Call, Container, ContainerState, Operation, Stage, Step, Unit};
 
-use super::{View, left_behind, soak};
+use super::{View, left_behind};
 
 pub(super) fn next(view: View<'_>) -> Step {
     let due = view.operation.units.iter().find(|unit| !unit.proven);
@@ -28,13 +28,8 @@ fn all_proven(view: View<'_>) -> Step {
     if !operation.units.iter().any(|unit| unit.old.running) {
         return view.write(operation.at(Stage::Settle, view.now));
     }
-    let remarks = [
-        Some(soak::remark(view).to_owned()).filter(|remark| !remark.is_empty()),
-        left_behind::remark(&operation.units),
-    ];
-    let remarks: Vec<_> = remarks.into_iter().flatten().collect();
     view.write(Operation {
-        waiting_for: remarks.join("; "),
+        waiting_for: left_behind::remark(&operation.units).unwrap_or_default(),
         ..operation.at(Stage::Soak, view.now)
     })
 }
@@ -141,14 +136,12 @@ pub(super) fn verify(view: View<'_>, index: usize, next: &Container) -> Step {
         return view.write(operation);
     };
     let terms = Terms::of(&operation.assignment, Some(next), true);
-    match judge(
-        &unit.name,
-        Some(next),
-        unit.healthy.as_ref(),
-        began,
-        terms,
-        view.now,
-    ) {
+    let watched = Watched {
+        name: &unit.name,
+        container: Some(next),
+        beat: view.observed.probes.beat(next),
+    };
+    match judge(&watched, unit.healthy.as_ref(), began, terms, view.now) {
         Verdict::Proven if view.observed.itself.awaits_confirmation(&operation.id) => {
             let end = began + terms.deadline;
             match view.now < end {
@@ -161,7 +154,7 @@ pub(super) fn verify(view: View<'_>, index: usize, next: &Container) -> Step {
             operation.units[index].healthy = Some(streak);
             view.write(operation)
         }
-        Verdict::Undecided(_) if unit.healthy.is_some() && !is_good(next) => {
+        Verdict::Breaks => {
             operation.units[index].healthy = None;
             view.write(operation)
         }

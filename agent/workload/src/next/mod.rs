@@ -18,6 +18,7 @@ mod left_behind;
 mod prefetch;
 mod preflight;
 mod prepare;
+mod remake;
 mod roll_back;
 mod room;
 mod settle;

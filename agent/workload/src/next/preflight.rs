@@ -23,6 +23,12 @@ pub(super) fn next(view: View<'_>) -> Step {
     if let Err(failure) = view.observed.permitted {
         return view.abandon(failure.clone());
     }
+    if let Some(failure) = containers
+        .iter()
+        .find_map(|c| view.observed.probes.check(c).err())
+    {
+        return view.abandon(failure);
+    }
     let (current, old): (Vec<_>, Vec<_>) = containers.into_iter().partition(|c| runs(c, digest));
     if old.is_empty() && current.iter().any(|c| c.is_up()) {
         return adopt(view, &current);

@@ -4,7 +4,9 @@ use serde_json::{Map, Value, json};
 
 use super::draft::Draft;
 use crate::compose;
-use crate::names::{FOR_LABEL, OLD_POLICY_LABEL, OLD_STATE_LABEL, TERMS_LABEL};
+use crate::names::{
+    FOR_LABEL, OLD_IMAGE_LABEL, OLD_POLICY_LABEL, OLD_STATE_LABEL, RESTORES_LABEL, TERMS_LABEL,
+};
 
 /// Names the operation that made a container.
 pub const OPERATION_LABEL: &str = "pinion.op";
@@ -23,9 +25,11 @@ pub(super) fn keep(draft: &mut Draft<'_>, extra: &BTreeMap<String, String>, imag
         OPERATION_LABEL,
         REPLACES_LABEL,
         FOR_LABEL,
-        TERMS_LABEL,
         OLD_STATE_LABEL,
         OLD_POLICY_LABEL,
+        OLD_IMAGE_LABEL,
+        RESTORES_LABEL,
+        TERMS_LABEL,
     ] {
         labels.remove(label);
     }

@@ -24,6 +24,7 @@ mod labels;
 mod networks;
 mod ports;
 mod references;
+mod restoring;
 #[cfg(test)]
 mod tests;
 mod volumes;
@@ -71,6 +72,15 @@ impl Recreate<'_> {
     /// depends on one that is no longer there; a [`FailureKind::Engine`] when
     /// the engine's answer is not one about a container.
     pub fn spec(&self) -> Result<CreateSpec, Failure> {
+        self.made_of(self.new_image, &self.reference.to_string(), self.labels)
+    }
+
+    fn made_of(
+        &self,
+        image: &Image,
+        reference: &str,
+        labels: &BTreeMap<String, String>,
+    ) -> Result<CreateSpec, Failure> {
         let mut draft = Draft::read(self.inspect)?;
         let old_image = self
             .old_image
@@ -78,14 +88,13 @@ impl Recreate<'_> {
         ports::keep(&mut draft);
         invert::subtract(&mut draft, &old_image.config);
         identity::keep(&mut draft, self.host_name);
-        labels::keep(&mut draft, self.labels, &self.new_image.id);
+        labels::keep(&mut draft, labels, &image.id);
         references::resolve(&mut draft, self.containers, self.labels)?;
         volumes::keep(&mut draft);
         let api = ApiVersion::parse(self.api_version);
         let networks = networks::keep(&mut draft, api);
-        draft
-            .config
-            .insert("Image".to_owned(), Value::String(self.reference.to_owned()));
+        let reference = Value::String(reference.to_owned());
+        draft.config.insert("Image".to_owned(), reference);
         Ok(draft.into_spec(networks))
     }
 

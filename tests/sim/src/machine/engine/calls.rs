@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use pinion_model::{Failure, FailureKind, ImageRef, Timestamp};
-use pinion_workload::names::{FOR_LABEL, OLD_POLICY_LABEL, OLD_STATE_LABEL, TERMS_LABEL};
+use pinion_workload::names::{
+    FOR_LABEL, OLD_IMAGE_LABEL, OLD_POLICY_LABEL, OLD_STATE_LABEL, RESTORES_LABEL, TERMS_LABEL,
+};
 use pinion_workload::recreate::{OPERATION_LABEL, REPLACES_LABEL};
 use pinion_workload::{Answer, Call, ContainerId, ContainerState, Health};
 
@@ -30,6 +32,8 @@ impl Engine {
             Call::Create { name, .. } => {
                 failed(format!("{name}: no container here depends on another"))
             }
+            // Nobody removes a container there, and nobody has Compose.
+            Call::Restore { name, .. } => failed(format!("nothing was saved of {name}")),
             Call::SetRestartPolicy {
                 id,
                 policy,
@@ -126,6 +130,8 @@ impl Engine {
             FOR_LABEL,
             OLD_STATE_LABEL,
             OLD_POLICY_LABEL,
+            OLD_IMAGE_LABEL,
+            RESTORES_LABEL,
             TERMS_LABEL,
         ] {
             container.labels.remove(label);
@@ -143,8 +149,9 @@ impl Engine {
         container.started_at = None;
         container.restart_count = 0;
         container.exit_code = 0;
+        let id = container.id.clone();
         self.put(container, place, image.digest.clone(), behaviour);
-        Answer::Done
+        Answer::Made { id, saved: None }
     }
 
     fn rename(&mut self, id: &ContainerId, name: &str) -> Answer {
