@@ -70,7 +70,7 @@ fn command(text: &str) -> Result<Vec<String>, ProbeError> {
                 .all(|c| c.is_ascii_graphic() && !SHELLS.contains(c))
     };
     let words: Vec<&str> = text.split(' ').collect();
-    match words.iter().all(|word| is_word(word)) {
+    match words.iter().all(is_word) {
         true => Ok(words.into_iter().map(str::to_owned).collect()),
         false => Err(refused()),
     }
