@@ -36,7 +36,7 @@ pub(super) async fn start<D: Driver>(
         inspect: &inspect,
         old_image: Some(&old_image),
         new_image: &new_image,
-        reference: image,
+        reference: &image.to_string(),
         labels: &BTreeMap::new(),
         containers: &containers,
         host_name: &info.host_name,
