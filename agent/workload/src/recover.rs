@@ -136,20 +136,20 @@ fn read_taken_back<'a>(
     unit.old.id = ContainerId(label(REPLACES_LABEL)?.clone());
     unit.old.image_id = label(OLD_IMAGE_LABEL)?.clone();
     unit.old.digest = None;
-    Some(as_labelled(unit, failed, base, op, true))
+    Some(as_labelled(unit, (failed, failed), base, op, true))
 }
 
 /// A next one whose old one is still there.
 fn read_pair<'a>(next: &'a Container, old: &'a Container, base: &str, op: OpId) -> Found<'a> {
     // One that was never touched owes no proof.
     let untouched = old.name == base && old.is_up();
-    as_labelled(Unit::new(old, None), next, base, op, !untouched)
+    as_labelled(Unit::new(old, None), (old, next), base, op, !untouched)
 }
 
 /// The unit with what the labels of the one in its place say of the old one.
 fn as_labelled<'a>(
     mut unit: Unit,
-    next: &'a Container,
+    (old, next): (&'a Container, &'a Container),
     base: &str,
     op: OpId,
     touched: bool,

@@ -72,7 +72,7 @@ impl Recreate<'_> {
     /// depends on one that is no longer there; a [`FailureKind::Engine`] when
     /// the engine's answer is not one about a container.
     pub fn spec(&self) -> Result<CreateSpec, Failure> {
-        self.made_of(self.new_image, &self.reference.to_string(), self.labels)
+        self.made_of(self.new_image, self.reference, self.labels)
     }
 
     fn made_of(

@@ -151,7 +151,11 @@ impl Engine {
         container.exit_code = 0;
         let id = container.id.clone();
         self.put(container, place, image.digest.clone(), behaviour);
-        Answer::Made { id, saved: None }
+        Answer::Made {
+            id,
+            written: None,
+            saved: None,
+        }
     }
 
     fn rename(&mut self, id: &ContainerId, name: &str) -> Answer {
