@@ -81,7 +81,7 @@ mod tests {
         let (events, answers) = channel();
         let mut probe = Probe::new(vec![address], Duration::ZERO, now);
         assert!(!probe.is_reachable(), "nobody has looked");
-        let mut look = |probe: &mut Probe| {
+        let look = |probe: &mut Probe| {
             probe.look(Instant::now(), &events);
             match answers.recv() {
                 Ok(Event::Looked(seen)) => probe.looked(seen),

@@ -120,6 +120,7 @@ fn withdrawn(
         digest: None,
         phase: AgentPhase::Withdrawn,
         failure: None,
+        forced: None,
         running,
         at: now,
     };
