@@ -459,9 +459,11 @@ fn half_way(policy: InUse) -> (Operation, [Container; 4]) {
     let mut operation = operation(Stage::Cut);
     operation.assignment.in_use = policy;
     operation.units[0].proven = true;
-    operation
-        .units
-        .push(Unit::new(&second_old, Some(digest(1))));
+    // In a group of its own: it depends on nothing of the first.
+    operation.units.push(Unit {
+        group: 1,
+        ..Unit::new(&second_old, Some(digest(1)))
+    });
     let first = [
         old("web.prev.g1a1", ContainerState::Exited, "no"),
         made("web", ContainerState::Running, "always"),
