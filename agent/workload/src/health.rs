@@ -246,6 +246,7 @@ pub(crate) fn state_word(state: ContainerState) -> &'static str {
         ContainerState::Paused => "paused",
         ContainerState::Restarting => "restarting",
         ContainerState::Exited => "exited",
+        ContainerState::Interrupted => "stopped by its engine's end",
         ContainerState::Removing => "removing",
         ContainerState::Dead => "dead",
     }
