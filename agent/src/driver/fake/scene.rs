@@ -59,6 +59,9 @@ impl Machine {
         let id = self.new_id();
         let place = self.count;
         self.places.insert(id.0.clone(), place);
+        if running {
+            self.must_run(name);
+        }
         self.containers.push(Held {
             id: id.clone(),
             name: name.to_owned(),
@@ -67,6 +70,7 @@ impl Machine {
             reference: image.to_string(),
             labels: BTreeMap::new(),
             env: json!([format!("NAME={name}")]),
+            volumes: BTreeSet::from([format!("data-of-{name}")]),
             policy: policy.to_owned(),
             retries: 0,
             state: if running {
@@ -85,6 +89,11 @@ impl Machine {
             written: 0,
         });
         id
+    }
+
+    /// What ran at first need not run all the time.
+    pub(crate) fn may_be_down(&mut self) {
+        self.watched = super::faults::Watch::default();
     }
 
     /// Puts a label on a container.
@@ -161,6 +170,12 @@ impl Machine {
         self.containers.iter().map(standing).collect()
     }
 
+    /// The digest of the container with a name.
+    pub(crate) fn digest_of_name(&self, name: &str) -> Option<Digest> {
+        let held = self.containers.iter().find(|c| c.name == name);
+        held.map(|held| held.digest.clone())
+    }
+
     /// The id of the container with a name.
     pub(crate) fn id_of(&self, name: &str) -> Option<ContainerId> {
         let held = self.containers.iter().find(|c| c.name == name);
@@ -173,6 +188,14 @@ impl Machine {
             .iter()
             .find(|c| c.name == name)
             .map(|c| (c.policy.clone(), c.env.clone()))
+    }
+
+    /// The volumes that a container mounts.
+    pub(crate) fn volumes(&self, name: &str) -> BTreeSet<String> {
+        let named = self.containers.iter().filter(|c| c.name == name);
+        named
+            .flat_map(|held| held.volumes.iter().cloned())
+            .collect()
     }
 
     /// Which image has a tag.

@@ -19,6 +19,7 @@ use crate::clock::Clock;
 use crate::credentials::{Credential, Resolve};
 use crate::driver::fake::{Behaviour, FakeEngine};
 use crate::journal::Journal;
+use crate::journal::faults::Disk;
 use crate::policy::Policy;
 use crate::reconcile::{Handle, Reconciler};
 
@@ -117,6 +118,8 @@ pub(super) struct Rig {
     pub(super) engine: Arc<FakeEngine>,
     pub(super) directory: tempfile::TempDir,
     pub(super) allow: Policy,
+    /// Where the journal is.
+    pub(super) disk: Disk,
     epoch: Instant,
 }
 
@@ -140,6 +143,7 @@ impl Rig {
             engine: Arc::new(FakeEngine::new()),
             directory: tempfile::tempdir_in(place).expect("a directory"),
             allow: policy(&["ghcr.io/acme", "registry.fly.io/web"]),
+            disk: Disk::default(),
             epoch: Instant::now(),
         }
     }
@@ -150,8 +154,9 @@ impl Rig {
         let clock = Clock::new(move || {
             Timestamp(1_000_000 + u64::try_from(epoch.elapsed().as_millis()).unwrap_or(0))
         });
-        let journal =
-            Arc::new(Journal::open_with_clock(self.directory.path(), clock).expect("a journal"));
+        let journal = Journal::open_with_clock(self.directory.path(), clock).expect("a journal");
+        let journal = Arc::new(journal.on(&self.disk));
+        self.engine.machine().agent_returns();
         let (sender, reports) = mpsc::unbounded_channel();
         let reconciler = Reconciler::new(
             Arc::clone(&self.engine),
