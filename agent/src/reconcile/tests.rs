@@ -3,6 +3,7 @@
 mod convergence;
 mod crashes;
 mod faults;
+mod images;
 mod pulls;
 mod refreshes;
 mod refusals;

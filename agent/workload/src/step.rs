@@ -169,6 +169,8 @@ pub enum Answer {
         /// was made again itself.
         saved: Option<Box<CreateSpec>>,
     },
+    /// What was to be pulled was there already.
+    WasThere,
     /// What a container said last.
     Words(String),
     /// It was refused, and will be refused again.
@@ -185,6 +187,7 @@ impl Answer {
         match self {
             Self::Done => "done",
             Self::Made { .. } => "made",
+            Self::WasThere => "was there",
             Self::Words(_) => "words",
             Self::Refused(_) => "refused",
             Self::Failed(_) => "failed",

@@ -1,16 +1,18 @@
 //! One step at a time, as the engine's answer calls for it: what the rooms share.
 
+mod collect;
 mod compose;
 mod gate;
 mod groups;
 mod itself;
 mod probes;
 mod properties;
+mod pulls;
 mod room;
 mod soak;
 mod steps;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use pinion_model::{
@@ -169,6 +171,8 @@ fn step_with(
         permitted: &Ok(vec![image(2)]),
         platform: Some(("linux", "amd64")),
         room: None,
+        needed_elsewhere: &BTreeSet::new(),
+        may_pull: true,
         busy_with: other,
         itself: &Itself::default(),
         probes,
