@@ -17,7 +17,7 @@ pub(super) struct Finished {
 
 #[derive(Default)]
 pub(super) struct Calls {
-    running: JoinSet<(u64, WorkloadName, Answer)>,
+    running: JoinSet<(u64, WorkloadName, Call, Answer)>,
     by_workload: BTreeMap<WorkloadName, Running>,
     count: u64,
 }
@@ -35,19 +35,21 @@ impl Calls {
         self.by_workload.contains_key(workload)
     }
 
-    /// Makes a call for an assignment's generation.
+    /// Makes one call, or several in a row, for an assignment's generation;
+    /// what is made returns the last of them, with its answer.
     pub(super) fn begin(
         &mut self,
         workload: &WorkloadName,
         call: Call,
         generation: Option<Generation>,
-        made: impl Future<Output = Answer> + Send + 'static,
+        made: impl Future<Output = (Call, Answer)> + Send + 'static,
     ) {
         self.count += 1;
         let (number, name) = (self.count, workload.clone());
-        let abort = self
-            .running
-            .spawn(async move { (number, name, made.await) });
+        let abort = self.running.spawn(async move {
+            let (call, answer) = made.await;
+            (number, name, call, answer)
+        });
         self.by_workload.insert(
             workload.clone(),
             Running {
@@ -57,6 +59,21 @@ impl Calls {
                 abort,
             },
         );
+    }
+
+    /// Whether containers are changing places: what the engine tells
+    /// meanwhile is its answer to that, and is looked at when it is over.
+    pub(super) fn is_changing_places(&self) -> bool {
+        let mut calls = self.by_workload.values().map(|running| &running.call);
+        calls.any(|call| {
+            matches!(
+                call,
+                Call::SetRestartPolicy { .. }
+                    | Call::Stop { .. }
+                    | Call::Rename { .. }
+                    | Call::Start(_)
+            )
+        })
     }
 
     /// Ends pulls for assignments that `is_wanted` no longer knows: nothing
@@ -78,17 +95,19 @@ impl Calls {
     pub(super) async fn finished(&mut self) -> Finished {
         loop {
             match self.running.join_next().await {
-                Some(Ok((number, workload, answer))) => match self.by_workload.remove(&workload) {
-                    Some(running) if running.number == number => {
-                        return Finished {
-                            workload,
-                            call: running.call,
-                            answer,
-                        };
+                Some(Ok((number, workload, call, answer))) => {
+                    match self.by_workload.remove(&workload) {
+                        Some(running) if running.number == number => {
+                            return Finished {
+                                workload,
+                                call,
+                                answer,
+                            };
+                        }
+                        Some(newer) => drop(self.by_workload.insert(workload, newer)),
+                        None => {}
                     }
-                    Some(newer) => drop(self.by_workload.insert(workload, newer)),
-                    None => {}
-                },
+                }
                 Some(Err(error)) => self.forget_ended(&error),
                 None => std::future::pending().await,
             }

@@ -184,7 +184,7 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
             let pause = wake_at.since(self.now());
             tokio::select! {
                 () = shutdown.cancelled() => return,
-                () = &mut changed => changed.set(driver.changed()),
+                () = &mut changed, if !self.calls.is_changing_places() => changed.set(driver.changed()),
                 () = desired_changed.notified() => {}
                 finished = self.calls.finished() => self.learn(finished).await,
                 () = self.probes.heard(|| journal.clock().now()) => {}

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use pinion_model::{Failure, ImageRef, Timestamp, WorkloadName};
 use pinion_workload::{
-    Assignment, Call, Desired, Observed, Record, Step, busy_with, images_of_interest, learn, next,
-    recover,
+    Answer, Assignment, Call, Desired, Observed, Record, Step, at_once, busy_with,
+    images_of_interest, learn, next, recover,
 };
 
 use super::Reconciler;
@@ -111,7 +111,10 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
                     }
                 }
                 Step::Call(call) => {
-                    self.begin(workload, &record, call);
+                    let calls = self.observed(desired, workload, &record, seen, |observed, now| {
+                        at_once(desired, observed, call, now)
+                    });
+                    self.begin(workload, &record, calls);
                     return Timestamp(u64::MAX);
                 }
             }
@@ -120,21 +123,34 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
         self.now() + JOURNAL_PAUSE
     }
 
-    pub(super) fn begin(&mut self, workload: &WorkloadName, record: &Record, call: Call) {
-        tracing::debug!(%workload, call = call.key(), "calling the engine");
+    /// Makes these calls one after the other, up to the first that fails.
+    pub(super) fn begin(&mut self, workload: &WorkloadName, record: &Record, calls: Vec<Call>) {
+        let Some(first) = calls.first().cloned() else {
+            return;
+        };
         let generation = record
             .operation
             .as_ref()
             .map(|operation| operation.assignment.generation);
-        let (driver, resolver, own, made) = (
+        let (driver, resolver, own) = (
             Arc::clone(&self.driver),
             Arc::clone(&self.resolver),
             Arc::clone(&self.handle.own),
-            call.clone(),
         );
         let configs = self.image_configs.clone();
-        self.calls.begin(workload, call, generation, async move {
-            perform(&*driver, &*resolver, &own, &configs, &made).await
+        let name = workload.clone();
+        let mut made = (first.clone(), Answer::Done);
+        self.calls.begin(workload, first, generation, async move {
+            for call in calls {
+                tracing::debug!(workload = %name, call = call.key(), "calling the engine");
+                let answer = perform(&*driver, &*resolver, &own, &configs, &call).await;
+                tracing::debug!(workload = %name, call = call.key(), answer = answer.word(), "the engine answered");
+                made = (call, answer);
+                if made.1 != Answer::Done {
+                    break;
+                }
+            }
+            made
         });
     }
 
@@ -145,7 +161,6 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
             call,
             answer,
         } = finished;
-        tracing::debug!(%workload, call = call.key(), answer = answer.word(), "the engine answered");
         if let Call::Pull(_) = call {
             self.pending
                 .iter_mut()

@@ -12,6 +12,7 @@
 //!   Operation (journal)   ─┘
 //! ```
 
+mod at_once;
 mod belongs;
 mod compose;
 mod desired;
@@ -25,6 +26,7 @@ pub mod names;
 mod next;
 mod observed;
 mod operation;
+mod order;
 pub mod probe;
 mod record;
 mod recover;
@@ -32,6 +34,7 @@ pub mod recreate;
 mod slots;
 mod step;
 
+pub use at_once::at_once;
 pub use belongs::{Catalog, containers_of, digest_of};
 pub use desired::{Assignment, CatalogEntry, Desired};
 pub use engine::{
@@ -44,6 +47,7 @@ pub use names::OpId;
 pub use next::next;
 pub use observed::{Lookup, Observed, Room};
 pub use operation::{Old, Operation, Stage, Streak, Unit};
+pub use order::{Claim, ORDER_LABEL, SHARED_WRITES_LABEL, START_FIRST, STOP_FIRST, claims};
 pub use record::{Accepted, Outcome, Record, busy_with};
 pub use recover::recover;
 pub use slots::{Candidate, Cause, End, Program, Slot, Slots, Start, TRIES, Verdict};

@@ -5,6 +5,7 @@ use pinion_model::{AgentPhase, Digest, Failure, Generation, ImageRef, Timestamp,
 use serde::{Deserialize, Serialize};
 
 use crate::compose;
+use crate::order;
 use crate::{Assignment, Container, ContainerId, ContainerState, CreateSpec, Health, OpId, Report};
 
 /// One assignment being carried out.
@@ -216,6 +217,12 @@ pub struct Unit {
     /// The one that was made again of the old one, whole.
     #[serde(default)]
     pub remade: Option<ContainerId>,
+    /// It is replaced start-first.
+    #[serde(default)]
+    pub beside: bool,
+    /// The next one was proven beside the old one, which may be stopped now.
+    #[serde(default)]
+    pub ready: bool,
     /// When it was first seen to have been started.
     pub began: Option<Timestamp>,
     /// Since when it is healthy without a break.
@@ -265,6 +272,8 @@ impl Unit {
             made: false,
             saved: None,
             remade: None,
+            beside: order::asks_for_start_first(container),
+            ready: false,
             began: None,
             healthy: None,
             proven: false,

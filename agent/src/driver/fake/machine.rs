@@ -5,7 +5,7 @@ use pinion_model::{Digest, Failure, FailureKind, ImageRef};
 use pinion_workload::names::RESTORES_LABEL;
 use pinion_workload::probe::{Probe, ProbeAnswer};
 use pinion_workload::recreate::REPLACES_LABEL;
-use pinion_workload::{ContainerId, ContainerState, Image};
+use pinion_workload::{ContainerId, ContainerState, Image, ORDER_LABEL, START_FIRST};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -95,6 +95,12 @@ pub(super) struct HeldImage {
     pub(super) architecture: String,
 }
 
+impl Held {
+    fn is_start_first(&self) -> bool {
+        self.labels.get(ORDER_LABEL).map(String::as_str) == Some(START_FIRST)
+    }
+}
+
 impl Machine {
     pub(super) fn new() -> Self {
         Self {
@@ -182,7 +188,12 @@ impl Machine {
                 .filter(starting)
                 .map(|c| c.name.clone())
                 .collect();
-            if running.len() > 1 {
+            let may = if mine.iter().all(|c| c.is_start_first()) {
+                2
+            } else {
+                1
+            };
+            if running.len() > may {
                 self.violations
                     .push(format!("two of one place run: {running:?}"));
             }
@@ -367,6 +378,7 @@ impl Machine {
     }
 
     pub(super) fn stop(&mut self, id: &ContainerId) -> Result<(), EngineError> {
+        self.leaves_none(id);
         let held = self.held(id)?;
         held.stopped_by_hand = true;
         if held.state == ContainerState::Running {
@@ -377,6 +389,21 @@ impl Machine {
         self.containers.retain(|c| c.id != *id || !auto_remove);
         self.watch();
         Ok(())
+    }
+
+    /// What is replaced start-first is never without one that runs.
+    fn leaves_none(&mut self, id: &ContainerId) {
+        let runs = |c: &&Held| c.state == ContainerState::Running;
+        let mut ours = self.containers.iter().filter(runs);
+        let Some(stopped) = ours.find(|c| c.id == *id && c.is_start_first()) else {
+            return;
+        };
+        let mut others = self.containers.iter().filter(runs);
+        if !others.any(|c| c.place == stopped.place && c.id != *id) {
+            let name = stopped.name.clone();
+            self.violations
+                .push(format!("nothing of its place runs when {name} stops"));
+        }
     }
 
     pub(super) fn start(&mut self, id: &ContainerId) -> Result<(), EngineError> {

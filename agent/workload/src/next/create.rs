@@ -12,6 +12,7 @@ use crate::names::{
     FOR_LABEL, OLD_IMAGE_LABEL, OLD_POLICY_LABEL, OLD_STATE_LABEL, OpId, Part, TERMS_LABEL,
     WORKLOAD_LABEL, part_name, split_part,
 };
+use crate::order::check_order;
 use crate::recreate::{OPERATION_LABEL, REPLACES_LABEL};
 use crate::{Call, Container, ContainerState, Operation, Stage, Step, Unit};
 
@@ -155,7 +156,8 @@ fn gate_in(view: View<'_>) -> Step {
             // The next one says that it replaces one that is stopped.
             return look_again(view);
         }
-        if let Err(failure) = check_replaceable(old) {
+        let may = check_replaceable(old).and_then(|()| check_order(old, view.machine.0));
+        if let Err(failure) = may {
             return view.abandon(failure);
         }
         units.push(fresh);

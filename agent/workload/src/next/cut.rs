@@ -13,7 +13,7 @@ use crate::health::{Terms, Verdict, Watched, judge, regression};
 use crate::names::{Part, part_name};
 use crate::{Call, Container, ContainerState, Operation, Stage, Step, Unit};
 
-use super::{View, left_behind};
+use super::{View, beside, left_behind};
 
 pub(super) fn next(view: View<'_>) -> Step {
     let due = view.operation.units.iter().find(|unit| !unit.proven);
@@ -47,6 +47,13 @@ fn cut_over(view: View<'_>, members: &[Member<'_>]) -> Step {
             format!("the next container of {name:?} was removed by somebody else"),
         );
         return view.take_back(*index, failure);
+    }
+    if let [(index, unit)] = members
+        && unit.beside
+        && unit.old.running
+        && let Some(next) = view.machine.next_of(view.operation, &unit.old.id)
+    {
+        return beside::next(view, *index, next);
     }
     let stop = members
         .iter()
@@ -170,9 +177,14 @@ fn unconfirmed(name: &str) -> Failure {
     Failure::new(FailureKind::Indeterminate, message)
 }
 
-fn prove(view: View<'_>, index: usize) -> Step {
+/// One that runs beside the old one is proven when it has taken its place.
+pub(super) fn prove(view: View<'_>, index: usize) -> Step {
     let mut operation: Operation = view.operation.clone();
-    operation.units[index].proven = true;
+    let unit = &mut operation.units[index];
+    match unit.beside && unit.old.running && !unit.ready {
+        true => unit.ready = true,
+        false => unit.proven = true,
+    }
     operation.tries = 0;
     view.write(operation)
 }

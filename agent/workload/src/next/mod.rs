@@ -10,6 +10,7 @@
 mod abandon;
 mod adopt;
 mod begin;
+mod beside;
 mod create;
 mod cut;
 mod finish;
@@ -24,7 +25,7 @@ mod room;
 mod settle;
 mod soak;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::time::Duration;
 

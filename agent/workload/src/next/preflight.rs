@@ -5,6 +5,8 @@ use crate::group::{Member, members};
 use crate::health::is_good;
 use crate::{Container, Operation, Stage, Step, Streak, Unit};
 
+use crate::order::check_order;
+
 use super::View;
 
 pub(super) fn next(view: View<'_>) -> Step {
@@ -33,7 +35,8 @@ pub(super) fn next(view: View<'_>) -> Step {
     if old.is_empty() && current.iter().any(|c| c.is_up()) {
         return adopt(view, &current);
     }
-    if let Some(failure) = old.iter().find_map(|c| check_replaceable(c).err()) {
+    let check = |c: &&Container| check_replaceable(c).and_then(|()| check_order(c, view.machine.0));
+    if let Some(failure) = old.iter().find_map(|c| check(c).err()) {
         return view.abandon(failure);
     }
     let members = match members(&old, view.machine.0) {

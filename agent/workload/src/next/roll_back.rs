@@ -19,10 +19,10 @@ use crate::names::{Part, part_name};
 use crate::probe::Beat;
 use crate::{Call, Container, ContainerState, Operation, Record, Step, Unit};
 
-use super::{View, finish, remake};
+use super::{View, beside, finish, remake};
 
 /// How often an old container is started until it is given up.
-const RESTART_LIMIT: u32 = 4;
+pub(super) const RESTART_LIMIT: u32 = 4;
 
 pub(super) fn next(view: View<'_>) -> Step {
     let units = || view.operation.units.iter().enumerate().rev();
@@ -48,6 +48,9 @@ fn put_back(view: View<'_>, members: &[(usize, &Unit)]) -> Option<Step> {
     };
     if let Some((index, why)) = due().find_map(hopeless) {
         return Some(lose(view, index, why));
+    }
+    if let Some(step) = due().find_map(|(index, _)| beside::back(view, *index)) {
+        return Some(step);
     }
     let taken_away = due().rev().find_map(|(index, unit)| {
         let next = view.machine.next_of(view.operation, &unit.old.id)?;
@@ -141,7 +144,7 @@ fn restore(view: View<'_>, index: usize, unit: &Unit, old: &Container) -> Option
 }
 
 /// Whether an engine's restart does with it what it did before.
-fn has_its_policy(unit: &Unit, old: &Container) -> bool {
+pub(super) fn has_its_policy(unit: &Unit, old: &Container) -> bool {
     let named = |policy: &str| match policy {
         "" => "no".to_owned(),
         policy => policy.to_owned(),

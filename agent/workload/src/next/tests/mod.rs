@@ -1,5 +1,6 @@
 //! One step at a time, as the engine's answer calls for it: what the rooms share.
 
+mod beside;
 mod compose;
 mod gate;
 mod groups;
@@ -77,7 +78,17 @@ fn container(id: &str, name: &str, n: u8, state: ContainerState, policy: &str) -
         auto_remove: false,
         stop_timeout: 10 * SECOND,
         depends_on: Vec::new(),
+        claims: Vec::new(),
     }
+}
+
+/// One that runs, with an id as an engine gives it.
+pub(crate) fn sample(name: &str) -> Container {
+    let id = format!(
+        "{:0<64}",
+        name.replace(|c: char| !c.is_ascii_hexdigit(), "0")
+    );
+    container(&id, name, 1, ContainerState::Running, "always")
 }
 
 fn old(name: &str, state: ContainerState, policy: &str) -> Container {
@@ -151,6 +162,18 @@ fn step_with(
     containers: &[Container],
     now: Timestamp,
 ) -> Step {
+    let ask = |desired: &Desired, observed: &Observed<'_>| next(desired, observed, now);
+    with_all_that_is_known(other, images, probes, record, containers, ask)
+}
+
+fn with_all_that_is_known<T>(
+    other: Option<&WorkloadName>,
+    images: &BTreeMap<String, crate::Lookup>,
+    probes: crate::probe::Probes<'_>,
+    record: &Record,
+    containers: &[Container],
+    ask: impl FnOnce(&Desired, &Observed<'_>) -> T,
+) -> T {
     let workload = "web".parse().expect("a name");
     let entry = CatalogEntry {
         repositories: vec![image(1).repository],
@@ -174,7 +197,7 @@ fn step_with(
         probes,
         jitter: 1.0,
     };
-    next(&desired, &observed, now)
+    ask(&desired, &observed)
 }
 
 fn call(stage: Stage, containers: &[Container]) -> String {

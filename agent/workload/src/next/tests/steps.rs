@@ -211,3 +211,69 @@ fn what_is_not_known_is_not_taken_for_absent() {
         Step::Rest { wake_at: Some(_) }
     ));
 }
+
+/// What is made in a row from here, without a look in between.
+fn in_a_row(operation: Operation, containers: &[Container]) -> Vec<String> {
+    let record = record(Some(operation));
+    let (images, probes) = (BTreeMap::new(), crate::probe::Probes::NONE);
+    let calls = with_all_that_is_known(
+        None,
+        &images,
+        probes,
+        &record,
+        containers,
+        |desired, observed| {
+            let Step::Call(first) = next(desired, observed, NOW) else {
+                panic!("a call is due");
+            };
+            crate::at_once(desired, observed, first, NOW)
+        },
+    );
+    calls.iter().map(Call::key).collect()
+}
+
+#[test]
+fn the_old_one_stops_and_the_next_one_starts_without_a_look_in_between() {
+    use ContainerState::{Created, Exited, Running};
+    let cut = [
+        "set restart policy no of old",
+        "stop old",
+        "rename old to web.prev.g1a1",
+        "rename next to web",
+        "start next",
+    ];
+    let containers = [
+        old("web", Running, "always"),
+        made("web.next.g1a1", Created, "always"),
+    ];
+    assert_eq!(in_a_row(operation(Stage::Cut), &containers), cut);
+    let mut back = operation(Stage::RollBack);
+    back.units[0].words = true;
+    let containers = [
+        old("web.prev.g1a1", Exited, "no"),
+        made("web", Running, "always"),
+    ];
+    let taken_back = [
+        "set restart policy no of next",
+        "stop next",
+        "rename next to web.failed.g1a1",
+        "rename old to web",
+        "set restart policy always of old",
+        "start old",
+    ];
+    assert_eq!(in_a_row(back, &containers), taken_back);
+}
+
+#[test]
+fn what_only_an_answer_tells_is_waited_for() {
+    let mut back = operation(Stage::RollBack);
+    back.units[0].culprit = true;
+    let containers = [
+        old("web.prev.g1a1", ContainerState::Exited, "no"),
+        made("web", ContainerState::Running, "always"),
+    ];
+    assert_eq!(in_a_row(back, &containers), ["read logs of next"]);
+    let containers = [old("web", ContainerState::Running, "always")];
+    let create = in_a_row(operation(Stage::Create), &containers);
+    assert_eq!(create, ["create web.next.g1a1"]);
+}
