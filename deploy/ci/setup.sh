@@ -29,6 +29,7 @@ for part in "$@"; do
             need curl curl
             need tar tar
             need jq jq
+            need docker-compose docker-compose
             ;;
         bench) need docker-compose docker-compose ;;
         buf) need npm npm ;;

@@ -3,9 +3,11 @@
 
 mod bad_image;
 mod bad_input;
+mod compose;
 mod credentials;
 mod ecr;
 mod enroll;
+mod groups;
 mod grpcurl;
 mod harness_itself;
 mod kill;

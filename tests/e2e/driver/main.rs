@@ -2,6 +2,8 @@
 
 mod api;
 mod calls;
+mod cases;
+mod inspect_diff;
 mod pull;
 mod quirks;
 mod recreate;

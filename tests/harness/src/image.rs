@@ -58,6 +58,7 @@ pub struct App {
     behaviour: Behaviour,
     ballast: usize,
     architecture: &'static str,
+    config: Value,
 }
 
 impl App {
@@ -69,7 +70,15 @@ impl App {
             behaviour: Behaviour::Good,
             ballast: 0,
             architecture: architecture(),
+            config: json!({}),
         }
+    }
+
+    /// The same with these fields in its image's configuration, instead of those that it has.
+    #[must_use]
+    pub fn with_config(mut self, config: Value) -> Self {
+        self.config = config;
+        self
     }
 
     /// The same with another behaviour.
@@ -153,33 +162,42 @@ impl App {
             "architecture": self.architecture,
             "os": "linux",
             "created": "2026-01-01T00:00:00Z",
-            "config": {
-                "Env": [
-                    "PATH=/",
-                    format!("APP_VERSION={}", self.version),
-                    format!("APP_MODE={}", self.behaviour.mode()),
-                ],
-                "Cmd": ["/app"],
-                "ExposedPorts": {"8080/tcp": {}},
-                "Healthcheck": {
-                    "Test": ["CMD", "/app", "health"],
-                    "Interval": SECOND,
-                    "Timeout": 2 * SECOND,
-                    "Retries": 2,
-                },
-                "Labels": {
-                    "org.opencontainers.image.source": "https://git.example/molecule-ai/platform",
-                    "org.opencontainers.image.revision": self.source_sha(),
-                    "org.opencontainers.image.created": "2026-01-01T00:00:00Z",
-                    "molecule.workflow.run_id": "4711",
-                },
-            },
+            "config": self.defaults(),
             "rootfs": {"type": "layers", "diff_ids": diff_ids},
             "history": [
                 {"created": "2026-01-01T00:00:00Z", "created_by": "base"},
                 {"created": "2026-01-01T00:00:00Z", "created_by": "top"},
             ],
         }))
+    }
+
+    /// What the program needs, and what it was given instead.
+    fn defaults(&self) -> Value {
+        let mut config = json!({
+            "Env": [
+                "PATH=/",
+                format!("APP_VERSION={}", self.version),
+                format!("APP_MODE={}", self.behaviour.mode()),
+            ],
+            "Cmd": ["/app"],
+            "ExposedPorts": {"8080/tcp": {}},
+            "Healthcheck": {
+                "Test": ["CMD", "/app", "health"],
+                "Interval": SECOND,
+                "Timeout": 2 * SECOND,
+                "Retries": 2,
+            },
+            "Labels": {
+                "org.opencontainers.image.source": "https://git.example/molecule-ai/platform",
+                "org.opencontainers.image.revision": self.source_sha(),
+                "org.opencontainers.image.created": "2026-01-01T00:00:00Z",
+                "molecule.workflow.run_id": "4711",
+            },
+        });
+        if let (Some(config), Some(own)) = (config.as_object_mut(), self.config.as_object()) {
+            config.extend(own.clone());
+        }
+        config
     }
 }
 

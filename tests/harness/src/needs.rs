@@ -7,6 +7,8 @@ use anyhow::bail;
 /// Programs and the Debian packages that bring them.
 const PROGRAMS: &[(&str, &str)] = &[
     ("dockerd", "docker.io"),
+    ("docker", "docker.io"),
+    ("docker-compose", "docker-compose"),
     ("docker-registry", "docker-registry"),
     ("skopeo", "skopeo"),
     ("ip", "iproute2"),
