@@ -30,6 +30,8 @@ fn tags_due(labels: &[(&str, &str)], tags: &[&str]) -> Option<String> {
         platform: Some(("linux", "amd64")),
         room: None,
         busy_with: None,
+        itself: &Itself::default(),
+        probes: crate::probe::Probes::NONE,
         jitter: 1.0,
     };
     match next(&Desired::default(), &observed, NOW) {
