@@ -28,6 +28,7 @@ pub mod machine;
 pub mod own;
 pub mod policy;
 pub mod reconcile;
+mod recreate;
 pub mod renew;
 pub mod report;
 pub mod run;

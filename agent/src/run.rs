@@ -7,13 +7,14 @@
 
 mod adapters;
 mod configuration;
+mod recovery;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use pinion_model::{AgentId, AgentPhase, WorkloadName};
-use pinion_workload::{Report, is_itself};
+use pinion_model::AgentId;
+use pinion_workload::Report;
 use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
@@ -21,6 +22,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use adapters::Local;
+use recovery::{patience, recovered};
 
 use crate::cli::environment;
 use crate::config::{Config, ConfigError};
@@ -34,23 +36,12 @@ use crate::reconcile::{Handle, Reconciler};
 use crate::report::{ReportError, Reports};
 use crate::session::{Backoff, Sessions};
 use crate::socket::SocketError;
-use crate::status::WorkloadView;
 use crate::{lock, machine, own, renew, socket, tls};
 
 /// Where the engine is unless somebody says otherwise.
 pub(crate) const ENGINE: &str = "unix:///var/run/docker.sock";
 /// Between tries to reach the engine.
 const ENGINE_RETRY: Duration = Duration::from_secs(5);
-/// How long recovery may take when the agent cannot run anyway: a cut-over or
-/// a roll-back ends within its own deadline, 5 minutes unless assigned otherwise.
-const RECOVERY_LIMIT: Duration = Duration::from_secs(10 * 60);
-/// How long it then waits for an engine that does not answer, if the journal
-/// says that something was under way.
-const RECOVERY_ENGINE_LIMIT: Duration = Duration::from_secs(30);
-/// The same, if the journal says that nothing was.
-const GLANCE: Duration = Duration::from_secs(2);
-/// How long the first look at the engine may take where nothing is known.
-const FIRST_LOOK: Duration = Duration::from_secs(5);
 /// How long the coordinator may take to hear that the agent is replaced.
 const TELL_LIMIT: Duration = Duration::from_secs(2);
 /// How long everything has to end after SIGTERM.
@@ -334,19 +325,6 @@ fn own_program(
     Arc::new(own.with_addresses(addresses.unwrap_or_default()))
 }
 
-/// How long recovery waits for an engine.
-fn patience(journal: &Journal) -> Duration {
-    let is_under_way = journal
-        .records()
-        .values()
-        .any(|record| record.operation.is_some());
-    if is_under_way {
-        RECOVERY_ENGINE_LIMIT
-    } else {
-        GLANCE
-    }
-}
-
 fn engine_host(options: &RunOptions, config: &Config) -> String {
     let named = options.docker_host.as_ref().or(config.engine_host.as_ref());
     named.map_or(ENGINE, String::as_str).to_owned()
@@ -365,43 +343,6 @@ async fn answered(driver: &Docker) -> String {
         }
         tokio::time::sleep(backoff.next_delay(1.0)).await;
     }
-}
-
-/// Waits until nothing is between an old container and a new one.
-async fn recovered(handle: &Handle, stop: &CancellationToken) {
-    let mut views = handle.status();
-    let knows_any = !handle.desired().catalog.is_empty() || !handle.reports().is_empty();
-    // The first change is the first look at the engine; where nothing is known
-    // it comes only if containers tell of an operation that no journal holds.
-    let first_look = if knows_any {
-        RECOVERY_LIMIT
-    } else {
-        FIRST_LOOK
-    };
-    let calm = async {
-        if tokio::time::timeout(first_look, views.changed())
-            .await
-            .is_err()
-        {
-            return;
-        }
-        while views.borrow_and_update().iter().any(is_between) && views.changed().await.is_ok() {}
-    };
-    tokio::select! {
-        () = calm => tracing::info!("nothing is under way any more"),
-        () = tokio::time::sleep(RECOVERY_LIMIT) => tracing::warn!("recovery took too long and is left to the next start"),
-        () = stop.cancelled() => {}
-    }
-}
-
-/// The agent's own program is between two for as long as it runs.
-fn is_between((workload, view): (&WorkloadName, &WorkloadView)) -> bool {
-    let is_other = !is_itself(workload);
-    is_other
-        && matches!(
-            view.phase,
-            Some(AgentPhase::CuttingOver | AgentPhase::Verifying | AgentPhase::RollingBack)
-        )
 }
 
 fn lock(state_dir: &Path) -> Result<std::fs::File, RunError> {

@@ -15,7 +15,7 @@ use crate::{DEADLINE, by_hand, table};
 const HAND_PORT: u16 = 9080;
 const NAME: &str = "by-hand";
 const LAYER: usize = 100 * 1000 * 1000;
-/// A tenth of the rounds of the others: each pulls 300 MB.
+/// With a layer there are a third of the rounds: each pulls 300 MB.
 const SHARE_OF_LAYER: usize = 3;
 
 /// How an update is asked for.

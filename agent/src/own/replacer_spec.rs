@@ -5,12 +5,12 @@ use std::path::Path;
 
 use pinion_model::{Failure, FailureKind};
 use pinion_workload::names::{IGNORE_LABEL, REPLACER_LABEL};
-use pinion_workload::recreate::Recreate;
 use pinion_workload::{Answer, ContainerId, CreateSpec, ITSELF, Operation};
 use serde_json::{Map, Value, json};
 
 use super::PROGRAM;
 use crate::driver::{Driver, EngineError};
+use crate::recreate;
 
 /// What of an endpoint is of that one container alone.
 const OF_ONE: [&str; 4] = ["IPAMConfig", "Aliases", "Links", "MacAddress"];
@@ -26,23 +26,7 @@ pub(super) async fn start<D: Driver>(
     let Some(image) = &operation.image else {
         return Err(failed("no image was chosen".to_owned()));
     };
-    let inspect = driver.inspect(own).await.map_err(unknown)?;
-    let old_image = inspect["Image"].as_str().unwrap_or_default();
-    let old_image = driver.image(old_image).await.map_err(unknown)?;
-    let new_image = driver.image(&image.to_string()).await.map_err(unknown)?;
-    let containers = driver.containers().await.map_err(unknown)?;
-    let info = driver.info().await.map_err(unknown)?;
-    let recreate = Recreate {
-        inspect: &inspect,
-        old_image: Some(&old_image),
-        new_image: &new_image,
-        reference: image,
-        labels: &BTreeMap::new(),
-        containers: &containers,
-        host_name: &info.host_name,
-        api_version: &info.api_version,
-    };
-    let copy = recreate.spec().map_err(Answer::Refused)?;
+    let copy = recreate::spec(driver, own, image, &BTreeMap::new()).await?;
     let command = json!([
         "replace-agent",
         "--state-dir",
@@ -59,12 +43,8 @@ pub(super) async fn start<D: Driver>(
             FailureKind::Create,
             error.to_string(),
         ))),
-        Err(error) => Err(unknown(error)),
+        Err(error) => Err(failed(error.to_string())),
     }
-}
-
-fn unknown(error: EngineError) -> Answer {
-    failed(error.to_string())
 }
 
 fn failed(why: String) -> Answer {

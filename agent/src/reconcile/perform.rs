@@ -1,12 +1,12 @@
 //! One call of the planner, made.
 
 use pinion_model::{Failure, FailureKind, ImageRef};
-use pinion_workload::recreate::Recreate;
 use pinion_workload::{Answer, Call, ContainerId, CreateSpec};
 
 use crate::credentials::Resolve;
 use crate::driver::{Driver, EngineError};
 use crate::own::Own;
+use crate::recreate::spec;
 
 /// Makes the call; what it means is for the planner to say.
 pub(super) async fn perform<D: Driver, R: Resolve>(
@@ -88,39 +88,6 @@ async fn pull<D: Driver, R: Resolve>(driver: &D, resolver: &R, image: &ImageRef)
             Err(failure) => return Answer::Failed(failure),
         }
     }
-}
-
-async fn spec<D: Driver>(
-    driver: &D,
-    old: &ContainerId,
-    image: &ImageRef,
-    labels: &std::collections::BTreeMap<String, String>,
-) -> Result<CreateSpec, Answer> {
-    let unknown =
-        |error: EngineError| Answer::Failed(Failure::new(FailureKind::Engine, error.to_string()));
-    let inspect = driver.inspect(old).await.map_err(unknown)?;
-    let old_image = match driver
-        .image(inspect["Image"].as_str().unwrap_or_default())
-        .await
-    {
-        Ok(image) => Some(image),
-        Err(EngineError::NotFound(_)) => None,
-        Err(error) => return Err(unknown(error)),
-    };
-    let new_image = driver.image(&image.to_string()).await.map_err(unknown)?;
-    let containers = driver.containers().await.map_err(unknown)?;
-    let info = driver.info().await.map_err(unknown)?;
-    let recreate = Recreate {
-        inspect: &inspect,
-        old_image: old_image.as_ref(),
-        new_image: &new_image,
-        reference: image,
-        labels,
-        containers: &containers,
-        host_name: &info.host_name,
-        api_version: &info.api_version,
-    };
-    recreate.spec().map_err(Answer::Refused)
 }
 
 async fn create<D: Driver>(driver: &D, call: &Call, name: &str, spec: &CreateSpec) -> Answer {

@@ -1,4 +1,5 @@
-//! Start-first: the next one runs beside the old one until it is healthy.
+//! Start-first: the next one runs beside the old one until it is healthy. So does Swarm; Pinion stops the
+//! old one first as yet, and its row says so.
 //!
 //! Two containers cannot have one port of their machine, so these are reached by name over a network, and are
 //! asked by a client in a container there: never alone on their bridge. The image drains for half a second.
@@ -38,7 +39,7 @@ pub(crate) async fn measure(bench: &Bench<'_>, rounds: usize) -> anyhow::Result<
         swarm.add(&client, bench, &next.version).await?;
     }
     let rows = [
-        pinion.row("Pinion, start-first"),
+        pinion.row("Pinion, stop-first: it has no start-first yet"),
         swarm.row("Swarm, start-first (dnsrr)"),
     ];
     let head = [
@@ -49,7 +50,11 @@ pub(crate) async fn measure(bench: &Bench<'_>, rounds: usize) -> anyhow::Result<
         "first address did not answer, the other did",
         "longest gap between answers",
     ];
-    table::print("Start-first, asked by name from a neighbour", head, &rows);
+    table::print(
+        "Beside start-first, asked by name from a neighbour",
+        head,
+        &rows,
+    );
     Ok(())
 }
 
@@ -67,8 +72,6 @@ fn begin(bench: &Bench<'_>) -> anyhow::Result<()> {
         "always",
         "--env",
         DRAIN,
-        "--label",
-        "pinion.order=start-first",
         &image,
     ];
     docker(bench.machine, &run)?;

@@ -2,7 +2,6 @@
 
 use pinion_model::AgentPhase;
 
-use crate::belongs::running_digest;
 use crate::names::{WORKLOAD_LABEL, split_part};
 use crate::recreate::OPERATION_LABEL;
 use crate::{Call, Container, Step};
@@ -24,12 +23,7 @@ pub(super) fn next(view: View<'_>, withdrawn: bool) -> Step {
     } else {
         AgentPhase::Refused
     };
-    let running = running_digest(
-        view.observed.workload,
-        view.machine.0,
-        &view.desired.catalog,
-    )
-    .or_else(|| itself::digest(view.observed).filter(|_| itself::is_asking(view.observed)));
+    let running = itself::running(view.desired, view.observed);
     finish::close(view, phase, running, view.observed.record.clone())
 }
 
@@ -41,7 +35,8 @@ fn is_ours(view: View<'_>, container: &Container) -> bool {
         && split_part(&container.name).is_some()
 }
 
-fn remove(view: View<'_>, container: &Container) -> Option<Step> {
+/// One that is up is stopped first.
+pub(super) fn remove(view: View<'_>, container: &Container) -> Option<Step> {
     let id = container.id.clone();
     let call = if container.is_up() {
         Call::Stop {

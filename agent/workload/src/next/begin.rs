@@ -109,18 +109,13 @@ fn withdrawn(
     assignment: &Assignment,
     now: Timestamp,
 ) -> Step {
-    let running = observed
-        .containers
-        .ok()
-        .and_then(|containers| running_digest(observed.workload, containers, &desired.catalog))
-        .or_else(|| itself::digest(observed).filter(|_| itself::is_asking(observed)));
     let outcome = Outcome {
         generation: assignment.generation,
         attempt: assignment.attempt,
         digest: None,
         phase: AgentPhase::Withdrawn,
         failure: None,
-        running,
+        running: itself::running(desired, observed),
         at: now,
     };
     close(observed.record, outcome)

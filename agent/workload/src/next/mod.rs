@@ -42,25 +42,19 @@ pub fn next(desired: &Desired, observed: &Observed<'_>, now: Timestamp) -> Step 
     let Some(operation) = &observed.record.operation else {
         return begin::next(desired, observed, now);
     };
-    match observed.containers {
-        Ok(containers) => View {
-            desired,
-            observed,
-            operation,
-            machine: Machine(containers),
-            now,
-        }
-        .next(),
-        Err(_) if itself::needs_no_engine(observed, operation) => View {
-            desired,
-            observed,
-            operation,
-            machine: Machine(&[]),
-            now,
-        }
-        .next(),
-        Err(why) => engine_is_silent(observed, operation, why, now),
+    let containers = match observed.containers {
+        Ok(containers) => containers,
+        Err(_) if itself::needs_no_engine(observed, operation) => &[],
+        Err(why) => return engine_is_silent(observed, operation, why, now),
+    };
+    View {
+        desired,
+        observed,
+        operation,
+        machine: Machine(containers),
+        now,
     }
+    .next()
 }
 
 /// Unknown is not absent: without an observation nothing is done.

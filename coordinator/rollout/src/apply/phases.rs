@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 
 use pinion_model::{AgentId, RolloutId, RolloutPhase, Timestamp};
 
+use super::stages::edit;
 use crate::commands::AbortMode;
 use crate::world::{Gate, Interrupted, Stable, Tally, Touched};
 use crate::{Act, Counts, Decision, Rollout, World};
@@ -12,7 +13,7 @@ pub(super) fn apply(world: &mut World, decision: &Decision, touched: &mut Touche
     match &decision.act {
         Act::RolloutStarted { rollout } => start(world, rollout, at, touched),
         Act::RolloutQueued { rollout } => queue(world, rollout, at, touched),
-        Act::RolloutPaused { rollout, reason } => edit(world, rollout, touched, |rollout| {
+        Act::RolloutPaused { rollout, reason } => edit(world, rollout, |rollout| {
             let reason = said(&decision.actor, "paused", reason);
             stop(rollout, RolloutPhase::Paused, &reason, at);
         }),
@@ -26,10 +27,7 @@ pub(super) fn apply(world: &mut World, decision: &Decision, touched: &mut Touche
             } else {
                 Vec::new()
             };
-            edit(world, rollout, touched, |rollout| {
-                resume(rollout, &failed, at)
-            });
-            // Its pull may have failed too, which is known also of one that is done with.
+            edit(world, rollout, |rollout| resume(rollout, &failed, at));
             let known = failed.into_iter().map(|agent| (rollout.clone(), agent));
             touched.members.extend(known);
         }
@@ -37,7 +35,7 @@ pub(super) fn apply(world: &mut World, decision: &Decision, touched: &mut Touche
             rollout,
             gate,
             reason,
-        } => edit(world, rollout, touched, |rollout| {
+        } => edit(world, rollout, |rollout| {
             stop(rollout, RolloutPhase::Halted, reason, at);
             rollout.halted_by = Some(*gate);
         }),
@@ -58,17 +56,6 @@ pub(super) fn apply(world: &mut World, decision: &Decision, touched: &mut Touche
             end(world, rollout, *phase, reason, at, touched);
         }
         _ => {}
-    }
-}
-
-fn edit(world: &mut World, id: &RolloutId, touched: &mut Touched, edit: impl FnOnce(&mut Rollout)) {
-    if let Some(rollout) = world.rollouts.get_mut(id) {
-        let failures = rollout.phase == RolloutPhase::Halted;
-        edit(rollout);
-        // A resume after a halt acknowledges failures, which are members' classes.
-        if failures {
-            touched.phases.insert(id.clone());
-        }
     }
 }
 

@@ -60,8 +60,8 @@ fn pass(rollout: &mut Rollout, stage: usize, note: &str, at: Timestamp, touched:
     }
 }
 
-/// What stages do touches no class of a member.
-fn edit(world: &mut World, id: &RolloutId, edit: impl FnOnce(&mut Rollout)) {
+/// What stages do, and what halts or resumes as such, touches no class of a member.
+pub(super) fn edit(world: &mut World, id: &RolloutId, edit: impl FnOnce(&mut Rollout)) {
     if let Some(rollout) = world.rollouts.get_mut(id) {
         edit(rollout);
     }

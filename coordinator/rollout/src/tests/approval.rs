@@ -355,13 +355,7 @@ fn a_stage_that_a_retry_opens_again_needs_no_second_approval() {
     bed.say("m1", pinion_model::AgentPhase::RolledBack);
     bed.plan();
     assert_eq!(bed.phase(&id), RolloutPhase::Halted);
-    let retry = commands::RetryAgents {
-        rollout: id.clone(),
-        agents: Vec::new(),
-        reason: String::new(),
-    };
-    bed.decide(|world, now| commands::retry(world, retry.clone(), &alice(), now))
-        .expect("retried");
+    bed.retry_all(&id);
     bed.steer_with(commands::resume, &id);
     bed.drive();
     assert_eq!(bed.phase(&id), RolloutPhase::Completed);

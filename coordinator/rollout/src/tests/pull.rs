@@ -10,7 +10,7 @@ use super::bed::{Bed, agent, alice, digest, keep, rest, strategy};
 use super::prefetch::{begun, counts, pass, with};
 use crate::commands;
 use crate::gates::Verdict;
-use crate::gates::prefetch::{Pass, budget, progress, wait};
+use crate::gates::prefetch::{Pass, budget, due, progress, wait};
 use crate::{Amount, Budget, Gate, PrefetchSpec, StageSpec, Strategy};
 
 /// As many machines as phases, each asked, each in its phase.
@@ -132,6 +132,8 @@ fn a_coordinator_that_starts_gives_those_that_pull_their_time_anew() {
         RolloutPhase::Running,
         "nobody could have heard of it"
     );
+    let ahead = Pass::of(&bed.world, bed.rollout(&id), bed.now).expect("a pass");
+    assert_eq!(due(ahead), None, "nobody's time is running");
     for name in ["m1", "m2"] {
         bed.hello(name);
     }

@@ -10,16 +10,6 @@ fn all() -> Strategy {
     strategy(vec![rest()])
 }
 
-fn retry_all(bed: &mut Bed, id: &pinion_model::RolloutId) {
-    let retry = commands::RetryAgents {
-        rollout: id.clone(),
-        agents: Vec::new(),
-        reason: String::new(),
-    };
-    bed.decide(|world, now| commands::retry(world, retry.clone(), &alice(), now))
-        .expect("retried");
-}
-
 #[test]
 fn a_retry_does_not_forget_that_an_old_container_did_not_come_back() {
     let mut bed = Bed::new(1);
@@ -29,7 +19,7 @@ fn a_retry_does_not_forget_that_an_old_container_did_not_come_back() {
     bed.plan();
     bed.say("m1", AgentPhase::RollbackFailed);
     bed.plan();
-    retry_all(&mut bed, &id);
+    bed.retry_all(&id);
     bed.decide(|world, now| commands::roll_back(world, steer(&id), &alice(), now))
         .expect("rolled back");
     bed.plan();
@@ -49,7 +39,7 @@ fn a_second_attempt_that_touched_nothing_does_not_undo_what_the_first_left() {
     bed.plan();
     bed.say("m1", AgentPhase::RollbackFailed);
     bed.plan();
-    retry_all(&mut bed, &id);
+    bed.retry_all(&id);
     bed.decide(|world, now| commands::resume(world, steer(&id), &alice(), now))
         .expect("resumed");
     bed.plan();
@@ -57,7 +47,7 @@ fn a_second_attempt_that_touched_nothing_does_not_undo_what_the_first_left() {
     let changed = |bed: &Bed| bed.rollout(&id).members[&agent("m1")].was_changed();
     assert!(changed(&bed));
     bed.plan();
-    retry_all(&mut bed, &id);
+    bed.retry_all(&id);
     bed.decide(|world, now| commands::resume(world, steer(&id), &alice(), now))
         .expect("resumed");
     bed.plan();
@@ -76,7 +66,7 @@ fn what_settles_late_after_a_retry_is_taken_back_too() {
     bed.pass(std::time::Duration::from_secs(600));
     bed.plan();
     assert_eq!(bed.phase(&id), RolloutPhase::Halted);
-    retry_all(&mut bed, &id);
+    bed.retry_all(&id);
     bed.say("m1", AgentPhase::Settled);
     bed.decide(|world, now| commands::roll_back(world, steer(&id), &alice(), now))
         .expect("rolled back");

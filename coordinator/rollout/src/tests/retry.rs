@@ -116,13 +116,7 @@ fn what_was_halted_as_inconclusive_is_not_accepted_by_resuming_a_retry() {
     bed.say("m1", AgentPhase::RolledBack);
     bed.plan();
     assert_eq!(bed.rollout(&id).halted_by, Some(Gate::MinProven));
-    let retry = commands::RetryAgents {
-        rollout: id.clone(),
-        agents: Vec::new(),
-        reason: String::new(),
-    };
-    bed.decide(|world, now| commands::retry(world, retry.clone(), &alice(), now))
-        .expect("retried");
+    bed.retry_all(&id);
     bed.plan();
     assert_eq!(bed.phase(&id), RolloutPhase::Halted, "until it is resumed");
     bed.decide(|world, now| commands::resume(world, steer(&id), &alice(), now))

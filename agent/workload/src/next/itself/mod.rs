@@ -15,9 +15,10 @@ mod settle;
 
 use pinion_model::{Digest, Failure, FailureKind};
 
-use crate::belongs::{check_replaceable, digest_of, runs};
+use crate::belongs::{check_replaceable, digest_of, running_digest, runs};
 use crate::{
-    Call, Container, Home, Observed, Operation, OwnCall, Stage, Step, Streak, Unit, is_itself,
+    Call, Container, Desired, Home, Observed, Operation, OwnCall, Stage, Step, Streak, Unit,
+    is_itself,
 };
 
 use super::{ENGINE_PAUSE, View, abandon, create, prefetch, prepare};
@@ -43,6 +44,14 @@ pub(super) fn digest(observed: &Observed<'_>) -> Option<Digest> {
         }
         Home::Bare | Home::Replacer => None,
     }
+}
+
+/// What the workload runs: its containers or, of the agent itself, else this program.
+pub(super) fn running(desired: &Desired, observed: &Observed<'_>) -> Option<Digest> {
+    let containers = observed.containers.ok();
+    containers
+        .and_then(|all| running_digest(observed.workload, all, &desired.catalog))
+        .or_else(|| digest(observed).filter(|_| is_asking(observed)))
 }
 
 pub(super) fn next(view: View<'_>) -> Step {

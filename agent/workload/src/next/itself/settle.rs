@@ -5,7 +5,7 @@ use pinion_model::AgentPhase;
 use crate::itself::replacer_of;
 use crate::{Call, Home, OwnCall, Stage, Step};
 
-use super::super::{View, finish, settle};
+use super::super::{View, abandon, finish, settle};
 use super::cut::{tried, with_replacer};
 use super::judge::judge;
 
@@ -73,31 +73,13 @@ fn words_of_replacer(view: View<'_>) -> Option<Step> {
 }
 
 fn remove_replacer(view: View<'_>) -> Option<Step> {
-    let replacer = replacer_of(view.machine.0, &view.operation.id)?;
-    let id = replacer.id.clone();
-    let call = match replacer.is_up() {
-        true => Call::Stop {
-            id,
-            grace: replacer.stop_timeout,
-        },
-        false => Call::Remove(id),
-    };
-    view.unless_skipped(call)
+    abandon::remove(view, replacer_of(view.machine.0, &view.operation.id)?)
 }
 
 /// A replacer that failed may have left what it made; it never ran.
 fn remove_next(view: View<'_>) -> Option<Step> {
     let unit = view.operation.units.first()?;
-    let next = view.machine.next_of(view.operation, &unit.old.id)?;
-    let id = next.id.clone();
-    let call = match next.is_up() {
-        true => Call::Stop {
-            id,
-            grace: next.stop_timeout,
-        },
-        false => Call::Remove(id),
-    };
-    view.unless_skipped(call)
+    abandon::remove(view, view.machine.next_of(view.operation, &unit.old.id)?)
 }
 
 fn restore_policy(view: View<'_>) -> Option<Step> {

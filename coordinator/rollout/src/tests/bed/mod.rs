@@ -243,21 +243,16 @@ impl Bed {
         self.try_promote(n).expect("a pin");
     }
 
-    pub(super) fn try_promote(&mut self, n: u8) -> Result<commands::Promoted, Refusal> {
-        let request = Promote {
-            workload: self.workload.clone(),
-            digest: digest(n),
-            source_sha: None,
-            notes: String::new(),
-            images: vec![image()],
-            local_tag: "current".to_owned(),
-            auto: None,
-        };
-        self.decide(|world, now| commands::promote(world, request.clone(), &alice(), now))
+    pub(super) fn try_promote(&mut self, n: u8) -> Result<Promoted, Refusal> {
+        self.promote_as(n, None)
     }
 
     /// Promotes a digest of a workload with `rollout = "auto"`.
     pub(super) fn push(&mut self, n: u8, strategy: Strategy) -> Promoted {
+        self.promote_as(n, Some(strategy)).expect("a pin")
+    }
+
+    fn promote_as(&mut self, n: u8, auto: Option<Strategy>) -> Result<Promoted, Refusal> {
         let request = Promote {
             workload: self.workload.clone(),
             digest: digest(n),
@@ -265,10 +260,9 @@ impl Bed {
             notes: String::new(),
             images: vec![image()],
             local_tag: "current".to_owned(),
-            auto: Some(strategy),
+            auto,
         };
         self.decide(|world, now| commands::promote(world, request.clone(), &alice(), now))
-            .expect("a pin")
     }
 
     /// Promotes a digest whose rollout follows by itself.
@@ -342,6 +336,17 @@ impl Bed {
     pub(super) fn steer_with(&mut self, command: Command, id: &RolloutId) {
         self.decide(|world, now| command(world, steer(id), &alice(), now))
             .expect("it is done");
+    }
+
+    /// Every machine that failed is to try again.
+    pub(super) fn retry_all(&mut self, id: &RolloutId) {
+        let retry = commands::RetryAgents {
+            rollout: id.clone(),
+            agents: Vec::new(),
+            reason: String::new(),
+        };
+        self.decide(|world, now| commands::retry(world, retry.clone(), &alice(), now))
+            .expect("retried");
     }
 
     pub(super) fn phase(&self, id: &RolloutId) -> RolloutPhase {

@@ -1,182 +1,18 @@
 //! The launcher as a process, with shell scripts as agents.
 
+mod world;
+
 use std::fs::{self, File};
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Duration;
 
-use pinion_launcher::slot_dir::SlotDir;
-use pinion_model::{Attempt, Generation};
-use pinion_workload::{Candidate, Cause, OpId, Slot, Slots, TRIES};
-use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use pinion_workload::{Cause, Slot, TRIES};
+use rustix::process::Signal;
 
-const SOON: Duration = Duration::from_secs(20);
+use world::{SOON, World, end, op};
+
 /// Runs on, and ends as an agent does when it is told to.
 const GOOD: &str = "while :; do sleep 0.05; done";
-
-/// A state directory with a launcher. Killed on drop, with what it started.
-struct World {
-    dir: tempfile::TempDir,
-    launcher: Option<Child>,
-}
-
-impl World {
-    /// With a package whose program does so, after noting its start.
-    fn new(script: &str) -> Self {
-        let dir = tempfile::tempdir().expect("a directory");
-        let world = Self {
-            dir,
-            launcher: None,
-        };
-        fs::create_dir(world.state_dir()).expect("made");
-        world.write(&world.packaged(), "old", script);
-        world
-    }
-
-    fn state_dir(&self) -> PathBuf {
-        self.dir.path().join("state")
-    }
-
-    fn packaged(&self) -> PathBuf {
-        self.dir.path().join("pinion-agent")
-    }
-
-    fn places(&self) -> SlotDir {
-        SlotDir::below(&self.state_dir())
-    }
-
-    /// A program that appends `NAME PID` to the list of starts.
-    fn write(&self, path: &Path, name: &str, script: &str) {
-        let starts = self.dir.path().join("starts");
-        let text = format!(
-            "#!/bin/sh\ntrap 'exit 0' TERM\necho {name} $$ >> {}\n{script}\n",
-            starts.display()
-        );
-        fs::write(path, text).expect("written");
-        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("mode");
-    }
-
-    fn start(&mut self) {
-        let log = File::create(self.dir.path().join("log")).expect("a log");
-        let launcher = Command::new(env!("CARGO_BIN_EXE_pinion-launcher"))
-            .arg("--state-dir")
-            .arg(self.state_dir())
-            .arg("--program")
-            .arg(self.packaged())
-            .stderr(log)
-            .stdout(Stdio::null())
-            .spawn();
-        self.launcher = Some(launcher.expect("started"));
-    }
-
-    fn signal(&mut self, signal: Signal) -> std::process::ExitStatus {
-        let mut launcher = self.launcher.take().expect("it runs");
-        let id = Pid::from_raw(i32::try_from(launcher.id()).expect("an id")).expect("an id");
-        kill_process(id, signal).expect("sent");
-        launcher.wait().expect("ended")
-    }
-
-    /// Lays a new program that does so, and hands over to it as an agent does:
-    /// written down first, then it ends.
-    fn hand_over(&self, script: &str, deadline: Duration, addresses: Vec<String>) {
-        let next = self.dir.path().join("next");
-        self.write(&next, "new", script);
-        let places = self.places();
-        let program = places
-            .lay(Slot::B, &mut File::open(next).expect("open"), |_| Ok(()))
-            .expect("laid");
-        let mut slots = self.slots();
-        slots.programs.insert(Slot::B, program);
-        let candidate = Candidate {
-            op: op(),
-            slot: Slot::B,
-            tries_left: TRIES,
-            crashes: 0,
-            deadline,
-            confirmed: false,
-            addresses,
-        };
-        places.store(&slots.handed_over(candidate)).expect("stored");
-        let (_, old) = self.starts().pop().expect("the old one runs");
-        end(old, Signal::TERM);
-    }
-
-    fn slots(&self) -> Slots {
-        self.places().load().expect("read").expect("written")
-    }
-
-    /// Names and processes in the order of their starts.
-    fn starts(&self) -> Vec<(String, Pid)> {
-        let text = fs::read_to_string(self.dir.path().join("starts")).unwrap_or_default();
-        let read = |line: &str| {
-            let (name, id) = line.split_once(' ').expect("two words");
-            let id = Pid::from_raw(id.parse().expect("a number")).expect("an id");
-            (name.to_owned(), id)
-        };
-        text.lines().map(read).collect()
-    }
-
-    fn names(&self) -> Vec<String> {
-        self.starts().into_iter().map(|(name, _)| name).collect()
-    }
-
-    /// Those that run.
-    fn alive(&self) -> Vec<String> {
-        let starts = self.starts().into_iter();
-        let alive = starts.filter(|(_, id)| is_alive(*id));
-        alive.map(|(name, _)| name).collect()
-    }
-
-    /// Waits for that; never are there two agents meanwhile.
-    fn until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
-        let end = Instant::now() + SOON;
-        while !holds(self) {
-            assert!(self.alive().len() < 2, "two agents: {:?}", self.starts());
-            let log = fs::read_to_string(self.dir.path().join("log")).unwrap_or_default();
-            assert!(
-                Instant::now() < end,
-                "not within {SOON:?}: {what}; {:?}; {log}",
-                self.starts()
-            );
-            std::thread::sleep(Duration::from_millis(10));
-        }
-    }
-
-    fn runs(&self, name: &str) {
-        self.until(&format!("{name} runs alone"), |world| {
-            world.alive() == [name]
-        });
-    }
-}
-
-impl Drop for World {
-    fn drop(&mut self) {
-        if let Some(mut launcher) = self.launcher.take() {
-            drop(launcher.kill());
-            drop(launcher.wait());
-        }
-        for (_, id) in self.starts() {
-            if is_alive(id) {
-                let _ = kill_process(id, Signal::KILL);
-            }
-        }
-    }
-}
-
-fn op() -> OpId {
-    OpId::new(Generation(5), Attempt(1), 0)
-}
-
-fn is_alive(id: Pid) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{}/stat", id.as_raw_nonzero()));
-    let is_zombie = stat.is_ok_and(|stat| stat.contains(") Z "));
-    test_kill_process(id).is_ok() && !is_zombie
-}
-
-fn end(id: Pid, signal: Signal) {
-    kill_process(id, signal).expect("it ran");
-}
 
 /// Confirms itself as an agent with its session does, then runs on.
 fn confirming(world: &World) -> String {
@@ -203,15 +39,11 @@ fn a_candidate_that_confirms_runs_on_and_is_started_again_after_it_is_kept() {
     world.start();
     world.runs("old");
     world.hand_over(&confirming(&world), Duration::from_secs(2), Vec::new());
-    world.until("it confirms", |w| {
-        w.slots().candidate.is_some_and(|c| c.confirmed)
-    });
+    world.confirms();
+    // Nothing tells that its deadline has passed.
     std::thread::sleep(Duration::from_millis(2500));
     world.runs("new");
-    world
-        .places()
-        .store(&world.slots().kept(&op()))
-        .expect("kept");
+    world.keeps();
     end(world.starts().pop().expect("it runs").1, Signal::KILL);
     world.until("started again", |w| w.names() == ["old", "new", "new"]);
     world.runs("new");
@@ -323,13 +155,8 @@ fn a_torn_state_file_costs_no_agent() {
     world.start();
     world.runs("old");
     world.hand_over(&confirming(&world), SOON, Vec::new());
-    world.until("it confirms", |w| {
-        w.slots().candidate.is_some_and(|c| c.confirmed)
-    });
-    world
-        .places()
-        .store(&world.slots().kept(&op()))
-        .expect("kept");
+    world.confirms();
+    world.keeps();
     assert!(world.signal(Signal::TERM).success());
     let state = world.places().path().join("state.json");
     let before = world.places().path().join("state.before.json");
@@ -351,13 +178,8 @@ fn a_damaged_program_gives_way_to_the_other_one() {
     world.start();
     world.runs("old");
     world.hand_over(&confirming(&world), SOON, Vec::new());
-    world.until("it confirms", |w| {
-        w.slots().candidate.is_some_and(|c| c.confirmed)
-    });
-    world
-        .places()
-        .store(&world.slots().kept(&op()))
-        .expect("kept");
+    world.confirms();
+    world.keeps();
     assert!(world.signal(Signal::TERM).success());
     fs::write(world.places().program(Slot::B), "#!/bin/sh\nexit 9\n").expect("damaged");
     world.start();
@@ -412,7 +234,9 @@ fn an_agent_that_was_started_by_hand_is_waited_for() {
     let held = File::create(world.state_dir().join("lock")).expect("made");
     held.try_lock().expect("free");
     world.start();
-    std::thread::sleep(Duration::from_millis(500));
+    world.until("it says that it waits", |w| {
+        w.log().contains("waiting for its end")
+    });
     assert!(world.starts().is_empty());
     drop(held);
     world.runs("old");
