@@ -4,16 +4,18 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use pinion_model::{RegistryName, Repository};
+use pinion_model::{RegistryName, Repository, WorkloadName};
 use toml::Table;
 
 use crate::credentials::{Binding, Source, is_helper_name};
 use crate::policy::{AllowedPrefix, Policy};
 
 mod keys;
+mod workload;
 
 use keys::Keys;
 pub use keys::nearest;
+pub use workload::WorkloadSettings;
 
 /// Name of the configuration in the state directory.
 pub const CONFIG_FILE: &str = "agent.toml";
@@ -40,6 +42,8 @@ pub struct Config {
     pub min_free: u64,
     /// Where credentials come from, by registry host.
     pub credentials: BTreeMap<String, Binding>,
+    /// What this machine does differently for single workloads.
+    pub workloads: BTreeMap<WorkloadName, WorkloadSettings>,
 }
 
 /// Why agent.toml is of no use. Names the file, the key and what is allowed.
@@ -96,6 +100,7 @@ impl Default for Config {
             engine_host: None,
             min_free: MIN_FREE_MIB * MIB,
             credentials: BTreeMap::new(),
+            workloads: BTreeMap::new(),
         }
     }
 }
@@ -127,13 +132,14 @@ impl Config {
                 message: at_line(text, &error),
             })?;
         let root = Keys::new(path, "", &table);
-        root.only(&["registries", "policy", "engine", "credentials"])?;
+        root.only(&["registries", "policy", "engine", "credentials", "workload"])?;
         Ok(Self {
             registries: registries(&root)?,
             policy: policy(&root)?,
             engine_host: engine_host(&root)?,
             min_free: min_free(&root)?,
             credentials: credentials(&root)?,
+            workloads: workload::read(&root)?,
         })
     }
 

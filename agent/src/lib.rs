@@ -37,3 +37,4 @@ pub mod socket;
 pub mod status;
 pub mod status_table;
 pub mod tls;
+pub mod words;

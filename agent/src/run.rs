@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use pinion_model::AgentId;
+use pinion_model::{AgentId, WorkloadName};
 use pinion_workload::Report;
 use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -25,7 +25,7 @@ use adapters::Local;
 use recovery::{patience, recovered};
 
 use crate::cli::environment;
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, WorkloadSettings};
 use crate::credentials::Resolver;
 use crate::driver::Driver as _;
 use crate::driver::docker::{ConnectError, Docker, Limits};
@@ -137,6 +137,7 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
     }
     let (reconciler, reports) = reconciler(&driver, journal, &usable);
     let reconciler = reconciler.with_own(Arc::clone(&own));
+    let reconciler = reconciler.with_image_configs(&options.state_dir.join("images"));
     let handle = reconciler.handle();
     let shutdown = CancellationToken::new();
     let reconcile = tokio::spawn(reconciler.run(shutdown.clone()));
@@ -179,7 +180,12 @@ fn reconciler(
         config.policy.clone(),
         reports_in,
     );
-    let reconciler = reconciler.with_min_free(config.min_free);
+    let probe = |(name, settings): (&WorkloadName, &WorkloadSettings)| {
+        Some((name.clone(), settings.probe.clone()?))
+    };
+    let reconciler = reconciler
+        .with_min_free(config.min_free)
+        .with_probes(config.workloads.iter().filter_map(probe).collect());
     (reconciler, reports_out)
 }
 

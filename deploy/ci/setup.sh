@@ -22,6 +22,7 @@ for part in "$@"; do
         engines)
             need dockerd docker.io
             need docker-registry docker-registry
+            need docker-compose docker-compose
             need skopeo skopeo
             need ip iproute2
             need iptables iptables

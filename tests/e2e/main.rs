@@ -3,6 +3,7 @@
 
 mod bad_image;
 mod bad_input;
+mod compose;
 mod credentials;
 mod ecr;
 mod enroll;
@@ -13,6 +14,7 @@ mod main_path;
 mod metric_gate;
 mod offline;
 mod prefetch;
+mod probes;
 mod pulls;
 mod self_update;
 mod support;

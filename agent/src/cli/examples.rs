@@ -34,6 +34,8 @@ agent.toml:
   secret_file = \"/etc/pinion/secrets/fly\" # with username = \"x\"
   [credentials.\"registry.example:5000\"]
   anonymous = true                        # where nothing else is found
+  [workload.codex]
+  probe = \"http:8080/healthz\"           # or tcp:PORT, exec:PROGRAM [ARGUMENT…]
 
 Prints `ready agent=NAME engine=VERSION` when the engine has answered and DIR/agent.sock listens.
 A bad configuration ends with exit code 2, after what was under way has been recovered.";

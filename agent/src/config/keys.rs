@@ -91,6 +91,17 @@ impl<'a> Keys<'a> {
             .map_err(|error| self.unparsed(key, &error))
     }
 
+    /// A text that is read as a `T`.
+    pub(super) fn parsed<T>(&self, key: &str) -> Result<Option<T>, ConfigError>
+    where
+        T: FromStr,
+        T::Err: Display,
+    {
+        let text = self.string(key)?;
+        text.map(|text| text.parse().map_err(|error| self.unparsed(key, &error)))
+            .transpose()
+    }
+
     /// A list of texts, each read as a `T`; empty if the key is not there.
     pub(super) fn strings<T>(&self, key: &str) -> Result<Vec<T>, ConfigError>
     where

@@ -25,9 +25,16 @@ fn every_key_of_the_design_is_read() {
         username = "x"
         [credentials."localhost:5000"]
         anonymous = true
+        [workload.codex]
+        probe = "http:8080/healthz"
         "#,
     )
     .expect("valid");
+    let codex = &config.workloads[&"codex".parse().expect("a name")];
+    assert_eq!(
+        codex.probe,
+        Some("http:8080/healthz".parse().expect("a probe"))
+    );
     assert_eq!(
         config
             .registries

@@ -10,8 +10,11 @@
 //! log line or `Debug`. What is bound and fails is an error, never an
 //! anonymous pull.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use pinion_model::{Failure, Repository};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
+use zeroize::Zeroizing;
 
 mod builtin;
 mod config_file;
@@ -47,6 +50,29 @@ pub enum Secret {
     IdentityToken(SecretString),
 }
 
+impl Secret {
+    /// The password or token, and both as HTTP's Basic has them.
+    fn forms(&self) -> Vec<SecretString> {
+        match self {
+            Self::Password { username, password } => {
+                let pair = Zeroizing::new(format!("{username}:{}", password.expose_secret()));
+                vec![password.clone(), STANDARD.encode(pair.as_bytes()).into()]
+            }
+            Self::IdentityToken(token) => vec![token.clone()],
+        }
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Password { password: a, .. }, Self::Password { password: b, .. })
+            | (Self::IdentityToken(a), Self::IdentityToken(b)) => {
+                a.expose_secret() == b.expose_secret()
+            }
+            _ => false,
+        }
+    }
+}
+
 impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
@@ -76,4 +102,8 @@ pub trait Resolve: Send + Sync + 'static {
 
     /// Forgets what is cached for the registry: it was refused.
     fn forget(&self, repository: &Repository);
+
+    /// What was resolved since the start, in every form in which it may be
+    /// found elsewhere: to be removed from what is reported.
+    fn secrets(&self) -> Vec<SecretString>;
 }

@@ -27,6 +27,9 @@ const KEPT_ECR: Duration = Duration::from_secs(6 * 60 * 60);
 const FAILURE_KEPT: Duration = Duration::from_secs(5);
 /// Helpers that run at the same time.
 const HELPERS_AT_ONCE: usize = 4;
+/// Credentials that are remembered of one registry: those that were renewed
+/// may stand in a log still.
+const RESOLVED: usize = 4;
 /// ECR's own helper.
 const ECR_HELPER: &str = "ecr-login";
 
@@ -78,6 +81,8 @@ pub struct Resolver {
     processes: HelperProcesses,
     at_once: Semaphore,
     kept: Mutex<BTreeMap<HelperAndKey, Slot>>,
+    /// What was resolved for each registry, the newest first.
+    resolved: Mutex<BTreeMap<String, Vec<Secret>>>,
 }
 
 /// A helper's name, and what it is asked for.
@@ -117,6 +122,7 @@ impl Resolver {
             processes,
             at_once: Semaphore::new(HELPERS_AT_ONCE),
             kept: Mutex::default(),
+            resolved: Mutex::default(),
         }
     }
 
@@ -257,6 +263,14 @@ impl Resolver {
         answer
     }
 
+    fn note(&self, repository: &Repository, secret: &Secret) {
+        let mut all = self.resolved.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = all.entry(repository.host().to_owned()).or_default();
+        known.retain(|other| !other.is(secret));
+        known.insert(0, secret.clone());
+        known.truncate(RESOLVED);
+    }
+
     fn slot(&self, helper: &str, key: &str) -> Slot {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(kept.entry((helper.to_owned(), key.to_owned())).or_default())
@@ -278,11 +292,19 @@ impl Resolver {
 impl Resolve for Resolver {
     async fn resolve(&self, repository: &Repository) -> Result<Option<Credential>, Failure> {
         let secret = self.find(repository).await?;
+        if let Some(secret) = &secret {
+            self.note(repository, secret);
+        }
         let server_address = config_file::server_key(repository);
         Ok(secret.map(|secret| Credential {
             server_address,
             secret,
         }))
+    }
+
+    fn secrets(&self) -> Vec<SecretString> {
+        let all = self.resolved.lock().unwrap_or_else(PoisonError::into_inner);
+        all.values().flatten().flat_map(Secret::forms).collect()
     }
 
     fn forget(&self, repository: &Repository) {

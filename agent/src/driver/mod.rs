@@ -8,9 +8,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pinion_model::{Failure, ImageRef};
+use pinion_workload::probe::{Probe, ProbeAnswer};
 use pinion_workload::{Container, ContainerId, CreateSpec, Image};
 
 use crate::credentials::Credential;
+use crate::words::LastWords;
 
 pub mod docker;
 #[cfg(test)]
@@ -79,6 +81,10 @@ pub trait Driver: Send + Sync + 'static {
         id: &ContainerId,
     ) -> impl Future<Output = Result<serde_json::Value, EngineError>> + Send;
 
+    /// What a container wrote outside of its volumes, in bytes. Slow: the engine
+    /// counts the files.
+    fn written(&self, id: &ContainerId) -> impl Future<Output = Result<u64, EngineError>> + Send;
+
     /// An image by id or reference.
     fn image(&self, reference: &str) -> impl Future<Output = Result<Image, EngineError>> + Send;
 
@@ -138,11 +144,16 @@ pub trait Driver: Send + Sync + 'static {
     /// Removes a stopped container, never its volumes. Already gone is done.
     fn remove(&self, id: &ContainerId) -> impl Future<Output = Result<(), EngineError>> + Send;
 
-    /// The last lines that it wrote and its health log, at most 32 KiB.
+    /// How it ended, the last lines that it wrote and its health log, as they
+    /// are: with whatever secrets are in them.
     fn last_words(
         &self,
         id: &ContainerId,
-    ) -> impl Future<Output = Result<String, EngineError>> + Send;
+    ) -> impl Future<Output = Result<LastWords, EngineError>> + Send;
+
+    /// Asks a running container whether it serves; an answer takes at most
+    /// [`Probe::TIMEOUT`] and what the engine takes beside it.
+    fn probe(&self, id: &ContainerId, probe: &Probe) -> impl Future<Output = ProbeAnswer> + Send;
 
     /// Writes a file of a container, which need not run, into `into` as a tar archive.
     fn archive(

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::PROGRAM;
 use crate::driver::{Driver, EngineError};
-use crate::recreate;
+use crate::recreate::Facts;
 
 /// What of an endpoint is of that one container alone.
 const OF_ONE: [&str; 4] = ["IPAMConfig", "Aliases", "Links", "MacAddress"];
@@ -26,7 +26,11 @@ pub(super) async fn start<D: Driver>(
     let Some(image) = &operation.image else {
         return Err(failed("no image was chosen".to_owned()));
     };
-    let copy = recreate::spec(driver, own, image, &BTreeMap::new()).await?;
+    let facts = Facts::of(driver, own, Some(image)).await?;
+    let copy = facts
+        .recreate(&BTreeMap::new())
+        .spec()
+        .map_err(Answer::Refused)?;
     let command = json!([
         "replace-agent",
         "--state-dir",

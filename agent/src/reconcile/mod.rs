@@ -14,18 +14,22 @@
 mod asks;
 mod calls;
 mod handle;
+mod image_configs;
 mod observe;
 mod perform;
+mod probes;
 mod refresh;
 #[cfg(test)]
 mod tests;
 mod turn;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use pinion_model::{AgentPhase, Attempt, Generation, Timestamp, WorkloadName};
+use pinion_workload::probe::Probe;
 use pinion_workload::{OpId, Report, Stage};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -37,7 +41,9 @@ use crate::own::Own;
 use crate::policy::Policy;
 use crate::status::Views;
 use calls::Calls;
+use image_configs::ImageConfigs;
 use observe::Engine;
+use probes::Probes;
 use refresh::{Ask, Pending};
 
 pub use handle::Handle;
@@ -68,9 +74,12 @@ pub struct Reconciler<D, R> {
     pending: Vec<Pending>,
     views: watch::Sender<Views>,
     calls: Calls,
+    probes: Probes,
     engine: Engine,
     /// Bytes that are to be free on the engine's disk before anything is pulled.
     min_free: u64,
+    /// What images set that may be gone by now.
+    image_configs: ImageConfigs,
     emitted: BTreeMap<WorkloadName, News>,
     /// Operations that were found without a journal; none once all are done.
     recovering: Option<BTreeSet<OpId>>,
@@ -108,8 +117,10 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
             pending: Vec::new(),
             views,
             calls: Calls::default(),
+            probes: Probes::default(),
             engine: Engine::default(),
             min_free: 0,
+            image_configs: ImageConfigs::default(),
             emitted: BTreeMap::new(),
             recovering: Some(BTreeSet::new()),
         }
@@ -137,6 +148,23 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
         }
     }
 
+    /// Keeps in that directory what images set by themselves, for when one is gone.
+    #[must_use]
+    pub fn with_image_configs(self, directory: &Path) -> Self {
+        let image_configs = ImageConfigs::at(directory);
+        Self {
+            image_configs,
+            ..self
+        }
+    }
+
+    /// With what containers of a workload are asked that have no label of their own.
+    #[must_use]
+    pub fn with_probes(self, configured: BTreeMap<WorkloadName, Probe>) -> Self {
+        let probes = Probes::configured(configured);
+        Self { probes, ..self }
+    }
+
     /// How the rest of the agent speaks to this loop.
     #[must_use]
     pub fn handle(&self) -> Handle {
@@ -149,6 +177,7 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
         self.emit_all();
         let driver = Arc::clone(&self.driver);
         let desired_changed = Arc::clone(&self.handle.desired_changed);
+        let journal = Arc::clone(&self.journal);
         let mut changed = std::pin::pin!(driver.changed());
         loop {
             let wake_at = self.turn().await;
@@ -158,6 +187,7 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
                 () = &mut changed => changed.set(driver.changed()),
                 () = desired_changed.notified() => {}
                 finished = self.calls.finished() => self.learn(finished).await,
+                () = self.probes.heard(|| journal.clock().now()) => {}
                 Some(ask) = self.asks.recv() => self.asked.push(ask),
                 () = tokio::time::sleep(pause) => {}
             }

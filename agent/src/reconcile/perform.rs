@@ -1,18 +1,22 @@
 //! One call of the planner, made.
 
+use std::collections::BTreeMap;
+
 use pinion_model::{Failure, FailureKind, ImageRef};
 use pinion_workload::{Answer, Call, ContainerId, CreateSpec};
 
+use super::image_configs::ImageConfigs;
 use crate::credentials::Resolve;
 use crate::driver::{Driver, EngineError};
 use crate::own::Own;
-use crate::recreate::spec;
+use crate::recreate::Facts;
 
 /// Makes the call; what it means is for the planner to say.
 pub(super) async fn perform<D: Driver, R: Resolve>(
     driver: &D,
     resolver: &R,
     own: &Own,
+    configs: &ImageConfigs,
     call: &Call,
 ) -> Answer {
     let done = match call {
@@ -24,12 +28,17 @@ pub(super) async fn perform<D: Driver, R: Resolve>(
             image,
             labels,
         } => {
-            return match spec(driver, old, image, labels).await {
-                Ok(spec) => create(driver, call, name, &spec).await,
+            return match specs(driver, configs, old, image.as_ref(), labels).await {
+                Ok((spec, back)) => {
+                    create(driver, call, old, name, &spec, Some(Box::new(back))).await
+                }
                 Err(answer) => answer,
             };
         }
-        Call::LastWords(id) => return words(driver, call, id).await,
+        Call::Restore { old, name, spec } => {
+            return create(driver, call, old, name, spec, None).await;
+        }
+        Call::LastWords(id) => return words(driver, resolver, call, id).await,
         Call::Tag {
             image,
             repository,
@@ -51,7 +60,7 @@ pub(super) async fn perform<D: Driver, R: Resolve>(
 
 fn answer(call: &Call, done: Result<Answer, EngineError>) -> Answer {
     let kind = match call {
-        Call::Create { .. } => FailureKind::Create,
+        Call::Create { .. } | Call::Restore { .. } => FailureKind::Create,
         Call::Start(_) => FailureKind::Start,
         _ => FailureKind::Engine,
     };
@@ -90,15 +99,57 @@ async fn pull<D: Driver, R: Resolve>(driver: &D, resolver: &R, image: &ImageRef)
     }
 }
 
-async fn create<D: Driver>(driver: &D, call: &Call, name: &str, spec: &CreateSpec) -> Answer {
+/// How the next one is made, and how the old one is made again.
+async fn specs<D: Driver>(
+    driver: &D,
+    configs: &ImageConfigs,
+    old: &ContainerId,
+    image: Option<&ImageRef>,
+    labels: &BTreeMap<String, String>,
+) -> Result<(CreateSpec, CreateSpec), Answer> {
+    let mut facts = Facts::of(driver, old, image).await?;
+    let seen = facts.old_image.iter().chain([&facts.new_image]);
+    seen.for_each(|image| configs.keep(image));
+    let id = facts.inspect["Image"].as_str().unwrap_or_default();
+    facts.old_image = facts.old_image.or_else(|| configs.get(id));
+    let recreate = facts.recreate(labels);
+    let spec = recreate.spec().map_err(Answer::Refused)?;
+    let back = recreate.restoring().map_err(Answer::Refused)?;
+    Ok((spec, back))
+}
+
+async fn create<D: Driver>(
+    driver: &D,
+    call: &Call,
+    old: &ContainerId,
+    name: &str,
+    spec: &CreateSpec,
+    saved: Option<Box<CreateSpec>>,
+) -> Answer {
     for warning in &spec.warnings {
         tracing::warn!(container = name, warning, "a setting is not kept");
     }
+    // Only told: an engine that cannot count keeps nobody from an update.
+    let written = driver.written(old).await.ok();
+    if let Some(bytes) = written.filter(|bytes| *bytes > 0) {
+        tracing::warn!(
+            container = name,
+            bytes,
+            "what the old container wrote outside of its volumes does not come along"
+        );
+    }
     let made = driver.create(name, spec).await;
-    answer(call, made.map(|_| Answer::Done))
+    answer(call, made.map(|id| Answer::Made { id, written, saved }))
 }
 
-async fn words<D: Driver>(driver: &D, call: &Call, id: &ContainerId) -> Answer {
+/// Without the secrets that are known: what is reported leaves the machine.
+async fn words<D: Driver, R: Resolve>(
+    driver: &D,
+    resolver: &R,
+    call: &Call,
+    id: &ContainerId,
+) -> Answer {
     let words = driver.last_words(id).await;
-    answer(call, words.map(Answer::Words))
+    let reported = words.map(|words| words.reported(&resolver.secrets()));
+    answer(call, reported.map(Answer::Words))
 }

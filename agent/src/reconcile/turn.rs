@@ -46,9 +46,20 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
                 wake_at = wake_at.min(self.advance(&desired, workload, &mut seen).await);
             }
         }
+        wake_at = self
+            .probe(&desired, &seen)
+            .map_or(wake_at, |at| wake_at.min(at));
         self.answer_asks(&desired);
         self.publish(&desired, &seen);
         wake_at.min(self.net(self.now()))
+    }
+
+    /// Asks the containers that are to be proven, or soak.
+    fn probe(&mut self, desired: &Desired, seen: &Observation) -> Option<Timestamp> {
+        let containers = seen.containers.as_ref().ok()?;
+        let (records, now) = (self.journal.records(), self.now());
+        let driver = Arc::clone(&self.driver);
+        self.probes.ask(&driver, desired, &records, containers, now)
     }
 
     /// Takes up what names and labels tell and the journal does not.
@@ -121,8 +132,9 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
             Arc::clone(&self.handle.own),
             call.clone(),
         );
+        let configs = self.image_configs.clone();
         self.calls.begin(workload, call, generation, async move {
-            perform(&*driver, &*resolver, &own, &made).await
+            perform(&*driver, &*resolver, &own, &configs, &made).await
         });
     }
 
@@ -189,6 +201,7 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
             room: self.engine.room(self.min_free),
             busy_with: busy_with(&records, workload),
             itself: &self.handle.own.itself(),
+            probes: self.probes.of(workload),
             jitter: rand::random(),
         };
         ask(&observed, self.now())

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pinion_model::{Digest, Failure, FailureKind, Repository, WorkloadName};
 
-use crate::names::{IGNORE_LABEL, WORKLOAD_LABEL, split_part};
+use crate::names::{ALLOW_RM_LABEL, IGNORE_LABEL, WORKLOAD_LABEL, split_part};
 use crate::{CatalogEntry, Container, ContainerState};
 
 /// By workload.
@@ -142,11 +142,13 @@ pub(crate) fn check_replaceable(container: &Container) -> Result<(), Failure> {
             ),
         ))
     };
-    if container.auto_remove {
+    if container.auto_remove
+        && container.labels.get(ALLOW_RM_LABEL).map(String::as_str) != Some("true")
+    {
         return refuse(
             FailureKind::Policy,
-            "it was made with --rm, so stopping it deletes it and there would be no way back. \
-             Make it again without --rm and with a restart policy",
+            "it was made with --rm, so stopping it deletes it, and the way back would be to make it again. \
+             Make it again without --rm and with a restart policy, or allow that with the label pinion.allow-rm=true",
         );
     }
     if container.labels.contains_key("com.docker.swarm.task")
@@ -170,31 +172,6 @@ pub(crate) fn check_replaceable(container: &Container) -> Result<(), Failure> {
             "the engine could not remove it earlier (state dead). Remove it by hand",
         ),
         _ => Ok(()),
-    }
-}
-
-/// Whether nothing would be left dangling: what shares a container's network
-/// or links to it keeps its id, and does not start without it.
-///
-/// # Errors
-///
-/// Which container depends on it.
-pub(crate) fn check_free(container: &Container, all: &[Container]) -> Result<(), Failure> {
-    let is_it = |on: &String| {
-        *on == container.name
-            || *on == container.id.0
-            || (on.len() >= 12 && container.id.0.starts_with(on))
-    };
-    match all.iter().find(|other| other.depends_on.iter().any(is_it)) {
-        Some(dependant) => Err(Failure::new(
-            FailureKind::Policy,
-            format!(
-                "container {:?} is not replaced: {:?} shares its network, IPC or PID namespace or links to it, and would not \
-                 start again without it; nothing was touched. Put both on a network of their own, or opt {:?} out with {IGNORE_LABEL}=true",
-                container.name, dependant.name, container.name
-            ),
-        )),
-        None => Ok(()),
     }
 }
 

@@ -54,8 +54,9 @@ pub struct Container {
     pub auto_remove: bool,
     /// Grace that `stop` gives; the engine's default is 10 s.
     pub stop_timeout: Duration,
-    /// Ids or names of the containers that it does not start without: whose
-    /// network, IPC or PID namespace it shares, and those that it links to.
+    /// Ids or names of the containers that it does not work without: whose
+    /// network, IPC or PID namespace or volumes it shares, and those that it
+    /// links to.
     #[serde(default)]
     pub depends_on: Vec<String>,
 }
@@ -116,6 +117,8 @@ pub struct HealthTiming {
     pub timeout: Duration,
     /// In which failures do not count; the engine's default is 0.
     pub start_period: Duration,
+    /// Between checks within it; the default of engines that know it is 5 s.
+    pub start_interval: Duration,
     /// Failures in a row until unhealthy; the engine's default is 3.
     pub retries: u32,
 }
@@ -137,8 +140,9 @@ pub struct Image {
     pub config: serde_json::Value,
 }
 
-/// What to send to the engine to make a container, without loss.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// What to send to the engine to make a container, without loss. Its
+/// environment may hold secrets: printed, it shows nothing of them.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreateSpec {
     /// Body of `POST /containers/create`, as the engine's JSON.
     pub body: serde_json::Value,
@@ -147,6 +151,14 @@ pub struct CreateSpec {
     pub connect: Vec<(String, serde_json::Value)>,
     /// What cannot be kept, for the log.
     pub warnings: Vec<String>,
+}
+
+impl std::fmt::Debug for CreateSpec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CreateSpec")
+            .field("warnings", &self.warnings)
+            .finish_non_exhaustive()
+    }
 }
 
 /// How one assignment fares: what goes to the coordinator.

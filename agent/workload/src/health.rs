@@ -4,10 +4,16 @@ use std::time::Duration;
 
 use pinion_model::{Failure, FailureKind, Timestamp};
 
+use crate::probe::{Beat, Probe};
 use crate::{Assignment, Container, ContainerState, Health, HealthTiming, Streak};
 
 /// What is granted beyond the time in which a health check decides.
 const CHECK_MARGIN: Duration = Duration::from_secs(30);
+/// Before a probe is heard again that has passed, and not lately enough.
+pub(crate) const BEAT_PAUSE: Duration = Duration::from_secs(1);
+/// How long a proof or the end of a soak waits for a probe that is not heard,
+/// as after the agent's own restart.
+pub(crate) const HEARING: Duration = Duration::from_secs(30);
 
 /// How long a container must and may take.
 #[derive(Debug, Clone, Copy)]
@@ -39,10 +45,18 @@ impl Terms {
     }
 }
 
-/// `start_period + (interval + timeout) × (retries + 1) + 30 s`.
+/// `start_period + (interval + timeout) × (retries + 1) + 30 s`. A check that
+/// began within the start period is followed by another only after the start
+/// interval, which may be longer than the interval.
 fn time_to_decide(timing: HealthTiming) -> Duration {
     let checks = timing.retries.saturating_add(1);
-    timing.start_period + (timing.interval + timing.timeout).saturating_mul(checks) + CHECK_MARGIN
+    let starting = match timing.start_period {
+        Duration::ZERO => Duration::ZERO,
+        period => period.saturating_add(timing.start_interval.saturating_sub(timing.interval)),
+    };
+    let one = timing.interval.saturating_add(timing.timeout);
+    let all = one.saturating_mul(checks);
+    starting.saturating_add(all).saturating_add(CHECK_MARGIN)
 }
 
 /// What is thought of a container that should get healthy.
@@ -52,21 +66,36 @@ pub(crate) enum Verdict {
     Proven,
     /// It is healthy, and this is the beginning of a streak.
     Begins(Streak),
+    /// It is not healthy any more: the streak is over.
+    Breaks,
     /// Ask again at this instant at the latest.
     Undecided(Timestamp),
     /// It will not be.
     Failed(Failure),
 }
 
-/// Judges a container that was started at `began`.
+/// A container with what its probe says.
+#[derive(Debug)]
+pub(crate) struct Watched<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) container: Option<&'a Container>,
+    pub(crate) beat: Beat,
+}
+
+/// Judges a container that was started at `began`: its health check and its
+/// probe must both pass for long enough without a break.
 pub(crate) fn judge(
-    name: &str,
-    container: Option<&Container>,
+    watched: &Watched<'_>,
     streak: Option<&Streak>,
     began: Timestamp,
     terms: Terms,
     now: Timestamp,
 ) -> Verdict {
+    let Watched {
+        name,
+        container,
+        beat,
+    } = watched;
     let Some(container) = container else {
         return Verdict::Failed(health(format!(
             "container {name:?} was removed while it was watched"
@@ -75,16 +104,24 @@ pub(crate) fn judge(
     if let Some(failure) = regression(name, container, terms.no_restarts) {
         return Verdict::Failed(failure);
     }
-    if !is_good(container) {
-        return wait_until_deadline(name, container, began, terms, now);
+    if !is_good(container) || !beat.is_good() {
+        return match streak {
+            Some(_) => Verdict::Breaks,
+            None => wait_until_deadline(watched, container, began, terms, now),
+        };
     }
     match streak {
         Some(streak) if streak.starts == [container.start_mark()] => {
-            let end = streak.since + terms.min_healthy;
-            if now >= end {
-                Verdict::Proven
-            } else {
-                Verdict::Undecided(end)
+            match lacks(streak.since, &[beat], terms.min_healthy, now) {
+                None => Verdict::Proven,
+                Some(Lack::Time(at)) => Verdict::Undecided(at),
+                Some(Lack::Answer(end)) if now < end.max(began + terms.deadline) => {
+                    Verdict::Undecided(now + BEAT_PAUSE)
+                }
+                Some(Lack::Answer(_)) => Verdict::Failed(health(format!(
+                    "container {name:?} was not proven within {} s: its probe passed, and then nobody could ask it any more",
+                    terms.deadline.as_secs()
+                ))),
             }
         }
         _ => Verdict::Begins(Streak {
@@ -94,8 +131,41 @@ pub(crate) fn judge(
     }
 }
 
+/// What a proof lacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lack {
+    /// Nothing but time, until then.
+    Time(Timestamp),
+    /// It was long enough, and a probe was not heard after that. When that has
+    /// taken too long.
+    Answer(Timestamp),
+}
+
+/// What it lacks to be proven that is healthy since an instant; none if it was
+/// for long enough, and each probe was asked after that and passed.
+pub(crate) fn lacks(
+    since: Timestamp,
+    beats: &[&Beat],
+    min_healthy: Duration,
+    now: Timestamp,
+) -> Option<Lack> {
+    let passes = || {
+        beats.iter().filter_map(|beat| match beat {
+            Beat::Passes(passes) => Some(passes),
+            _ => None,
+        })
+    };
+    let since = passes().map(|p| p.since).fold(since, Timestamp::max);
+    let end = since + min_healthy;
+    if now < end {
+        return Some(Lack::Time(end));
+    }
+    let heard = passes().all(|passes| passes.asked >= end);
+    (!heard).then(|| Lack::Answer(end + HEARING))
+}
+
 fn wait_until_deadline(
-    name: &str,
+    watched: &Watched<'_>,
     container: &Container,
     began: Timestamp,
     terms: Terms,
@@ -106,17 +176,35 @@ fn wait_until_deadline(
         return Verdict::Undecided(end);
     }
     Verdict::Failed(health(format!(
-        "container {name:?} was not healthy within {} s: its state is {}, its health check says {}",
+        "container {:?} was not healthy within {} s: its state is {}, its health check says {}{}",
+        watched.name,
         terms.deadline.as_secs(),
         state_word(container.state),
-        container.health.word()
+        container.health.word(),
+        watched.beat.words()
     )))
 }
 
-/// It runs, and its health check, if it has one, passes.
+/// Why one that was proven must go back for its probe's sake: it failed as
+/// often in a row as a health check's must.
+pub(crate) fn silence(name: &str, beat: &Beat) -> Option<Failure> {
+    match beat {
+        Beat::Fails { times, why } if *times >= Probe::RETRIES => Some(health(format!(
+            "container {name:?} does not serve any more: {why} ({times} times in a row)"
+        ))),
+        _ => None,
+    }
+}
+
+/// It runs, and its health check, if it has one, passes. One that has a check
+/// of which the engine says nothing was not checked yet.
 pub(crate) fn is_good(container: &Container) -> bool {
-    container.state == ContainerState::Running
-        && matches!(container.health, Health::None | Health::Healthy)
+    let passes = match container.health {
+        Health::Healthy => true,
+        Health::None => container.health_timing.is_none(),
+        Health::Starting | Health::Unhealthy => false,
+    };
+    container.state == ContainerState::Running && passes
 }
 
 /// Why a container that was started is not what it should be, beyond waiting.

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use pinion_model::{Failure, FailureKind, ImageRef, Timestamp};
 
+use crate::names::RESTORES_LABEL;
 use crate::next::taken_back;
-use crate::{Answer, Call, ContainerId, Observed, Operation, Record, Stage};
+use crate::{Answer, Call, ContainerId, CreateSpec, Observed, Operation, Record, Stage};
 
 /// A port or an address may need a moment to become free.
 const START_PAUSE: Duration = Duration::from_secs(2);
@@ -38,7 +39,9 @@ pub fn learn(
         (Call::Start(id), _) if operation.stage == Stage::RollBack => {
             started_again(operation, &id.0, answer, now)
         }
-        (Call::Create { old, .. }, Answer::Done) => made(operation, old),
+        (_, Answer::Made { id, written, saved }) => {
+            made(operation, call, id, *written, saved.as_deref())
+        }
         (_, Answer::Done | Answer::Words(_)) => match idle(operation, call) {
             Some(failure) => fell_short(observed, operation, call, &failure, now),
             None => succeeded(operation, call),
@@ -86,18 +89,36 @@ fn fell_short(
     }
 }
 
-/// The next one is whole.
-fn made(operation: &Operation, old: &ContainerId) -> Operation {
+/// The next one is whole, or the one that was made again.
+fn made(
+    operation: &Operation,
+    call: &Call,
+    id: &ContainerId,
+    written: Option<u64>,
+    saved: Option<&CreateSpec>,
+) -> Operation {
     let mut operation = Operation {
         tries: 0,
         retry_at: None,
         ..operation.clone()
     };
-    let units = operation
-        .units
-        .iter_mut()
-        .filter(|unit| unit.old.id == *old);
-    units.for_each(|unit| unit.made = true);
+    let (old, again) = match call {
+        Call::Create { old, labels, .. } => match labels.get(RESTORES_LABEL) {
+            Some(restored) => (restored, true),
+            None => (&old.0, false),
+        },
+        Call::Restore { old, .. } => (&old.0, true),
+        _ => return operation,
+    };
+    let units = operation.units.iter_mut().filter(|u| u.old.id.0 == *old);
+    units.for_each(|unit| match again {
+        true => unit.remade = Some(id.clone()),
+        false => {
+            unit.made = true;
+            unit.written = written;
+            unit.saved = saved.cloned().map(Box::new);
+        }
+    });
     operation
 }
 
@@ -122,7 +143,7 @@ fn started_again(operation: &Operation, id: &str, answer: &Answer, now: Timestam
     again
         .units
         .iter_mut()
-        .filter(|unit| unit.old.id.0 == id)
+        .filter(|unit| unit.remade.as_ref().unwrap_or(&unit.old.id).0 == id)
         .for_each(|unit| unit.restarts += 1);
     again.retry_at =
         matches!(answer, Answer::Refused(_) | Answer::Failed(_)).then(|| now + START_PAUSE);
@@ -162,7 +183,9 @@ fn failed(
                 .unwrap_or(0);
             taken_back(&failed, unit, failure.clone(), now)
         }
-        Stage::Settle | Stage::RollBack | Stage::Abandon { .. } if failed.tries >= SKIP_LIMIT => {
+        Stage::Soak | Stage::Settle | Stage::RollBack | Stage::Abandon { .. }
+            if failed.tries >= SKIP_LIMIT =>
+        {
             left_out(failed, call, failure)
         }
         _ => failed,
@@ -175,7 +198,7 @@ fn left_out(mut operation: Operation, call: &Call, failure: &Failure) -> Operati
     operation.skipped.insert(call.key());
     operation.tries = 0;
     operation.retry_at = None;
-    if operation.stage == Stage::Settle {
+    if matches!(operation.stage, Stage::Soak | Stage::Settle) {
         let message = format!("could not {}: {}", call.key(), failure.message);
         let before = operation.failure.take();
         let both = before.map(|f| format!("{}; {message}", f.message));

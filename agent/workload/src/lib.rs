@@ -13,8 +13,10 @@
 //! ```
 
 mod belongs;
+mod compose;
 mod desired;
 mod engine;
+mod group;
 mod health;
 mod interest;
 mod itself;
@@ -23,6 +25,7 @@ pub mod names;
 mod next;
 mod observed;
 mod operation;
+pub mod probe;
 mod record;
 mod recover;
 pub mod recreate;

@@ -4,6 +4,7 @@
 //!   web ──▶ web.prev.g12a1          (old, stopped, kept until the end)
 //!           web.next.g12a1 ──▶ web  (next, created beside the old)
 //!                          ──▶ web.failed.g12a1
+//!           web.back.g12a1 ──▶ web  (the old one, made again because it is gone)
 //! ```
 
 use pinion_model::{Attempt, Generation};
@@ -13,6 +14,9 @@ use serde::{Deserialize, Serialize};
 pub const WORKLOAD_LABEL: &str = "pinion.workload";
 /// Label that, set to `true`, keeps Pinion's hands off a container.
 pub const IGNORE_LABEL: &str = "pinion.ignore";
+/// Label that, set to `true`, allows that a container of `--rm` is replaced,
+/// though stopping it deletes it and there is nothing to go back to.
+pub const ALLOW_RM_LABEL: &str = "pinion.allow-rm";
 /// Label that says whether that container ran: `running` or `stopped`. It is
 /// what recovery goes by when the journal is lost.
 pub const OLD_STATE_LABEL: &str = "pinion.old-state";
@@ -21,10 +25,20 @@ pub const OLD_POLICY_LABEL: &str = "pinion.old-policy";
 
 /// Label of a container that replaces the agent's own: the operation's id.
 pub const REPLACER_LABEL: &str = "pinion.replaces-agent";
+/// Label with the engine's id of that container's image, for the same: one that
+/// is gone is made again on it.
+pub const OLD_IMAGE_LABEL: &str = "pinion.old-image";
+/// Label of a container that was made again, with the id that it had before.
+pub const RESTORES_LABEL: &str = "pinion.restores";
 
 /// Label with what was asked of the next one, in milliseconds:
 /// `<min_healthy>:<healthy_deadline>:<soak>`, for the same.
 pub const TERMS_LABEL: &str = "pinion.terms";
+
+/// Label with the workload whose operation made a container. Another one than
+/// the container's own where it was made anew only because it depends on one
+/// of that workload.
+pub const FOR_LABEL: &str = "pinion.for";
 
 /// Names one operation on one machine: `g<generation>a<attempt>`, and `r<n>`
 /// behind it when the machine was asked to do it over.
@@ -74,14 +88,19 @@ pub enum Part {
     Prev,
     /// Was in its place, and was taken back.
     Failed,
+    /// Is made again in the place of one that is gone.
+    Back,
 }
 
 impl Part {
+    const ALL: [Self; 4] = [Self::Next, Self::Prev, Self::Failed, Self::Back];
+
     fn word(self) -> &'static str {
         match self {
             Self::Next => "next",
             Self::Prev => "prev",
             Self::Failed => "failed",
+            Self::Back => "back",
         }
     }
 }
@@ -98,9 +117,7 @@ pub fn split_part(name: &str) -> Option<(&str, Part, OpId)> {
     let (rest, op) = name.rsplit_once('.')?;
     let op = OpId::parse(op)?;
     let (base, part) = rest.rsplit_once('.')?;
-    let part = [Part::Next, Part::Prev, Part::Failed]
-        .into_iter()
-        .find(|p| p.word() == part)?;
+    let part = Part::ALL.into_iter().find(|p| p.word() == part)?;
     (!base.is_empty()).then_some((base, part, op))
 }
 
@@ -111,7 +128,7 @@ mod tests {
     #[test]
     fn a_part_is_read_as_it_is_named() {
         let op = OpId::new(Generation(12), Attempt(1), 3);
-        for part in [Part::Next, Part::Prev, Part::Failed] {
+        for part in Part::ALL {
             let name = part_name("my.web", part, &op);
             assert_eq!(
                 split_part(&name),

@@ -2,6 +2,8 @@ use std::collections::BTreeMap;
 
 use pinion_model::{Failure, ImageRef, Timestamp, WorkloadName};
 
+use crate::names::RESTORES_LABEL;
+use crate::probe::Probes;
 use crate::recreate::{OPERATION_LABEL, REPLACES_LABEL};
 use crate::{Container, ContainerId, ContainerState, Image, Itself, Operation, Record};
 
@@ -28,6 +30,8 @@ pub struct Observed<'a> {
     pub busy_with: Option<&'a WorkloadName>,
     /// What the agent knows of its own program.
     pub itself: &'a Itself,
+    /// What is asked of its containers beyond their health checks, and heard.
+    pub probes: Probes<'a>,
     /// 0 to 1, another one each time: spreads what is tried again.
     pub jitter: f64,
 }
@@ -87,6 +91,19 @@ impl<'a> Machine<'a> {
             c.state != ContainerState::Removing
                 && c.labels.get(OPERATION_LABEL).map(String::as_str) == Some(operation.id.as_str())
                 && c.labels.get(REPLACES_LABEL) == Some(&old.0)
+        })
+    }
+
+    /// The container that an operation made again of `old`, which is gone.
+    pub(crate) fn remade_of(
+        self,
+        operation: &Operation,
+        old: &ContainerId,
+    ) -> Option<&'a Container> {
+        self.0.iter().find(|c| {
+            c.state != ContainerState::Removing
+                && c.labels.get(OPERATION_LABEL).map(String::as_str) == Some(operation.id.as_str())
+                && c.labels.get(RESTORES_LABEL) == Some(&old.0)
         })
     }
 }

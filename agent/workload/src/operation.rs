@@ -4,7 +4,8 @@ use std::time::Duration;
 use pinion_model::{AgentPhase, Digest, Failure, Generation, ImageRef, Timestamp, WorkloadName};
 use serde::{Deserialize, Serialize};
 
-use crate::{Assignment, Container, ContainerId, ContainerState, Health, OpId, Report};
+use crate::compose;
+use crate::{Assignment, Container, ContainerId, ContainerState, CreateSpec, Health, OpId, Report};
 
 /// One assignment being carried out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,7 +114,13 @@ impl Operation {
     /// A container that ran was replaced, or one already runs the digest.
     #[must_use]
     pub fn has_run(&self) -> bool {
-        self.adopted.is_some() || self.units.iter().any(|unit| unit.old.running)
+        self.adopted.is_some() || self.units.iter().any(|u| u.old.running && !u.own_image)
+    }
+
+    /// The units that are cut over, and go back, as one: what others need first.
+    pub(crate) fn members(&self, group: usize) -> Vec<(usize, &Unit)> {
+        let units = self.units.iter().enumerate();
+        units.filter(|(_, unit)| unit.group == group).collect()
     }
 
     /// All is made, and only the last look is due: it says itself what it
@@ -188,9 +195,27 @@ pub struct Unit {
     pub name: String,
     /// What is replaced.
     pub old: Old,
+    /// Units of one number are replaced as one, what others need first.
+    pub group: usize,
+    /// The local tag by which Docker Compose looks for its image, `(repository, tag)`:
+    /// it moves with the container.
+    #[serde(default)]
+    pub compose_tag: Option<(String, String)>,
+    /// What it wrote outside of its volumes, in bytes: that goes with the old one.
+    #[serde(default)]
+    pub written: Option<u64>,
+    /// It is replaced only because it depends on another unit: on its own image.
+    pub own_image: bool,
     /// The next one was created whole, its networks connected.
     #[serde(default)]
     pub made: bool,
+    /// How the old one is made again on its own image, should it be gone when
+    /// it is needed. Never leaves the journal but for the engine.
+    #[serde(default)]
+    pub saved: Option<Box<CreateSpec>>,
+    /// The one that was made again of the old one, whole.
+    #[serde(default)]
+    pub remade: Option<ContainerId>,
     /// When it was first seen to have been started.
     pub began: Option<Timestamp>,
     /// Since when it is healthy without a break.
@@ -233,7 +258,13 @@ impl Unit {
                 image_id: container.image_id.clone(),
                 digest,
             },
+            group: 0,
+            own_image: false,
+            compose_tag: compose::tag(container),
+            written: None,
             made: false,
+            saved: None,
+            remade: None,
             began: None,
             healthy: None,
             proven: false,

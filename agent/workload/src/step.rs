@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use pinion_model::{Failure, ImageRef, Timestamp};
 
-use crate::{Candidate, ContainerId, OpId, Operation, Record, Slot};
+use crate::{Candidate, ContainerId, CreateSpec, OpId, Operation, Record, Slot};
 
 /// What comes next for one workload.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,15 +36,26 @@ pub enum Call {
     /// Remove one reference of an image.
     Untag(String),
     /// Make the container that takes the place of another; not started.
+    /// Answered with [`Answer::Made`].
     Create {
         /// The one whose place it takes.
         old: ContainerId,
         /// What it is called until then.
         name: String,
-        /// What it runs.
-        image: ImageRef,
+        /// What it runs; none: what the one runs whose place it takes.
+        image: Option<ImageRef>,
         /// Labels beside the user's.
         labels: BTreeMap<String, String>,
+    },
+    /// Make a container again that is gone; not started. Answered with
+    /// [`Answer::Made`].
+    Restore {
+        /// The id that it had.
+        old: ContainerId,
+        /// What it is called until it is in its place.
+        name: String,
+        /// How it is made, on its own image.
+        spec: Box<CreateSpec>,
     },
     /// Set a container's restart policy.
     SetRestartPolicy {
@@ -117,6 +128,7 @@ impl Call {
             } => format!("tag {repository}:{tag}"),
             Self::Untag(reference) => format!("untag {reference}"),
             Self::Create { name, .. } => format!("create {name}"),
+            Self::Restore { name, .. } => format!("make again {name}"),
             Self::SetRestartPolicy { id, policy, .. } => {
                 format!("set restart policy {policy} of {id}")
             }
@@ -146,6 +158,17 @@ impl Call {
 pub enum Answer {
     /// It was done.
     Done,
+    /// A container was made, whole.
+    Made {
+        /// Its id.
+        id: ContainerId,
+        /// What the old one wrote outside of its volumes, in bytes; none if the
+        /// engine did not say.
+        written: Option<u64>,
+        /// How the one is made again whose place it takes; none where that one
+        /// was made again itself.
+        saved: Option<Box<CreateSpec>>,
+    },
     /// What a container said last.
     Words(String),
     /// It was refused, and will be refused again.
@@ -161,6 +184,7 @@ impl Answer {
     pub fn word(&self) -> &'static str {
         match self {
             Self::Done => "done",
+            Self::Made { .. } => "made",
             Self::Words(_) => "words",
             Self::Refused(_) => "refused",
             Self::Failed(_) => "failed",

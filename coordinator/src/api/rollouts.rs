@@ -373,7 +373,10 @@ fn explain(
     };
     Ok(v1::ExplainRolloutResponse {
         summary: pinion_rollout::summary(world, id, now),
-        agents: reasons.into_iter().map(rollouts::explanation).collect(),
+        agents: reasons
+            .into_iter()
+            .map(|one| rollouts::explanation(rollout, one, agent.is_none()))
+            .collect(),
         not_kept: if agent.is_none() {
             rollout.not_kept()
         } else {

@@ -93,7 +93,7 @@ pub(crate) async fn respecified(
         inspect: &inspect,
         old_image: Some(&old_image),
         new_image: new,
-        reference,
+        reference: &reference.to_string(),
         labels: &BTreeMap::new(),
         containers: &containers,
         host_name: &info.host_name,

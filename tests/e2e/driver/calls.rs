@@ -15,7 +15,10 @@ use crate::api::{ask, driver, image_of};
 
 const SOON: Duration = Duration::from_secs(20);
 
-async fn machine(world: &World, app: &App) -> anyhow::Result<(Registry, Tenant, Docker, ImageRef)> {
+pub(crate) async fn machine(
+    world: &World,
+    app: &App,
+) -> anyhow::Result<(Registry, Tenant, Docker, ImageRef)> {
     let registry = Registry::start(world, "registry", Auth::None).await?;
     let tenant = Tenant::start(world, 1).await?;
     let driver = driver(&tenant).await?;
@@ -25,7 +28,7 @@ async fn machine(world: &World, app: &App) -> anyhow::Result<(Registry, Tenant, 
     Ok((registry, tenant, driver, image))
 }
 
-fn spec(image: &ImageRef, host: &Value) -> CreateSpec {
+pub(crate) fn spec(image: &ImageRef, host: &Value) -> CreateSpec {
     let body = json!({ "Image": image.to_string(), "HostConfig": host });
     CreateSpec {
         body,
@@ -216,6 +219,7 @@ fn a_containers_last_words_say_how_it_ended() {
         driver.start(&id).await?;
         eventually("web has ended", SOON, async || {
             let words = driver.last_words(&id).await?;
+            let words = words.reported(&[]);
             ensure!(words.starts_with("state: exited, exit code 1"), "{words}");
             ensure!(
                 words.contains("fatal: cannot load the model catalogue"),

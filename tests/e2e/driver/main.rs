@@ -2,6 +2,7 @@
 
 mod api;
 mod calls;
+mod probes;
 mod pull;
 mod quirks;
 mod recreate;

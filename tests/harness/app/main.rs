@@ -1,8 +1,10 @@
 //! The program in the tests' images: answers its version over HTTP, and fails as it is told to.
 //!
+//! Called with `health` it asks the one that serves how it is, with `sleep` it takes a minute.
+//!
 //! Standard library only and linked statically, because it is all that its image holds.
 //!
-//! `APP_VERSION` what it answers; `APP_PORT` where (8080); `APP_MODE` how it goes wrong:
+//! `APP_SAYS` what it says first; `APP_VERSION` what it answers; `APP_PORT` where (8080); `APP_MODE` how it goes wrong:
 //! `good`, `crash`, `crash-after=SECONDS`, `unhealthy`, `regress-after=SECONDS`, `slow-start=SECONDS`;
 //! `APP_DRAIN_MS` for how long it goes on answering after SIGTERM (0). `app probe NAME PORT` is a client of it.
 
@@ -33,6 +35,10 @@ fn main() {
     if env::args().nth(1).as_deref() == Some("health") {
         exit(i32::from(!is_healthy(&port)));
     }
+    if env::args().nth(1).as_deref() == Some("sleep") {
+        std::thread::sleep(Duration::from_secs(60));
+        exit(0);
+    }
     on_sigterm();
     if env::args().nth(1).as_deref() == Some("probe") {
         let name = env::args().nth(2).expect("a name to ask");
@@ -48,6 +54,9 @@ fn main() {
     let version = env::var("APP_VERSION").unwrap_or_else(|_| "unknown".into());
     let mode = mode(&env::var("APP_MODE").unwrap_or_else(|_| "good".into()));
     println!("app {version} starts");
+    if let Ok(words) = env::var("APP_SAYS") {
+        println!("{words}");
+    }
     if let Mode::CrashAfter(after) = mode {
         std::thread::spawn(move || {
             std::thread::sleep(after);

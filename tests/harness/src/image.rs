@@ -58,6 +58,7 @@ pub struct App {
     behaviour: Behaviour,
     ballast: usize,
     architecture: &'static str,
+    checked: bool,
 }
 
 impl App {
@@ -69,6 +70,7 @@ impl App {
             behaviour: Behaviour::Good,
             ballast: 0,
             architecture: architecture(),
+            checked: true,
         }
     }
 
@@ -83,6 +85,13 @@ impl App {
     #[must_use]
     pub fn with_ballast(mut self, bytes: usize) -> Self {
         self.ballast = bytes;
+        self
+    }
+
+    /// The same without a health check: the engine never says how it fares.
+    #[must_use]
+    pub fn without_health_check(mut self) -> Self {
+        self.checked = false;
         self
     }
 
@@ -149,6 +158,12 @@ impl App {
             .iter()
             .map(|layer| Ok(format!("sha256:{}", hex(&Sha256::digest(fs::read(layer)?)))))
             .collect::<anyhow::Result<Vec<_>>>()?;
+        let check = json!({
+            "Test": ["CMD", "/app", "health"],
+            "Interval": SECOND,
+            "Timeout": 2 * SECOND,
+            "Retries": 2,
+        });
         Ok(json!({
             "architecture": self.architecture,
             "os": "linux",
@@ -161,12 +176,7 @@ impl App {
                 ],
                 "Cmd": ["/app"],
                 "ExposedPorts": {"8080/tcp": {}},
-                "Healthcheck": {
-                    "Test": ["CMD", "/app", "health"],
-                    "Interval": SECOND,
-                    "Timeout": 2 * SECOND,
-                    "Retries": 2,
-                },
+                "Healthcheck": if self.checked { check } else { Value::Null },
                 "Labels": {
                     "org.opencontainers.image.source": "https://git.example/molecule-ai/platform",
                     "org.opencontainers.image.revision": self.source_sha(),

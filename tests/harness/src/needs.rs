@@ -8,6 +8,7 @@ use anyhow::bail;
 const PROGRAMS: &[(&str, &str)] = &[
     ("dockerd", "docker.io"),
     ("docker-registry", "docker-registry"),
+    ("docker-compose", "docker-compose"),
     ("skopeo", "skopeo"),
     ("ip", "iproute2"),
     ("iptables", "iptables"),

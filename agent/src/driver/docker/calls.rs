@@ -8,13 +8,15 @@ use bollard::query_parameters::{
     StopContainerOptions, TagImageOptions,
 };
 use pinion_model::{Failure, ImageRef};
+use pinion_workload::probe::{Probe, ProbeAnswer};
 use pinion_workload::{Container, ContainerId, CreateSpec, Image};
 use serde_json::{Value, json};
 
 use super::errors::from_client;
-use super::{Docker, archive, containers, last_words, pull, raw, read};
+use super::{Docker, archive, containers, last_words, probe, pull, raw, read};
 use crate::credentials::Credential;
 use crate::driver::{Driver, EngineError, EngineInfo};
+use crate::words::LastWords;
 
 /// How long an answer of "stop" may take beyond the grace.
 const STOP_MARGIN: Duration = Duration::from_secs(30);
@@ -99,6 +101,21 @@ impl Driver for Docker {
             .raw
             .get("inspect", &container(id), &format!("/containers/{id}/json"))
             .await
+    }
+
+    async fn written(&self, id: &ContainerId) -> Result<u64, EngineError> {
+        let path = format!("/containers/{id}/json?size=1");
+        let asked = self
+            .link()
+            .await?
+            .raw
+            .get("inspect with its size", &container(id), &path)
+            .await?;
+        let missing = || EngineError::Unknown {
+            call: "inspect with its size",
+            message: "the answer has no SizeRw".to_owned(),
+        };
+        asked["SizeRw"].as_u64().ok_or_else(missing)
     }
 
     async fn image(&self, reference: &str) -> Result<Image, EngineError> {
@@ -260,10 +277,14 @@ impl Driver for Docker {
         }
     }
 
-    async fn last_words(&self, id: &ContainerId) -> Result<String, EngineError> {
+    async fn last_words(&self, id: &ContainerId) -> Result<LastWords, EngineError> {
         let inspect = self.inspect(id).await?;
         let log = last_words::log(&self.link().await?.client, id).await;
-        Ok(last_words::compose(&inspect, &log))
+        Ok(last_words::compose(&inspect, log))
+    }
+
+    async fn probe(&self, id: &ContainerId, probe: &Probe) -> ProbeAnswer {
+        probe::ask(self, id, probe).await
     }
 
     async fn archive(&self, id: &ContainerId, path: &str, into: &Path) -> Result<(), EngineError> {

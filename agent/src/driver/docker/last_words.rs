@@ -10,11 +10,14 @@ use pinion_model::Failure;
 use pinion_workload::ContainerId;
 use serde_json::Value;
 
+use crate::words::LastWords;
+
 /// Lines asked of the log.
 const LINES: &str = "200";
 
-/// Bytes kept of the state and the health log; the log has the rest.
-const STATE_LIMIT: usize = 8 * 1024;
+/// Bytes kept of the log: more than a report holds, so that what is removed
+/// from it is never half outside.
+const KEPT: usize = 2 * Failure::LOG_TAIL_LIMIT;
 
 /// How long the log may take; what has come by then counts.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -45,17 +48,18 @@ pub(super) async fn log(client: &Client, id: &ContainerId) -> String {
     tail.into_text()
 }
 
-/// The state, the health log and the log, at most what a report may hold.
-pub(super) fn compose(inspect: &Value, log: &str) -> String {
-    let mut text = clean(&state(&inspect["State"]));
-    text.truncate(boundary(&text, STATE_LIMIT));
-    let room = Failure::LOG_TAIL_LIMIT.saturating_sub(text.len() + 1);
-    let log = clean(log);
-    let from = log.len().saturating_sub(room);
-    let from = (from..=log.len())
-        .find(|at| log.is_char_boundary(*at))
-        .unwrap_or(log.len());
-    format!("{text}\n{}", &log[from..])
+/// What is told of a container and its log; its environment, to be removed from both.
+pub(super) fn compose(inspect: &Value, log: String) -> LastWords {
+    let entries = inspect["Config"]["Env"].as_array().into_iter().flatten();
+    LastWords {
+        state: state(&inspect["State"]),
+        checks: checks(&inspect["State"]["Health"]["Log"]),
+        log,
+        env: entries
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect(),
+    }
 }
 
 fn state(state: &Value) -> String {
@@ -70,35 +74,19 @@ fn state(state: &Value) -> String {
     if let Some(error) = state["Error"].as_str().filter(|error| !error.is_empty()) {
         text.push_str(&format!(", {error}"));
     }
-    for check in state["Health"]["Log"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .rev()
-    {
-        let (at, output) = (check["Start"].as_str(), check["Output"].as_str());
-        let exit = check["ExitCode"].as_i64().unwrap_or_default();
-        let output = output.unwrap_or_default().trim_end();
-        text.push_str(&format!(
-            "\nhealth check at {}: exit code {exit}: {output}",
-            at.unwrap_or("?")
-        ));
-    }
     text
 }
 
-fn boundary(text: &str, limit: usize) -> usize {
-    (0..=limit.min(text.len()))
-        .rev()
-        .find(|at| text.is_char_boundary(*at))
-        .unwrap_or(0)
-}
-
-/// A container's output ends up in an operator's terminal: no control characters but the line's end.
-fn clean(text: &str) -> String {
-    text.chars()
-        .filter(|c| *c == '\n' || *c == '\t' || !c.is_control())
-        .collect()
+/// The newest first; the engine keeps five, with 4 KiB of output each.
+fn checks(log: &Value) -> Vec<String> {
+    let entries = log.as_array().into_iter().flatten().rev();
+    let told = |check: &Value| {
+        let at = check["Start"].as_str().unwrap_or("?");
+        let exit = check["ExitCode"].as_i64().unwrap_or_default();
+        let output = check["Output"].as_str().unwrap_or_default().trim_end();
+        format!("health check at {at}: exit code {exit}: {output}")
+    };
+    entries.map(told).collect()
 }
 
 /// The last bytes of a stream.
@@ -108,7 +96,7 @@ struct Tail(VecDeque<u8>);
 impl Tail {
     fn push(&mut self, bytes: &[u8]) {
         self.0.extend(bytes);
-        let over = self.0.len().saturating_sub(Failure::LOG_TAIL_LIMIT);
+        let over = self.0.len().saturating_sub(KEPT);
         self.0.drain(..over);
     }
 
@@ -124,29 +112,39 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_health_log_comes_first_and_the_end_of_the_log_is_kept() {
-        let inspect = json!({ "State": {
-            "Status": "exited", "ExitCode": 3, "OOMKilled": true, "Error": "boom",
-            "Health": { "Log": [{ "Start": "t1", "ExitCode": 1, "Output": "refused\n" }] },
-        } });
-        let words = compose(&inspect, &format!("{}the end", "é".repeat(40_000)));
-        assert!(words.starts_with("state: exited, exit code 3, killed for its memory, boom\nhealth check at t1: exit code 1: refused\n"), "{words}");
-        assert!(words.ends_with("the end"));
-        assert!(words.len() <= Failure::LOG_TAIL_LIMIT);
-    }
-
-    #[test]
-    fn what_would_steer_a_terminal_is_left_out() {
+    fn the_state_and_each_check_are_told_with_what_is_to_be_removed() {
+        let inspect = json!({
+            "Config": { "Env": ["A=1", "B"] },
+            "State": {
+                "Status": "exited", "ExitCode": 3, "OOMKilled": true, "Error": "boom",
+                "Health": { "Log": [
+                    { "Start": "t1", "ExitCode": 0, "Output": "" },
+                    { "Start": "t2", "ExitCode": 1, "Output": "refused\n" },
+                ] },
+            },
+        });
+        let words = compose(&inspect, "the end".to_owned());
         assert_eq!(
-            compose(&json!({}), "a\x1b[2J\r\n\0b"),
-            "state: unknown, exit code 0\na[2J\nb"
+            words.state,
+            "state: exited, exit code 3, killed for its memory, boom"
+        );
+        assert_eq!(
+            words.checks,
+            [
+                "health check at t2: exit code 1: refused",
+                "health check at t1: exit code 0: "
+            ]
+        );
+        assert_eq!(
+            (words.log.as_str(), words.env),
+            ("the end", vec!["A=1".to_owned(), "B".to_owned()])
         );
     }
 
     #[test]
     fn a_torn_character_at_the_cut_does_no_harm() {
         let mut tail = Tail::default();
-        tail.push("é".repeat(Failure::LOG_TAIL_LIMIT).as_bytes());
+        tail.push("é".repeat(KEPT).as_bytes());
         tail.push(b"x");
         assert!(tail.into_text().ends_with("éx"));
     }

@@ -8,6 +8,7 @@
 //!   Driver ─┬─ bollard ─▶ stop, start, rename, remove, tags, logs, events, pull
 //!           └─ raw ─────▶ inspect, create, connect, update (whole JSON, both ways)
 //!                            └─ read: JSON ─▶ Container, Image
+//!   probe ─▶ the container's own address, or a command that the engine runs in it
 //!   events ─▶ changed()
 //!   line ─▶ the link that all of them use; made anew when the events break
 //! ```
@@ -20,12 +21,13 @@ mod errors;
 mod events;
 mod last_words;
 mod line;
+mod probe;
 mod pull;
 mod pull_failure;
 mod raw;
 mod read;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -81,6 +83,8 @@ pub struct Docker {
     line: Arc<Line>,
     limits: Limits,
     events: Events,
+    /// Commands of probes that did not end in time, by container.
+    overdue: Mutex<BTreeMap<ContainerId, String>>,
     /// Containers that the engine could not show the last time.
     broken: Mutex<BTreeSet<ContainerId>>,
 }
@@ -104,6 +108,7 @@ impl Docker {
             line,
             limits,
             events,
+            overdue: Mutex::default(),
             broken: Mutex::default(),
         })
     }

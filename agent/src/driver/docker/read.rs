@@ -89,15 +89,19 @@ fn listed_health(words: &str) -> Health {
     .unwrap_or(Health::None)
 }
 
-/// Namespaces are shared by `container:<id>`; a link is `/child:/parent/alias`.
+/// Namespaces are shared by `container:<id>`; volumes come from `<id>` or
+/// `<id>:<mode>`; a link is `/child:/parent/alias`.
 fn depends_on(host: &Value) -> Vec<String> {
     let shared = ["NetworkMode", "IpcMode", "PidMode"]
         .into_iter()
         .filter_map(|mode| host[mode].as_str()?.strip_prefix("container:"));
-    let links = host["Links"].as_array().into_iter().flatten();
-    let linked = links.filter_map(|link| link.as_str()?.split(':').next());
+    let of_list = |field: &str| {
+        let entries = host[field].as_array().into_iter().flatten();
+        entries.filter_map(|entry| entry.as_str()?.split(':').next())
+    };
+    let named = of_list("VolumesFrom").chain(of_list("Links"));
     shared
-        .chain(linked.map(|name| name.trim_start_matches('/')))
+        .chain(named.map(|name| name.trim_start_matches('/')))
         .map(str::to_owned)
         .collect()
 }
@@ -163,7 +167,8 @@ fn health(word: &str) -> Health {
 
 fn health_timing(check: &Value) -> Option<HealthTiming> {
     let test = check["Test"].as_array().filter(|test| !test.is_empty())?;
-    if test[0] == "NONE" {
+    // "NONE" turns it off; of any other word the engine only warns, and checks nothing.
+    if !matches!(test[0].as_str(), Some("CMD" | "CMD-SHELL")) {
         return None;
     }
     let or = |field: &str, default: Duration| match check[field].as_u64() {
@@ -175,6 +180,7 @@ fn health_timing(check: &Value) -> Option<HealthTiming> {
         interval: or("Interval", Duration::from_secs(30)),
         timeout: or("Timeout", Duration::from_secs(30)),
         start_period: or("StartPeriod", Duration::ZERO),
+        start_interval: or("StartInterval", Duration::from_secs(5)),
         retries: if retries == 0 { 3 } else { retries },
     })
 }

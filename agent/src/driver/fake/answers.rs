@@ -7,7 +7,7 @@ use pinion_workload::{Container, ContainerId, ContainerState, Health, HealthTimi
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::machine::{Behaviour, Held, HeldImage, Machine, missing};
+use super::machine::{Behaviour, Held, HeldImage, Machine, Need, missing};
 use crate::driver::EngineError;
 
 impl Machine {
@@ -26,13 +26,16 @@ impl Machine {
         let checked = image.is_some_and(|i| {
             matches!(
                 i.behaviour,
-                Behaviour::Healthy(_) | Behaviour::NeverHealthy | Behaviour::Sickens(_)
+                Behaviour::Healthy(_)
+                    | Behaviour::NeverHealthy
+                    | Behaviour::Sickens(_)
+                    | Behaviour::Mute
             )
         });
         let health = match image.map(|i| i.behaviour) {
             Some(Behaviour::Healthy(after)) if age >= after => Health::Healthy,
             Some(Behaviour::Sickens(after)) if age >= after => Health::Unhealthy,
-            Some(Behaviour::Sickens(_)) => Health::Healthy,
+            Some(Behaviour::Sickens(_) | Behaviour::Mute) => Health::Healthy,
             Some(Behaviour::Healthy(_) | Behaviour::NeverHealthy) => Health::Starting,
             _ => Health::None,
         };
@@ -56,6 +59,7 @@ impl Machine {
                 interval: Duration::from_secs(1),
                 timeout: Duration::from_secs(1),
                 start_period: Duration::ZERO,
+                start_interval: Duration::from_secs(5),
                 retries: 3,
             }),
             restart_count: held.restart_count,
@@ -66,8 +70,38 @@ impl Machine {
             restart_retries: held.retries,
             auto_remove: held.auto_remove,
             stop_timeout: Duration::from_secs(10),
-            depends_on: held.depends_on.clone(),
+            depends_on: held.needs.iter().map(|need| self.shown(need)).collect(),
         }
+    }
+
+    /// A need as inspect shows it.
+    fn shown(&self, need: &Need) -> String {
+        match need {
+            Need::Network(on) | Need::Volumes(on) => on.clone(),
+            Need::Link(id) => self
+                .find(&id.0)
+                .map_or_else(String::new, |c| c.name.clone()),
+        }
+    }
+
+    /// The settings in which inspect shows what a container needs.
+    fn host_config(&self, held: &Held) -> Value {
+        let mut host = json!({
+            "NetworkMode": "default",
+            "AutoRemove": held.auto_remove,
+            "RestartPolicy": { "Name": held.policy, "MaximumRetryCount": held.retries },
+            "VolumesFrom": [],
+            "Links": [],
+        });
+        for need in &held.needs {
+            let on = self.shown(need);
+            match need {
+                Need::Network(_) => host["NetworkMode"] = json!(format!("container:{on}")),
+                Need::Volumes(_) => push(&mut host["VolumesFrom"], on),
+                Need::Link(_) => push(&mut host["Links"], format!("/{on}:/{}/{on}", held.name)),
+            }
+        }
+        host
     }
 
     fn timestamp(&self, at: Instant) -> Timestamp {
@@ -86,14 +120,15 @@ impl Machine {
             "Name": format!("/{}", held.name),
             "Image": image_id(&held.digest),
             "Config": { "Image": held.reference, "Hostname": &held.id.0[..12], "Labels": held.labels, "Env": held.env },
-            "HostConfig": {
-                "NetworkMode": "default",
-                "AutoRemove": held.auto_remove,
-                "RestartPolicy": { "Name": held.policy, "MaximumRetryCount": held.retries },
-            },
+            "HostConfig": self.host_config(held),
             "NetworkSettings": { "Networks": {} },
             "Mounts": [],
         }))
+    }
+
+    pub(super) fn written(&self, id: &ContainerId) -> Result<u64, EngineError> {
+        let held = self.containers.iter().find(|c| c.id == *id);
+        held.map(|held| held.written).ok_or_else(|| missing(id))
     }
 
     pub(super) fn image(&self, reference: &str) -> Result<Image, EngineError> {
@@ -121,6 +156,12 @@ impl Machine {
             .iter()
             .find(named)
             .map(|(digest, _)| digest.clone())
+    }
+}
+
+fn push(list: &mut Value, text: String) {
+    if let Some(list) = list.as_array_mut() {
+        list.push(json!(text));
     }
 }
 

@@ -2,12 +2,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use pinion_model::{Digest, Failure, FailureKind, ImageRef};
+use pinion_workload::names::RESTORES_LABEL;
+use pinion_workload::probe::{Probe, ProbeAnswer};
 use pinion_workload::recreate::REPLACES_LABEL;
 use pinion_workload::{ContainerId, ContainerState, Image};
 use serde_json::Value;
 use tokio::time::Instant;
 
 use super::EngineError;
+use crate::words::LastWords;
 
 /// What a container does that runs an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +23,12 @@ pub(crate) enum Behaviour {
     NeverHealthy,
     /// Its health check passes at once, and fails after a while.
     Sickens(Duration),
+    /// Has no health check, and serves after a while.
+    Serves(Duration),
+    /// Has no health check, serves at once, and not any more after a while.
+    FallsSilent(Duration),
+    /// Its health check passes at once, and it never serves.
+    Mute,
     /// Exits with code 3 after a while.
     Exits(Duration),
     /// The engine cannot start it.
@@ -36,6 +45,8 @@ pub(crate) struct Machine {
     /// What a pull of an image answers.
     pub(super) registry: BTreeMap<ImageRef, Result<Behaviour, Failure>>,
     pub(super) count: usize,
+    /// Of every container that ever was, by id.
+    pub(super) places: BTreeMap<String, usize>,
     /// What must never be, and was.
     pub(crate) violations: Vec<String>,
 }
@@ -60,7 +71,20 @@ pub(super) struct Held {
     pub(super) exit_code: i64,
     pub(super) paused: bool,
     pub(super) auto_remove: bool,
-    pub(super) depends_on: Vec<String>,
+    pub(super) needs: Vec<Need>,
+    /// Bytes outside of its volumes.
+    pub(super) written: u64,
+}
+
+/// Another container that one does not work without, by its id or name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// Its network namespace: as it was given, it stays.
+    Network(String),
+    /// Its volumes: as it was given, it stays.
+    Volumes(String),
+    /// A link: follows the container whatever it is called.
+    Link(ContainerId),
 }
 
 #[derive(Debug, Clone)]
@@ -79,6 +103,7 @@ impl Machine {
             images: BTreeMap::new(),
             registry: BTreeMap::new(),
             count: 0,
+            places: BTreeMap::new(),
             violations: Vec::new(),
         }
     }
@@ -228,17 +253,16 @@ impl Machine {
         }
         let labels: BTreeMap<String, String> =
             serde_json::from_value(body["Labels"].clone()).unwrap_or_default();
-        let replaced = labels.get(REPLACES_LABEL);
-        let place = self
-            .containers
-            .iter()
-            .find(|c| Some(&c.id.0) == replaced)
-            .map(|c| c.place);
+        let replaced = labels.get(REPLACES_LABEL).or(labels.get(RESTORES_LABEL));
+        let place = replaced.and_then(|id| self.places.get(id).copied());
+        let needs = self.needs(&body["HostConfig"])?;
         let id = self.new_id();
+        let place = place.unwrap_or(self.count);
+        self.places.insert(id.0.clone(), place);
         self.containers.push(Held {
             id: id.clone(),
             name: name.to_owned(),
-            place: place.unwrap_or(self.count),
+            place,
             digest,
             reference: reference.to_owned(),
             labels,
@@ -256,10 +280,60 @@ impl Machine {
             exit_code: 0,
             paused: false,
             auto_remove: false,
-            depends_on: Vec::new(),
+            needs,
+            written: 0,
         });
         self.watch();
         Ok(id)
+    }
+
+    /// What is needed must be there when it is asked for.
+    fn needs(&self, host: &Value) -> Result<Vec<Need>, EngineError> {
+        let texts = |field: &str| {
+            let list = host[field].as_array().into_iter().flatten();
+            list.filter_map(Value::as_str).collect::<Vec<_>>()
+        };
+        let network = host["NetworkMode"].as_str().unwrap_or_default();
+        let network = network.strip_prefix("container:").into_iter();
+        let mut needs: Vec<Need> = network.map(|on| Need::Network(on.to_owned())).collect();
+        let volumes = texts("VolumesFrom").into_iter();
+        needs.extend(volumes.map(|on| Need::Volumes(on.to_owned())));
+        for link in texts("Links") {
+            let child = link.split(':').next().unwrap_or_default();
+            let child = self.find(child).ok_or_else(|| absent(child))?;
+            needs.push(Need::Link(child.id.clone()));
+        }
+        for need in &needs {
+            if let Need::Network(on) | Need::Volumes(on) = need {
+                self.find(on).ok_or_else(|| absent(on))?;
+            }
+        }
+        Ok(needs)
+    }
+
+    pub(super) fn find(&self, on: &str) -> Option<&Held> {
+        let is_it = |c: &&Held| c.id.0 == on || c.name == on.trim_start_matches('/');
+        self.containers.iter().find(is_it)
+    }
+
+    /// What lends its network or is linked to must run.
+    fn lenders_run(&self, id: &ContainerId) -> Result<(), EngineError> {
+        let held = self.containers.iter().find(|c| c.id == *id);
+        for need in held.into_iter().flat_map(|held| &held.needs) {
+            let on = match need {
+                Need::Network(on) => on,
+                Need::Link(on) => &on.0,
+                Need::Volumes(_) => continue,
+            };
+            let runs = |lender: &Held| lender.state == ContainerState::Running;
+            if !self.find(on).is_some_and(runs) {
+                return Err(EngineError::Conflict {
+                    call: "start",
+                    message: format!("cannot join or link to a non running container: {on}"),
+                });
+            }
+        }
+        Ok(())
     }
 
     fn name_is_free(&self, name: &str, call: &'static str) -> Result<(), EngineError> {
@@ -314,6 +388,7 @@ impl Machine {
                 message: "exec: no such file".to_owned(),
             });
         }
+        self.lenders_run(id)?;
         let held = self.held(id)?;
         if held.state != ContainerState::Running {
             held.state = ContainerState::Running;
@@ -350,15 +425,47 @@ impl Machine {
         Ok(())
     }
 
-    pub(super) fn last_words(&mut self, id: &ContainerId) -> Result<String, EngineError> {
-        self.held(id)
-            .map(|held| format!("last words of {}", held.digest.short()))
+    pub(super) fn last_words(&mut self, id: &ContainerId) -> Result<LastWords, EngineError> {
+        let held = self.held(id)?;
+        let env = held.env.as_array().into_iter().flatten();
+        let env: Vec<String> = env.filter_map(Value::as_str).map(str::to_owned).collect();
+        Ok(LastWords {
+            state: format!("last words of {}", held.digest.short()),
+            log: env.join("\n"),
+            env,
+            ..LastWords::default()
+        })
+    }
+
+    /// Whatever it is asked, it answers alike.
+    pub(super) fn probe(
+        &mut self,
+        id: &ContainerId,
+        _: &Probe,
+    ) -> Result<ProbeAnswer, EngineError> {
+        let held = self.held(id)?;
+        let (digest, started) = (held.digest.clone(), held.started);
+        let age = started.map_or(Duration::ZERO, |started| started.elapsed());
+        let serves = match self.images.get(&digest).map(|image| image.behaviour) {
+            Some(Behaviour::Serves(after)) => age >= after,
+            Some(Behaviour::FallsSilent(after)) => age < after,
+            Some(Behaviour::Mute) => false,
+            _ => true,
+        };
+        Ok(match serves {
+            true => ProbeAnswer::Passed,
+            false => ProbeAnswer::Failed("it answers 503".to_owned()),
+        })
     }
 
     pub(super) fn new_id(&mut self) -> ContainerId {
         self.count += 1;
         ContainerId(format!("{:064x}", self.count))
     }
+}
+
+fn absent(on: &str) -> EngineError {
+    EngineError::NotFound(format!("container {on}"))
 }
 
 pub(super) fn missing(id: &ContainerId) -> EngineError {

@@ -14,13 +14,15 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use pinion_model::{Failure, ImageRef};
+use pinion_workload::probe::{Probe, ProbeAnswer};
 use pinion_workload::{Container, ContainerId, CreateSpec, Image};
 use tokio::sync::Notify;
 
 use super::{Driver, EngineError, EngineInfo};
 use crate::credentials::Credential;
+use crate::words::LastWords;
 
-pub(crate) use machine::{Behaviour, Machine};
+pub(crate) use machine::{Behaviour, Machine, Need};
 
 /// Where the agent's process dies, or where an answer is lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -249,6 +251,11 @@ impl Driver for FakeEngine {
         self.read("inspect", |machine| machine.inspect(id)).await
     }
 
+    async fn written(&self, id: &ContainerId) -> Result<u64, EngineError> {
+        self.read("inspect with its size", |machine| machine.written(id))
+            .await
+    }
+
     async fn image(&self, reference: &str) -> Result<Image, EngineError> {
         self.read("inspect image", |machine| machine.image(reference))
             .await
@@ -317,7 +324,7 @@ impl Driver for FakeEngine {
             .await
     }
 
-    async fn last_words(&self, id: &ContainerId) -> Result<String, EngineError> {
+    async fn last_words(&self, id: &ContainerId) -> Result<LastWords, EngineError> {
         self.change("logs", &id.0, |machine| machine.last_words(id))
             .await
     }
@@ -329,6 +336,11 @@ impl Driver for FakeEngine {
         _: &std::path::Path,
     ) -> Result<(), EngineError> {
         Err(EngineError::NotFound(format!("{path} in {id}")))
+    }
+
+    async fn probe(&self, id: &ContainerId, probe: &Probe) -> ProbeAnswer {
+        let answer = self.read("probe", |machine| machine.probe(id, probe)).await;
+        answer.unwrap_or_else(|error| ProbeAnswer::Unknown(error.to_string()))
     }
 
     async fn changed(&self) {

@@ -7,7 +7,7 @@ use pinion_workload::{ContainerId, ContainerState};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::machine::{Behaviour, Held, HeldImage, Machine};
+use super::machine::{Behaviour, Held, HeldImage, Machine, Need};
 
 impl Machine {
     /// Puts an image into its registry; a pull gets it, or fails so.
@@ -27,6 +27,11 @@ impl Machine {
                 architecture: "amd64".to_owned(),
             });
         held.references.insert(image.clone());
+    }
+
+    /// Somebody removes an image by force, though a container runs it.
+    pub(crate) fn remove_image(&mut self, digest: &Digest) {
+        self.images.remove(digest);
     }
 
     /// What made an image behave as it did is no more.
@@ -53,6 +58,7 @@ impl Machine {
     ) -> ContainerId {
         let id = self.new_id();
         let place = self.count;
+        self.places.insert(id.0.clone(), place);
         self.containers.push(Held {
             id: id.clone(),
             name: name.to_owned(),
@@ -75,7 +81,8 @@ impl Machine {
             exit_code: 0,
             paused: false,
             auto_remove: false,
-            depends_on: Vec::new(),
+            needs: Vec::new(),
+            written: 0,
         });
         id
     }
@@ -87,6 +94,17 @@ impl Machine {
         }
     }
 
+    /// Gives a container an environment.
+    pub(crate) fn give(&mut self, name: &str, env: &[&str]) {
+        let held = self.containers.iter_mut().filter(|c| c.name == name);
+        held.for_each(|c| c.env = json!(env));
+    }
+
+    /// Somebody removes an image by force.
+    pub(crate) fn lose_image(&mut self, digest: &Digest) {
+        self.images.remove(digest);
+    }
+
     /// Makes a container one of `--rm`.
     pub(crate) fn auto_remove(&mut self, name: &str) {
         self.containers
@@ -95,11 +113,28 @@ impl Machine {
             .for_each(|c| c.auto_remove = true);
     }
 
-    /// Makes a container one that does not start without another.
-    pub(crate) fn depend(&mut self, name: &str, on: &str) {
+    /// Makes a container one that does not work without another.
+    pub(crate) fn need(&mut self, name: &str, need: Need) {
         let held = self.containers.iter_mut().find(|c| c.name == name);
-        held.into_iter()
-            .for_each(|c| c.depends_on.push(on.to_owned()));
+        held.into_iter().for_each(|c| c.needs.push(need.clone()));
+    }
+
+    /// Has a container write outside of its volumes.
+    pub(crate) fn write(&mut self, name: &str, bytes: u64) {
+        let held = self.containers.iter_mut().find(|c| c.name == name);
+        held.into_iter().for_each(|c| c.written = bytes);
+    }
+
+    /// What a container needs, by the names that these have now.
+    pub(crate) fn needs_of(&self, name: &str) -> Vec<String> {
+        let held = self.containers.iter().find(|c| c.name == name);
+        let needs = held.into_iter().flat_map(|held| &held.needs);
+        let on = |need: &Need| match need {
+            Need::Network(on) | Need::Volumes(on) => on.clone(),
+            Need::Link(id) => id.0.clone(),
+        };
+        let named = |on: String| self.find(&on).map_or(on, |held| held.name.clone());
+        needs.map(on).map(named).collect()
     }
 
     /// Freezes a container.

@@ -42,7 +42,7 @@ async fn a_bad_image_is_taken_back_with_its_last_words_and_not_tried_again() {
     );
     assert_eq!(
         failure.log_tail,
-        format!("last words of {}", digest(2).short())
+        format!("last words of {}\nNAME=web", digest(2).short())
     );
     assert_eq!(outcome.running, Some(digest(1)));
 
@@ -206,4 +206,71 @@ async fn the_images_of_the_last_three_that_were_proven_are_kept() {
         .filter(|n| tags.contains(&format!("{REPOSITORY}:pinion-{}", digest(*n).short())))
         .collect();
     assert_eq!(anchored, [4, 5, 6]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_container_wrote_outside_of_its_volumes_is_reported_with_its_size() {
+    for (bytes, reported) in [(1 << 20, false), (300 << 20, true)] {
+        let rig = running();
+        publish(&rig, 2, Behaviour::Runs);
+        rig.engine.machine().write("web", bytes);
+        let agent = rig.agent();
+        agent.accept(&desired(1, 2));
+        let said = |text: &str| text.contains("\"web\" (300 MiB)");
+        let soaking = agent.phase(1, AgentPhase::Soaking).await;
+        assert_eq!(
+            said(&soaking.waiting_for),
+            reported,
+            "{}",
+            soaking.waiting_for
+        );
+        let outcome = agent.outcome(1).await;
+        assert_eq!(outcome.phase, AgentPhase::Settled);
+        assert_eq!(outcome.failure, None, "it is no failure");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_image_that_was_removed_by_force_is_told_from_its_users_settings_if_it_was_seen_before()
+{
+    let rig = running();
+    publish(&rig, 2, Behaviour::Runs);
+    publish(&rig, 3, Behaviour::Runs);
+    let agent = rig.agent();
+    agent.accept(&desired(1, 2));
+    assert_eq!(agent.outcome(1).await.phase, AgentPhase::Settled);
+    rig.engine.machine().remove_image(&digest(2));
+    agent.accept(&desired(2, 3));
+    assert_eq!(agent.outcome(2).await.phase, AgentPhase::Settled);
+
+    // One that nobody saw is not guessed at.
+    rig.engine.machine().remove_image(&digest(3));
+    std::fs::remove_dir_all(rig.directory.path().join("images")).expect("kept there");
+    agent.accept(&desired(3, 2));
+    let outcome = agent.outcome(3).await;
+    assert_eq!(outcome.phase, AgentPhase::Refused);
+    let failure = outcome.failure.expect("why");
+    assert!(
+        failure.message.contains("no longer on this machine"),
+        "{failure}"
+    );
+    assert_eq!(rig.engine.machine().standing().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_reported_of_a_log_is_without_the_secrets_that_are_known() {
+    let rig = running();
+    let env = [
+        "TOKEN=hunter2",
+        "HINT=the token is hunter2",
+        "SAID=tok-of-a-registry",
+    ];
+    rig.engine.machine().give("web", &env);
+    publish(&rig, 2, Behaviour::Exits(SECOND));
+    let agent = rig.agent();
+    agent.accept(&desired(1, 2));
+    let outcome = agent.outcome(1).await;
+    let log = outcome.failure.expect("it failed").log_tail;
+    let left = "TOKEN=[removed]\nHINT=the token is [removed]\nSAID=[removed]";
+    assert!(log.ends_with(left), "{log}");
 }

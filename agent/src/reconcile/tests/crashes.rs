@@ -7,8 +7,8 @@ use std::time::Duration;
 use pinion_model::AgentPhase;
 use proptest::prelude::*;
 
-use super::rig::{Rig, desired, digest, image};
-use crate::driver::fake::{Behaviour, Crash};
+use super::rig::{Rig, desired, digest, image, image_in};
+use crate::driver::fake::{Behaviour, Crash, Need};
 
 /// An update from image 1 to image 2.
 #[derive(Debug, Clone, Copy)]
@@ -18,8 +18,15 @@ struct Scenario {
     policy: &'static str,
     /// Name, and whether it runs.
     containers: &'static [(&'static str, bool)],
+    /// What depends on "web", each on the image of its own or on the workload's.
+    dependants: &'static [(&'static str, Dependence, Image)],
+    /// What is on all of them.
+    labels: &'static [(&'static str, &'static str)],
     end: AgentPhase,
 }
+
+const COMPOSE: (&str, &str) = ("com.docker.compose.project", "shop");
+const PROBE: (&str, &str) = ("pinion.probe", "http:8080/healthz");
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -29,6 +36,8 @@ const SCENARIOS: &[Scenario] = &[
         next: Behaviour::Healthy(SECOND),
         policy: "always",
         containers: &[("web", true)],
+        dependants: &[],
+        labels: &[],
         end: AgentPhase::Settled,
     },
     Scenario {
@@ -36,6 +45,8 @@ const SCENARIOS: &[Scenario] = &[
         next: Behaviour::Runs,
         policy: "unless-stopped",
         containers: &[("web", true)],
+        dependants: &[],
+        labels: &[],
         end: AgentPhase::Settled,
     },
     Scenario {
@@ -43,6 +54,8 @@ const SCENARIOS: &[Scenario] = &[
         next: Behaviour::Exits(SECOND),
         policy: "no",
         containers: &[("web", true)],
+        dependants: &[],
+        labels: &[],
         end: AgentPhase::RolledBack,
     },
     Scenario {
@@ -50,6 +63,8 @@ const SCENARIOS: &[Scenario] = &[
         next: Behaviour::Exits(SECOND),
         policy: "always",
         containers: &[("web", true)],
+        dependants: &[],
+        labels: &[],
         end: AgentPhase::RolledBack,
     },
     Scenario {
@@ -57,6 +72,8 @@ const SCENARIOS: &[Scenario] = &[
         next: Behaviour::NeverHealthy,
         policy: "always",
         containers: &[("web", true)],
+        dependants: &[],
+        labels: &[],
         end: AgentPhase::RolledBack,
     },
     Scenario {
@@ -64,6 +81,8 @@ const SCENARIOS: &[Scenario] = &[
         next: Behaviour::DoesNotStart,
         policy: "always",
         containers: &[("web", true)],
+        dependants: &[],
+        labels: &[],
         end: AgentPhase::RolledBack,
     },
     Scenario {
@@ -71,6 +90,8 @@ const SCENARIOS: &[Scenario] = &[
         next: Behaviour::Sickens(Duration::from_secs(15)),
         policy: "always",
         containers: &[("web", true)],
+        dependants: &[],
+        labels: &[],
         end: AgentPhase::RolledBack,
     },
     Scenario {
@@ -78,6 +99,8 @@ const SCENARIOS: &[Scenario] = &[
         next: Behaviour::CannotBeCreated,
         policy: "always",
         containers: &[("web", true)],
+        dependants: &[],
+        labels: &[],
         end: AgentPhase::Refused,
     },
     Scenario {
@@ -85,6 +108,8 @@ const SCENARIOS: &[Scenario] = &[
         next: Behaviour::Healthy(SECOND),
         policy: "always",
         containers: &[("web", true), ("web-2", true)],
+        dependants: &[],
+        labels: &[],
         end: AgentPhase::Settled,
     },
     Scenario {
@@ -92,13 +117,74 @@ const SCENARIOS: &[Scenario] = &[
         next: Behaviour::Sickens(SECOND),
         policy: "unless-stopped",
         containers: &[("web", true), ("web-2", true)],
+        dependants: &[],
+        labels: &[],
         end: AgentPhase::RolledBack,
+    },
+    Scenario {
+        name: "a group",
+        next: Behaviour::Healthy(SECOND),
+        policy: "always",
+        containers: &[("web", true)],
+        dependants: GROUP,
+        labels: &[],
+        end: AgentPhase::Settled,
+    },
+    Scenario {
+        name: "a group beside another container",
+        next: Behaviour::Runs,
+        policy: "unless-stopped",
+        containers: &[("web", true), ("a-web", true)],
+        dependants: GROUP,
+        labels: &[],
+        end: AgentPhase::Settled,
+    },
+    Scenario {
+        name: "a group whose image exits",
+        next: Behaviour::Exits(SECOND),
+        policy: "always",
+        containers: &[("web", true)],
+        dependants: GROUP,
+        labels: &[],
+        end: AgentPhase::RolledBack,
+    },
+    Scenario {
+        name: "a group whose image does not start",
+        next: Behaviour::DoesNotStart,
+        policy: "always",
+        containers: &[("web", true)],
+        dependants: GROUP,
+        labels: &[],
+        end: AgentPhase::RolledBack,
+    },
+    Scenario {
+        name: "a group whose image sickens within the soak",
+        next: Behaviour::Sickens(Duration::from_secs(15)),
+        policy: "always",
+        containers: &[("web", true)],
+        dependants: GROUP,
+        labels: &[],
+        end: AgentPhase::RolledBack,
+    },
+    Scenario {
+        name: "a group of one workload",
+        next: Behaviour::Healthy(SECOND),
+        policy: "always",
+        containers: &[("web", true)],
+        dependants: &[
+            ("a-side", Dependence::Network, Image::Workloads),
+            ("web-link", Dependence::Link, Image::Workloads),
+        ],
+        labels: &[],
+        end: AgentPhase::Settled,
     },
     Scenario {
         name: "a stopped one beside a running one",
         next: Behaviour::Runs,
         policy: "always",
         containers: &[("web", true), ("web-2", false)],
+        dependants: &[],
+        labels: &[],
         end: AgentPhase::Settled,
     },
     Scenario {
@@ -106,6 +192,8 @@ const SCENARIOS: &[Scenario] = &[
         next: Behaviour::Runs,
         policy: "no",
         containers: &[("web", false)],
+        dependants: &[],
+        labels: &[],
         end: AgentPhase::Staged,
     },
     Scenario {
@@ -113,9 +201,86 @@ const SCENARIOS: &[Scenario] = &[
         next: Behaviour::Runs,
         policy: "no",
         containers: &[],
+        dependants: &[],
+        labels: &[],
         end: AgentPhase::Staged,
     },
+    Scenario {
+        name: "one of Compose",
+        next: Behaviour::Healthy(SECOND),
+        policy: "always",
+        containers: &[("web", true)],
+        dependants: &[],
+        labels: &[COMPOSE],
+        end: AgentPhase::Settled,
+    },
+    Scenario {
+        name: "one of Compose that sickens within the soak, when its old one is gone",
+        next: Behaviour::Sickens(Duration::from_secs(15)),
+        policy: "always",
+        containers: &[("web", true)],
+        dependants: &[],
+        labels: &[COMPOSE],
+        end: AgentPhase::RolledBack,
+    },
+    Scenario {
+        name: "two of Compose that crash within the soak",
+        next: Behaviour::Exits(Duration::from_secs(18)),
+        policy: "unless-stopped",
+        containers: &[("web", true), ("web-2", true)],
+        dependants: &[],
+        labels: &[COMPOSE],
+        end: AgentPhase::RolledBack,
+    },
+    Scenario {
+        name: "one whose probe passes after a while",
+        next: Behaviour::Serves(Duration::from_secs(3)),
+        policy: "always",
+        containers: &[("web", true)],
+        dependants: &[],
+        labels: &[PROBE],
+        end: AgentPhase::Settled,
+    },
+    Scenario {
+        name: "one that is healthy, and whose probe fails",
+        next: Behaviour::Mute,
+        policy: "always",
+        containers: &[("web", true)],
+        dependants: &[],
+        labels: &[PROBE],
+        end: AgentPhase::RolledBack,
+    },
+    Scenario {
+        name: "one of Compose whose probe fails within the soak",
+        next: Behaviour::FallsSilent(Duration::from_secs(15)),
+        policy: "unless-stopped",
+        containers: &[("web", true)],
+        dependants: &[],
+        labels: &[COMPOSE, PROBE],
+        end: AgentPhase::RolledBack,
+    },
 ];
+
+const GROUP: &[(&str, Dependence, Image)] = &[
+    ("a-proxy", Dependence::Network, Image::Own),
+    ("backup", Dependence::Volumes, Image::Own),
+    ("tail", Dependence::Link, Image::Own),
+];
+
+/// What a dependant has of "web".
+#[derive(Debug, Clone, Copy)]
+enum Dependence {
+    Network,
+    Volumes,
+    Link,
+}
+
+/// What a dependant runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Image {
+    Own,
+    Workloads,
+}
 
 /// What else happens while the agent is dead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,6 +288,10 @@ enum Meanwhile {
     Nothing,
     JournalLost,
     EngineRestarts,
+}
+
+fn sidecar() -> pinion_model::ImageRef {
+    image_in("ghcr.io/acme/sidecar", 9)
 }
 
 impl Scenario {
@@ -133,6 +302,25 @@ impl Scenario {
         machine.publish(&image(2), Ok(self.next));
         for (name, running) in self.containers {
             machine.seed(name, &image(1), self.policy, *running);
+            for (key, value) in self.labels {
+                machine.label(name, key, value);
+            }
+        }
+        machine.load(&sidecar(), Behaviour::Runs);
+        for (name, dependence, runs) in self.dependants {
+            let runs = if *runs == Image::Own {
+                sidecar()
+            } else {
+                image(1)
+            };
+            machine.seed(name, &runs, self.policy, true);
+            let on = machine.id_of("web").expect("it is there");
+            let need = match dependence {
+                Dependence::Network => Need::Network(on.0),
+                Dependence::Volumes => Need::Volumes(on.0),
+                Dependence::Link => Need::Link(on),
+            };
+            machine.need(name, need);
         }
         drop(machine);
         rig
@@ -169,7 +357,10 @@ impl Scenario {
         let agent = rig.agent();
         agent.accept(&desired(1, 2));
         let outcome = agent.outcome(1).await;
-        self.check(&rig, outcome.phase, None);
+        let lost = deaths
+            .iter()
+            .find(|(.., meanwhile)| *meanwhile == Meanwhile::JournalLost);
+        self.check(&rig, outcome.phase, lost.copied());
         agent.kill().await;
     }
 
@@ -203,17 +394,36 @@ impl Scenario {
         let machine = rig.engine.machine();
         let case = format!("{}, crash {crash:?}: {:#?}", self.name, rig.engine.log());
         assert_eq!(machine.violations, Vec::<String>::new(), "{case}");
-        assert_eq!(phase, self.end, "{case}");
-        let runs = if matches!(self.end, AgentPhase::Settled | AgentPhase::Staged) {
+        // What is in its place without its old one says nothing of a soak: it is
+        // adopted while it is well, and one that is sick has nothing to go back to.
+        let lost = crash.is_some_and(|(.., meanwhile)| meanwhile == Meanwhile::JournalLost);
+        let adopted = lost
+            && self.labels.contains(&COMPOSE)
+            && matches!(phase, AgentPhase::Refused | AgentPhase::Settled);
+        let end = if adopted { phase } else { self.end };
+        assert_eq!(phase, end, "{case}");
+        let runs = if adopted || matches!(end, AgentPhase::Settled | AgentPhase::Staged) {
             digest(2)
         } else {
             digest(1)
         };
-        let expected: BTreeMap<_, _> = self
+        let own = |image: &Image| match image {
+            Image::Own => sidecar().digest,
+            Image::Workloads => runs.clone(),
+        };
+        let mut expected: BTreeMap<_, _> = self
             .containers
             .iter()
             .map(|(name, running)| ((*name).to_owned(), (runs.clone(), *running)))
             .collect();
+        for (name, _, image) in self.dependants {
+            expected.insert((*name).to_owned(), (own(image), true));
+            assert_eq!(
+                machine.needs_of(name),
+                ["web"],
+                "it depends on what stands there; {case}"
+            );
+        }
         let mut standing = machine.standing();
         if crash.is_some_and(|(.., meanwhile)| meanwhile == Meanwhile::EngineRestarts) {
             // An engine starts by itself what a user stopped, where the policy is "always".
@@ -230,7 +440,8 @@ impl Scenario {
             standing, expected,
             "one container for each name, running as before, and no other; {case}"
         );
-        for (name, _) in self.containers {
+        let names = self.containers.iter().map(|(name, _)| name);
+        for name in names.chain(self.dependants.iter().map(|(name, ..)| name)) {
             let (policy, env) = machine.settings(name).expect("it stands");
             assert_eq!(policy, self.policy, "the user's restart policy; {case}");
             assert_eq!(

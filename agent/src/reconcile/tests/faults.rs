@@ -39,22 +39,47 @@ async fn an_engine_that_falls_silent_while_verifying_does_not_make_it_fail() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn when_the_old_one_is_gone_too_it_says_that_a_person_must_look() {
+async fn when_the_old_one_is_gone_it_is_made_again_without_the_registry() {
+    let rig = running();
+    publish(&rig, 2, Behaviour::NeverHealthy);
+    rig.engine.machine().label("web", "user", "label");
+    let agent = rig.agent();
+    agent.accept(&desired(1, 2));
+    agent.phase(1, AgentPhase::Verifying).await;
+    let before = rig.engine.log().len();
+    rig.engine.machine().remove_by_hand("web.prev.g1a1");
+    let outcome = agent.outcome(1).await;
+    assert_eq!(outcome.phase, AgentPhase::RolledBack);
+    assert_eq!(outcome.running, Some(digest(1)));
+    let machine = rig.engine.machine();
+    assert_eq!(machine.standing()["web"], (digest(1), true));
+    assert_eq!(machine.standing().len(), 1, "nothing is left behind");
+    let settings = machine.settings("web").expect("it stands");
+    assert_eq!(
+        settings,
+        ("always".to_owned(), serde_json::json!(["NAME=web"]))
+    );
+    assert!(
+        !rig.engine.log()[before..]
+            .iter()
+            .any(|call| call.starts_with("pull"))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_its_image_is_gone_too_it_says_that_a_person_must_look() {
     let rig = running();
     publish(&rig, 2, Behaviour::NeverHealthy);
     let agent = rig.agent();
     agent.accept(&desired(1, 2));
     agent.phase(1, AgentPhase::Verifying).await;
     rig.engine.machine().remove_by_hand("web.prev.g1a1");
+    rig.engine.machine().lose_image(&digest(1));
     let outcome = agent.outcome(1).await;
     assert_eq!(outcome.phase, AgentPhase::RollbackFailed);
-    assert!(
-        outcome
-            .failure
-            .expect("why")
-            .message
-            .contains("A person must look")
-    );
+    let message = outcome.failure.expect("why").message;
+    assert!(message.contains("and so is its image"), "{message}");
+    assert!(message.contains("A person must look"), "{message}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,7 +6,7 @@ use super::rig::{
     OTHER_REPOSITORY, REPOSITORY, SECOND, desired, digest, digest_that_runs, fail_pull, image,
     image_in, policy, publish, running, wanting, web,
 };
-use crate::driver::fake::Behaviour;
+use crate::driver::fake::{Behaviour, Need};
 use crate::journal::AcceptError;
 
 #[tokio::test(start_paused = true)]
@@ -139,13 +139,17 @@ async fn containers_that_may_not_be_replaced_are_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_container_that_another_does_not_start_without_is_refused() {
+async fn a_container_is_refused_where_one_that_depends_on_it_opted_out() {
     let rig = running();
     publish(&rig, 2, Behaviour::Runs);
     let sidecar = image_in("ghcr.io/acme/sidecar", 9);
-    rig.engine.machine().load(&sidecar, Behaviour::Runs);
-    rig.engine.machine().seed("sidecar", &sidecar, "no", true);
-    rig.engine.machine().depend("sidecar", "web");
+    {
+        let mut machine = rig.engine.machine();
+        machine.load(&sidecar, Behaviour::Runs);
+        machine.seed("sidecar", &sidecar, "no", true);
+        machine.need("sidecar", Need::Network("web".to_owned()));
+        machine.label("sidecar", "pinion.ignore", "true");
+    }
     let agent = rig.agent();
     agent.accept(&desired(1, 2));
     let failure = agent.outcome(1).await.failure.expect("refused");
@@ -173,4 +177,25 @@ async fn a_lower_generation_is_refused() {
         agent.handle.accept(desired(4, 2)),
         Err(AcceptError::Stale { .. })
     ));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_container_of_rm_is_replaced_where_its_label_allows_it_and_made_again_where_the_next_one_fails()
+ {
+    for (behaviour, end, runs) in [
+        (Behaviour::Runs, AgentPhase::Settled, 2),
+        (Behaviour::NeverHealthy, AgentPhase::RolledBack, 1),
+        (Behaviour::CannotBeCreated, AgentPhase::Refused, 1),
+    ] {
+        let rig = running();
+        publish(&rig, 2, behaviour);
+        rig.engine.machine().auto_remove("web");
+        rig.engine.machine().label("web", "pinion.allow-rm", "true");
+        let agent = rig.agent();
+        agent.accept(&desired(1, 2));
+        assert_eq!(agent.outcome(1).await.phase, end);
+        let standing = rig.engine.machine().standing();
+        assert_eq!(standing.len(), 1, "{standing:?}");
+        assert_eq!(standing["web"], (digest(runs), true));
+    }
 }

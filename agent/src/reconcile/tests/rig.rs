@@ -10,6 +10,7 @@ use pinion_model::{
     WorkloadName,
 };
 use pinion_workload::{Assignment, CatalogEntry, Desired, Outcome, Report};
+use secrecy::SecretString;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -93,6 +94,9 @@ pub(super) fn policy(allow: &[&str]) -> Policy {
     )
 }
 
+/// What a registry once took.
+pub(super) const REGISTRY_TOKEN: &str = "tok-of-a-registry";
+
 /// Nothing is needed to pull.
 pub(super) struct Anonymous;
 
@@ -102,6 +106,10 @@ impl Resolve for Anonymous {
     }
 
     fn forget(&self, _: &Repository) {}
+
+    fn secrets(&self) -> Vec<SecretString> {
+        vec![SecretString::from(REGISTRY_TOKEN)]
+    }
 }
 
 /// The machine.
@@ -152,6 +160,7 @@ impl Rig {
             self.allow.clone(),
             sender,
         );
+        let reconciler = reconciler.with_image_configs(&self.directory.path().join("images"));
         let handle = reconciler.handle();
         let running = tokio::spawn(reconciler.run(CancellationToken::new()));
         Agent {

@@ -2,7 +2,7 @@
 
 use pinion_model::AgentPhase;
 
-use crate::names::{WORKLOAD_LABEL, split_part};
+use crate::names::{FOR_LABEL, split_part};
 use crate::recreate::OPERATION_LABEL;
 use crate::{Call, Container, Step};
 
@@ -31,7 +31,7 @@ pub(super) fn next(view: View<'_>, withdrawn: bool) -> Step {
 fn is_ours(view: View<'_>, container: &Container) -> bool {
     let label = |key| container.labels.get(key).map(String::as_str);
     label(OPERATION_LABEL) == Some(view.operation.id.as_str())
-        && label(WORKLOAD_LABEL) == Some(view.observed.workload.as_str())
+        && label(FOR_LABEL) == Some(view.observed.workload.as_str())
         && split_part(&container.name).is_some()
 }
 

@@ -1,9 +1,10 @@
 //! The containers run the digest already: they are watched until proven.
 
-use pinion_model::{Failure, FailureKind};
+use pinion_model::{Failure, FailureKind, Timestamp};
 
 use crate::belongs::{containers_of, runs};
-use crate::health::{Terms, is_good};
+use crate::health::{BEAT_PAUSE, Lack, Terms, is_good, lacks};
+use crate::probe::Beat;
 use crate::{Container, Operation, Stage, Step, Streak};
 
 use super::View;
@@ -31,11 +32,15 @@ pub(super) fn next(view: View<'_>) -> Step {
             ..view.operation.clone().at(Stage::Preflight, view.now)
         });
     }
-    if up.iter().all(|c| is_good(c)) {
+    if up.iter().all(|c| serves(view, c)) {
         watch(view, &up)
     } else {
         wait(view, &up)
     }
+}
+
+fn serves(view: View<'_>, container: &Container) -> bool {
+    is_good(container) && view.observed.probes.beat(container).is_good()
 }
 
 fn watch(view: View<'_>, up: &[&Container]) -> Step {
@@ -43,11 +48,21 @@ fn watch(view: View<'_>, up: &[&Container]) -> Step {
     let operation = view.operation.clone();
     match &view.operation.adopted {
         Some(streak) if streak.starts == starts => {
-            let end = streak.since + operation.assignment.min_healthy;
-            if view.now < end {
-                return Step::Rest { wake_at: Some(end) };
+            let beats: Vec<Beat> = up.iter().map(|c| view.observed.probes.beat(c)).collect();
+            let beats: Vec<&Beat> = beats.iter().collect();
+            let min_healthy = operation.assignment.min_healthy;
+            match lacks(streak.since, &beats, min_healthy, view.now) {
+                Some(Lack::Time(at)) => Step::Rest { wake_at: Some(at) },
+                Some(Lack::Answer(end)) if view.now < end.max(deadline(view, up)) => Step::Rest {
+                    wake_at: Some(view.now + BEAT_PAUSE),
+                },
+                Some(Lack::Answer(_)) => view.abandon(Failure::new(
+                    FailureKind::Engine,
+                    "the containers already run the digest, and their probe passed, but then nobody could ask it any \
+                     more; nothing was touched. Look at the engine's log",
+                )),
+                None => view.write(operation.at(Stage::Settle, view.now)),
             }
-            view.write(operation.at(Stage::Settle, view.now))
         }
         _ => view.write(Operation {
             adopted: Some(Streak {
@@ -66,29 +81,32 @@ fn wait(view: View<'_>, up: &[&Container]) -> Step {
             ..view.operation.clone()
         });
     }
-    let assignment = &view.operation.assignment;
-    let deadline = up
-        .iter()
-        .map(|c| Terms::of(assignment, Some(c), false).deadline)
-        .max()
-        .unwrap_or_default();
-    let end = view.operation.since + deadline;
+    let end = deadline(view, up);
     if view.now < end {
         return Step::Rest { wake_at: Some(end) };
     }
-    let sick: Vec<_> = up
-        .iter()
-        .filter(|c| !is_good(c))
-        .map(|c| format!("{:?}", c.name))
+    let sick = || up.iter().filter(|c| !serves(view, c));
+    let names: Vec<_> = sick().map(|c| format!("{:?}", c.name)).collect();
+    let probes: String = sick()
+        .map(|c| view.observed.probes.beat(c).words())
         .collect();
     view.abandon(Failure::new(
         FailureKind::Health,
         format!(
-            "{} already runs the digest and was not healthy within {} s (health check: {}); nothing was touched, \
+            "{} already runs the digest and was not healthy within {} s (health check: {}{probes}); nothing was touched, \
              since there is nothing to go back to. Look at its log, or roll out another digest",
-            sick.join(", "),
-            deadline.as_secs(),
-            up.iter().find(|c| !is_good(c)).map_or("none", |c| c.health.word()),
+            names.join(", "),
+            end.since(view.operation.since).as_secs(),
+            sick().next().map_or("none", |c| c.health.word()),
         ),
     ))
+}
+
+/// By when all of them must be healthy.
+fn deadline(view: View<'_>, up: &[&Container]) -> Timestamp {
+    let assignment = &view.operation.assignment;
+    let each = up
+        .iter()
+        .map(|c| Terms::of(assignment, Some(c), false).deadline);
+    view.operation.since + each.max().unwrap_or_default()
 }

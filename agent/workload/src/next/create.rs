@@ -3,10 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::belongs::{check_free, check_replaceable};
+use pinion_model::{Failure, WorkloadName};
+
+use crate::belongs::check_replaceable;
+use crate::group::members;
 use crate::health::state_word;
 use crate::names::{
-    OLD_POLICY_LABEL, OLD_STATE_LABEL, Part, TERMS_LABEL, WORKLOAD_LABEL, part_name, split_part,
+    FOR_LABEL, OLD_IMAGE_LABEL, OLD_POLICY_LABEL, OLD_STATE_LABEL, OpId, Part, TERMS_LABEL,
+    WORKLOAD_LABEL, part_name, split_part,
 };
 use crate::recreate::{OPERATION_LABEL, REPLACES_LABEL};
 use crate::{Call, Container, ContainerState, Operation, Stage, Step, Unit};
@@ -68,19 +72,27 @@ fn create(view: View<'_>, unit: &Unit) -> Step {
         assignment.soak,
     ];
     let terms = terms.map(|term| term.as_millis().to_string()).join(":");
-    let labels = [
+    let workload = view.observed.workload.as_str();
+    let mut labels = BTreeMap::from([
         (OPERATION_LABEL, view.operation.id.as_str()),
         (REPLACES_LABEL, unit.old.id.0.as_str()),
-        (WORKLOAD_LABEL, view.observed.workload.as_str()),
+        (FOR_LABEL, workload),
         (OLD_STATE_LABEL, old_state),
         (OLD_POLICY_LABEL, old_policy.as_str()),
+        (OLD_IMAGE_LABEL, unit.old.image_id.as_str()),
         (TERMS_LABEL, terms.as_str()),
-    ];
+    ]);
+    if !unit.own_image {
+        labels.insert(WORKLOAD_LABEL, workload);
+    }
+    let labels = labels.into_iter();
     Step::Call(Call::Create {
         old: unit.old.id.clone(),
         name: part_name(&unit.name, Part::Next, &view.operation.id),
-        image,
-        labels: BTreeMap::from(labels.map(|(key, value)| (key.to_owned(), value.to_owned()))),
+        image: Some(image).filter(|_| !unit.own_image),
+        labels: labels
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .collect(),
     })
 }
 
@@ -90,8 +102,7 @@ fn orphan(view: View<'_>) -> Option<Step> {
     let orphan = view.machine.0.iter().find(|c| {
         c.state == ContainerState::Created
             && c.labels.get(OPERATION_LABEL).map(String::as_str) == Some(view.operation.id.as_str())
-            && c.labels.get(WORKLOAD_LABEL).map(String::as_str)
-                == Some(view.observed.workload.as_str())
+            && c.labels.get(FOR_LABEL).map(String::as_str) == Some(view.observed.workload.as_str())
             && split_part(&c.name).is_some()
             && !c.labels.get(REPLACES_LABEL).is_some_and(wanted)
     })?;
@@ -115,7 +126,28 @@ fn gate_in(view: View<'_>) -> Step {
         let Some(old) = view.machine.by_id(&unit.old.id) else {
             return look_again(view);
         };
-        let fresh = Unit::new(old, unit.old.digest.clone());
+        // What the new image says of its probe is known only now.
+        let next = view.machine.next_of(view.operation, &old.id);
+        if let Some(Err(failure)) = next.map(|next| view.observed.probes.check(next)) {
+            return view.abandon(failure);
+        }
+        if let Some(other) = under_way(view, old) {
+            return wait_until(
+                view,
+                format!(
+                    "workload {other}, which keeps the one that container {:?} took the place of until it is sure of it",
+                    old.name
+                ),
+            );
+        }
+        let fresh = Unit {
+            group: unit.group,
+            own_image: unit.own_image,
+            written: unit.written,
+            made: true,
+            saved: unit.saved.clone(),
+            ..Unit::new(old, unit.old.digest.clone())
+        };
         if old.state == ContainerState::Paused || (unit.old.running && !fresh.old.running) {
             return wait_for(view, old);
         }
@@ -123,16 +155,43 @@ fn gate_in(view: View<'_>) -> Step {
             // The next one says that it replaces one that is stopped.
             return look_again(view);
         }
-        let free = check_replaceable(old).and_then(|()| check_free(old, view.machine.0));
-        if let Err(failure) = free {
+        if let Err(failure) = check_replaceable(old) {
             return view.abandon(failure);
         }
         units.push(fresh);
+    }
+    match is_complete(view) {
+        Ok(true) => {}
+        Ok(false) => return look_again(view),
+        Err(failure) => return view.abandon(failure),
     }
     view.write(Operation {
         units,
         ..view.operation.clone().at(Stage::Cut, view.now)
     })
+}
+
+/// Another workload whose operation made this container, and is not over: it
+/// may still take it back.
+fn under_way(view: View<'_>, old: &Container) -> Option<WorkloadName> {
+    let workload = old.labels.get(FOR_LABEL)?.parse().ok()?;
+    let op = OpId::parse(old.labels.get(OPERATION_LABEL)?)?;
+    let kept = part_name(&old.name, Part::Prev, &op);
+    let is_kept = view.machine.0.iter().any(|c| c.name == kept);
+    (is_kept && workload != *view.observed.workload).then_some(workload)
+}
+
+/// Whether what depends on the containers is what was looked at before the
+/// pull, and may still be replaced.
+fn is_complete(view: View<'_>) -> Result<bool, Failure> {
+    let units = &view.operation.units;
+    let replaced = units.iter().filter(|unit| !unit.own_image);
+    let replaced: Vec<_> = replaced
+        .filter_map(|unit| view.machine.by_id(&unit.old.id))
+        .collect();
+    let members = members(&replaced, view.machine.0)?;
+    let is_same = |unit: &Unit| members.iter().any(|m| m.container.id == unit.old.id);
+    Ok(members.len() == units.len() && units.iter().all(is_same))
 }
 
 /// Somebody commits, restarts or stopped it. Replaced now, it would count as

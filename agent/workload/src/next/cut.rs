@@ -1,83 +1,130 @@
-//! Puts the next containers in their place, one after the other.
+//! Puts the next containers in their place, group by group.
 //!
 //! ```text
 //!   fence old ─▶ stop old ─▶ old is .prev ─▶ next has the name ─▶ start ─▶ proven
+//!   └── who depends first ──┘                └───── who depends last ────┘
 //! ```
 //!
 //! Which of these is due is read from the engine, so each may be done twice.
 
 use pinion_model::{Failure, FailureKind};
 
-use crate::health::{Terms, Verdict, is_good, judge};
+use crate::health::{Terms, Verdict, Watched, judge, regression};
 use crate::names::{Part, part_name};
 use crate::{Call, Container, ContainerState, Operation, Stage, Step, Unit};
 
-use super::{View, soak};
+use super::{View, left_behind};
 
 pub(super) fn next(view: View<'_>) -> Step {
-    let due = view
-        .operation
-        .units
-        .iter()
-        .enumerate()
-        .find(|(_, unit)| !unit.proven);
-    let Some((index, unit)) = due else {
-        let operation = view.operation.clone();
-        if !operation.has_run() {
-            return view.write(operation.at(Stage::Settle, view.now));
-        }
-        return view.write(Operation {
-            waiting_for: soak::remark(view).to_owned(),
-            ..operation.at(Stage::Soak, view.now)
-        });
-    };
-    let Some(next) = view.machine.next_of(view.operation, &unit.old.id) else {
+    let due = view.operation.units.iter().find(|unit| !unit.proven);
+    match due {
+        Some(unit) => cut_over(view, &view.operation.members(unit.group)),
+        None => all_proven(view),
+    }
+}
+
+fn all_proven(view: View<'_>) -> Step {
+    let operation = view.operation.clone();
+    if !operation.units.iter().any(|unit| unit.old.running) {
+        return view.write(operation.at(Stage::Settle, view.now));
+    }
+    view.write(Operation {
+        waiting_for: left_behind::remark(&operation.units).unwrap_or_default(),
+        ..operation.at(Stage::Soak, view.now)
+    })
+}
+
+/// A unit and its place among all.
+type Member<'a> = (usize, &'a Unit);
+
+/// Who depends on another stops before it and starts after it.
+fn cut_over(view: View<'_>, members: &[Member<'_>]) -> Step {
+    let gone = |unit: &Unit| view.machine.next_of(view.operation, &unit.old.id).is_none();
+    if let Some((index, unit)) = members.iter().find(|(_, unit)| gone(unit)) {
         let name = &unit.name;
         let failure = Failure::new(
             FailureKind::Health,
             format!("the next container of {name:?} was removed by somebody else"),
         );
-        return view.take_back(index, failure);
-    };
-    let old = view.machine.by_id(&unit.old.id);
-    if let Some(call) = old.and_then(|old| put_aside(view, unit, old)) {
+        return view.take_back(*index, failure);
+    }
+    let stop = members
+        .iter()
+        .rev()
+        .find_map(|(_, unit)| stop_old(view, unit));
+    let exchange = || members.iter().find_map(|(_, unit)| exchange(view, unit));
+    if let Some(call) = stop.or_else(exchange) {
         return Step::Call(call);
     }
-    if next.name != unit.name {
-        return Step::Call(Call::Rename {
-            id: next.id.clone(),
-            name: unit.name.clone(),
-        });
-    }
-    if !unit.old.running {
-        return prove(view, index);
-    }
-    if next.state == ContainerState::Created {
-        return Step::Call(Call::Start(next.id.clone()));
-    }
-    verify(view, index, next)
+    let start = members
+        .iter()
+        .find_map(|(index, unit)| start(view, *index, unit));
+    start.unwrap_or_else(|| watch(view, members))
 }
 
 /// First the fence: an engine that restarts must never start both.
-fn put_aside(view: View<'_>, unit: &Unit, old: &Container) -> Option<Call> {
+fn stop_old(view: View<'_>, unit: &Unit) -> Option<Call> {
+    let old = view.machine.by_id(&unit.old.id)?;
     let id = old.id.clone();
-    let name = part_name(&unit.name, Part::Prev, &view.operation.id);
     if old.restart_policy != "no" && !old.restart_policy.is_empty() {
-        Some(Call::SetRestartPolicy {
+        return Some(Call::SetRestartPolicy {
             id,
             policy: "no".to_owned(),
             retries: 0,
-        })
-    } else if old.is_up() {
-        Some(Call::Stop {
-            id,
-            grace: unit.old.grace,
-        })
-    } else if old.name != name {
-        Some(Call::Rename { id, name })
-    } else {
-        None
+        });
     }
+    old.is_up().then_some(Call::Stop {
+        id,
+        grace: unit.old.grace,
+    })
+}
+
+/// The name changes hands while both are stopped.
+fn exchange(view: View<'_>, unit: &Unit) -> Option<Call> {
+    let aside = part_name(&unit.name, Part::Prev, &view.operation.id);
+    let old = view.machine.by_id(&unit.old.id);
+    if let Some(old) = old.filter(|old| old.name != aside) {
+        return Some(Call::Rename {
+            id: old.id.clone(),
+            name: aside,
+        });
+    }
+    let next = view.machine.next_of(view.operation, &unit.old.id)?;
+    (next.name != unit.name).then(|| Call::Rename {
+        id: next.id.clone(),
+        name: unit.name.clone(),
+    })
+}
+
+/// The one after it is started only where this one did not fail at once.
+fn start(view: View<'_>, index: usize, unit: &Unit) -> Option<Step> {
+    let next = view.machine.next_of(view.operation, &unit.old.id)?;
+    if !unit.old.running {
+        return None;
+    }
+    if next.state == ContainerState::Created {
+        return Some(Step::Call(Call::Start(next.id.clone())));
+    }
+    regression(&unit.name, next, true).map(|failure| view.take_back(index, failure))
+}
+
+/// All are watched at once: what is due for one of them, else the first instant.
+fn watch(view: View<'_>, members: &[Member<'_>]) -> Step {
+    let mut first = None;
+    for (index, unit) in members.iter().filter(|(_, unit)| !unit.proven) {
+        let Some(next) = view.machine.next_of(view.operation, &unit.old.id) else {
+            continue;
+        };
+        let step = match unit.old.running {
+            true => verify(view, *index, next),
+            false => prove(view, *index),
+        };
+        match step {
+            Step::Rest { wake_at } => first = first.into_iter().chain(wake_at).min(),
+            step => return step,
+        }
+    }
+    Step::Rest { wake_at: first }
 }
 
 /// Judges a next one that was started.
@@ -89,14 +136,12 @@ pub(super) fn verify(view: View<'_>, index: usize, next: &Container) -> Step {
         return view.write(operation);
     };
     let terms = Terms::of(&operation.assignment, Some(next), true);
-    match judge(
-        &unit.name,
-        Some(next),
-        unit.healthy.as_ref(),
-        began,
-        terms,
-        view.now,
-    ) {
+    let watched = Watched {
+        name: &unit.name,
+        container: Some(next),
+        beat: view.observed.probes.beat(next),
+    };
+    match judge(&watched, unit.healthy.as_ref(), began, terms, view.now) {
         Verdict::Proven if view.observed.itself.awaits_confirmation(&operation.id) => {
             let end = began + terms.deadline;
             match view.now < end {
@@ -109,7 +154,7 @@ pub(super) fn verify(view: View<'_>, index: usize, next: &Container) -> Step {
             operation.units[index].healthy = Some(streak);
             view.write(operation)
         }
-        Verdict::Undecided(_) if unit.healthy.is_some() && !is_good(next) => {
+        Verdict::Breaks => {
             operation.units[index].healthy = None;
             view.write(operation)
         }

@@ -1,6 +1,7 @@
 //! Which containers are replaced, and whether they may be.
 
-use crate::belongs::{check_free, check_replaceable, containers_of, digest_of, runs};
+use crate::belongs::{check_replaceable, containers_of, digest_of, runs};
+use crate::group::{Member, members};
 use crate::health::is_good;
 use crate::{Container, Operation, Stage, Step, Streak, Unit};
 
@@ -22,23 +23,39 @@ pub(super) fn next(view: View<'_>) -> Step {
     if let Err(failure) = view.observed.permitted {
         return view.abandon(failure.clone());
     }
+    if let Some(failure) = containers
+        .iter()
+        .find_map(|c| view.observed.probes.check(c).err())
+    {
+        return view.abandon(failure);
+    }
     let (current, old): (Vec<_>, Vec<_>) = containers.into_iter().partition(|c| runs(c, digest));
     if old.is_empty() && current.iter().any(|c| c.is_up()) {
         return adopt(view, &current);
     }
-    let check = |c: &&Container| check_replaceable(c).and_then(|()| check_free(c, view.machine.0));
-    if let Some(failure) = old.iter().find_map(|c| check(c).err()) {
+    if let Some(failure) = old.iter().find_map(|c| check_replaceable(c).err()) {
         return view.abandon(failure);
     }
-    let entry = view.desired.catalog.get(view.observed.workload);
-    let units = old
-        .iter()
-        .map(|c| Unit::new(c, digest_of(c, entry)))
-        .collect();
+    let members = match members(&old, view.machine.0) {
+        Ok(members) => members,
+        Err(failure) => return view.abandon(failure),
+    };
+    let units = members.into_iter().map(|m| unit(view, m)).collect();
     view.write(Operation {
         units,
         ..view.operation.clone().at(Stage::Prepare, view.now)
     })
+}
+
+/// The digest of one that keeps its image is nothing to this workload.
+fn unit(view: View<'_>, member: Member<'_>) -> Unit {
+    let entry = view.desired.catalog.get(view.observed.workload);
+    let digest = digest_of(member.container, entry).filter(|_| !member.own_image);
+    Unit {
+        group: member.group,
+        own_image: member.own_image,
+        ..Unit::new(member.container, digest)
+    }
 }
 
 /// The containers run the digest already. One that was proven here needs no

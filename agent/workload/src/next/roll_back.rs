@@ -1,25 +1,34 @@
-//! Puts the old containers back, the last one first. Never needs the
-//! registry, and never goes forward again.
+//! Puts the old containers back, the last group first; within a group all that
+//! failed is taken away, who depends first, before the old ones start, who
+//! depends last. Never needs the registry, and never goes forward again.
 //!
 //! ```text
 //!   last words ─▶ fence next ─▶ stop next ─▶ next is .failed ─▶ old has the name
 //!     ─▶ its policy ─▶ start ─▶ healthy again ─▶ remove next
 //! ```
+//!
+//! An old one that is gone is made again, on its image that is still here, and
+//! goes on from there as if it had been kept.
+
+use std::collections::BTreeSet;
 
 use pinion_model::{AgentPhase, Failure, FailureKind, ImageRef};
 
-use crate::health::{Terms, Verdict, is_good, judge};
+use crate::health::{Terms, Verdict, Watched, judge};
 use crate::names::{Part, part_name};
+use crate::probe::Beat;
 use crate::{Call, Container, ContainerState, Operation, Record, Step, Unit};
 
-use super::{View, finish};
+use super::{View, finish, remake};
 
 /// How often an old container is started until it is given up.
 const RESTART_LIMIT: u32 = 4;
 
 pub(super) fn next(view: View<'_>) -> Step {
     let units = || view.operation.units.iter().enumerate().rev();
-    let step = units().find_map(|(index, unit)| put_back(view, index, unit));
+    let groups: BTreeSet<_> = units().map(|(_, unit)| unit.group).collect();
+    let mut groups = groups.into_iter().rev();
+    let step = groups.find_map(|group| put_back(view, &view.operation.members(group)));
     let step = step.or_else(|| units().find_map(|(index, unit)| verify(view, index, unit)));
     let step = step.or_else(|| {
         view.operation
@@ -30,22 +39,34 @@ pub(super) fn next(view: View<'_>) -> Step {
     step.unwrap_or_else(|| close(view))
 }
 
-fn put_back(view: View<'_>, index: usize, unit: &Unit) -> Option<Step> {
-    if unit.back || unit.lost {
-        return None;
-    }
-    let next = view.machine.next_of(view.operation, &unit.old.id);
-    if let Some(step) = next.and_then(|next| take_away(view, index, unit, next)) {
-        return Some(step);
-    }
-    let Some(old) = view.machine.by_id(&unit.old.id) else {
-        return Some(lose(
-            view,
-            index,
-            format!("the old container of {:?} is gone", unit.name),
-        ));
+fn put_back(view: View<'_>, members: &[(usize, &Unit)]) -> Option<Step> {
+    let due = || members.iter().filter(|(_, unit)| !unit.back && !unit.lost);
+    // Without one to go back to, a bad one in its place is better than none.
+    let hopeless = |(index, unit): &(usize, &Unit)| {
+        let gone = the_old(view, unit).is_none();
+        gone.then(|| Some((*index, remake::hopeless(view, unit)?)))?
     };
-    restore(view, index, unit, old)
+    if let Some((index, why)) = due().find_map(hopeless) {
+        return Some(lose(view, index, why));
+    }
+    let taken_away = due().rev().find_map(|(index, unit)| {
+        let next = view.machine.next_of(view.operation, &unit.old.id)?;
+        take_away(view, *index, unit, next)
+    });
+    taken_away.or_else(|| due().find_map(|(index, unit)| restore_old(view, *index, unit)))
+}
+
+fn restore_old(view: View<'_>, index: usize, unit: &Unit) -> Option<Step> {
+    match the_old(view, unit) {
+        Some(old) => restore(view, index, unit, old),
+        None => Some(remake::next(view, index, unit)),
+    }
+}
+
+/// The old one, or the one that was made again of it.
+fn the_old<'a>(view: View<'a>, unit: &Unit) -> Option<&'a Container> {
+    let id = unit.remade.as_ref().unwrap_or(&unit.old.id);
+    view.machine.by_id(id)
 }
 
 fn take_away(view: View<'_>, index: usize, unit: &Unit, next: &Container) -> Option<Step> {
@@ -68,7 +89,12 @@ fn take_away(view: View<'_>, index: usize, unit: &Unit, next: &Container) -> Opt
     });
     let name = part_name(&unit.name, Part::Failed, &view.operation.id);
     let rename = (next.name == unit.name).then_some(Call::Rename { id, name });
-    let call = [fence, stop, rename].into_iter().flatten().next()?;
+    let calls = match the_old(view, unit) {
+        Some(_) => [fence, stop, rename],
+        // Without a journal, only its name tells that it is taken back.
+        None => [rename, fence, stop],
+    };
+    let call = calls.into_iter().flatten().next()?;
     let step = view.unless_skipped(call.clone());
     // Both would run at once, or both have one name.
     Some(step.unwrap_or_else(|| {
@@ -130,7 +156,7 @@ fn verify(view: View<'_>, index: usize, unit: &Unit) -> Option<Step> {
     if unit.back || unit.lost {
         return None;
     }
-    let old = view.machine.by_id(&unit.old.id);
+    let old = the_old(view, unit);
     if old.is_some_and(|old| old.name != unit.name) {
         return Some(lose(
             view,
@@ -152,19 +178,16 @@ fn verify(view: View<'_>, index: usize, unit: &Unit) -> Option<Step> {
     }
     let began = unit.restored.unwrap_or(view.operation.since);
     let terms = Terms::of(&operation.assignment, old, false);
-    match judge(
-        &unit.name,
-        old,
-        unit.old_healthy.as_ref(),
-        began,
-        terms,
-        view.now,
-    ) {
+    let watched = Watched {
+        name: &unit.name,
+        container: old,
+        // It must be as well as it was, and its probe was not asked before.
+        beat: Beat::NoProbe,
+    };
+    match judge(&watched, unit.old_healthy.as_ref(), began, terms, view.now) {
         Verdict::Proven => operation.units[index].back = true,
         Verdict::Begins(streak) => operation.units[index].old_healthy = Some(streak),
-        Verdict::Undecided(_) if unit.old_healthy.is_some() && !old.is_some_and(is_good) => {
-            operation.units[index].old_healthy = None;
-        }
+        Verdict::Breaks => operation.units[index].old_healthy = None,
         Verdict::Undecided(at) => return Some(Step::Rest { wake_at: Some(at) }),
         Verdict::Failed(failure) => return Some(lose(view, index, failure.message)),
     }
@@ -206,7 +229,7 @@ fn close(view: View<'_>) -> Step {
     };
     let running = units
         .iter()
-        .find(|u| u.old.running && stands(view, u))
+        .find(|u| u.old.running && !u.own_image && stands(view, u))
         .and_then(|u| u.old.digest.clone());
     let mut record = view.observed.record.clone();
     for unit in units.iter().filter(|u| u.back && u.old.well) {
@@ -222,12 +245,12 @@ fn close(view: View<'_>) -> Step {
 
 /// The old one runs, though it may not be all that it was.
 fn stands(view: View<'_>, unit: &Unit) -> bool {
-    let old = view.machine.by_id(&unit.old.id);
+    let old = the_old(view, unit);
     unit.back || old.is_some_and(|old| old.is_up() && old.name == unit.name)
 }
 
 fn image_of(view: View<'_>, unit: &Unit) -> Option<ImageRef> {
-    let old = view.machine.by_id(&unit.old.id)?;
+    let old = the_old(view, unit)?;
     old.repo_digests
         .iter()
         .find(|image| Some(&image.digest) == unit.old.digest.as_ref())

@@ -1,6 +1,6 @@
 //! The end of what went well: the old ones are removed, the tags moved.
 
-use pinion_model::{AgentPhase, Failure, FailureKind, ImageRef, Repository};
+use pinion_model::{AgentPhase, Failure, FailureKind, ImageRef};
 
 use crate::{Call, ContainerState, Lookup, Operation, Record, Step, Unit};
 
@@ -61,9 +61,9 @@ fn close(view: View<'_>, chosen: Option<&ImageRef>, is_tagged: bool) -> Step {
     finish::close(view, phase, digest.filter(|_| proven), record)
 }
 
-/// Without its volumes: they are the new one's.
+/// Who depends on another first. Without its volumes: they are the new one's.
 fn remove_old(view: View<'_>) -> Option<Step> {
-    view.operation.units.iter().find_map(|unit| {
+    view.operation.units.iter().rev().find_map(|unit| {
         view.machine.next_of(view.operation, &unit.old.id)?;
         let old = view.machine.by_id(&unit.old.id)?;
         let call = match old.state {
@@ -79,28 +79,41 @@ fn remove_old(view: View<'_>) -> Option<Step> {
     })
 }
 
-/// The tags that are not on it yet. The machine's own provisioner starts from
-/// `repository:tag`, whichever of the registries it came from.
+/// The tags that are not on it yet.
 fn due_tags(view: View<'_>, image: &ImageRef) -> Vec<Call> {
-    let (Some(tag), Lookup::Present(present)) =
-        (local_tag(view), view.observed.image(&image.to_string()))
-    else {
+    let Lookup::Present(present) = view.observed.image(&image.to_string()) else {
+        return Vec::new();
+    };
+    let mut due: Vec<(String, String)> = local_tags(view, image);
+    let composed = view.operation.units.iter().filter(|unit| !unit.own_image);
+    due.extend(composed.filter_map(|unit| unit.compose_tag.clone()));
+    due.dedup();
+    let has = |(repository, tag): &(String, String)| {
+        present.repo_tags.contains(&format!("{repository}:{tag}"))
+    };
+    let missing = due.into_iter().filter(|named| !has(named));
+    missing
+        .map(|(repository, tag)| Call::Tag {
+            image: present.id.clone(),
+            repository,
+            tag,
+        })
+        .collect()
+}
+
+/// The machine's own provisioner starts from `repository:tag`, whichever of the
+/// registries it came from.
+fn local_tags(view: View<'_>, image: &ImageRef) -> Vec<(String, String)> {
+    let Some(tag) = local_tag(view) else {
         return Vec::new();
     };
     let permitted = view.observed.permitted.as_ref().ok();
     let others = permitted.into_iter().flatten().map(|i| &i.repository);
     let mut repositories = vec![&image.repository];
     repositories.extend(others.filter(|other| **other != image.repository));
-    let has = |repository: &Repository| present.repo_tags.contains(&format!("{repository}:{tag}"));
-    let missing = repositories
-        .into_iter()
-        .filter(|repository| !has(repository));
-    missing
-        .map(|repository| Call::Tag {
-            image: present.id.clone(),
-            repository: repository.to_string(),
-            tag: tag.clone(),
-        })
+    let named = repositories.into_iter();
+    named
+        .map(|repository| (repository.to_string(), tag.clone()))
         .collect()
 }
 

@@ -1,19 +1,17 @@
-//! All are proven: the old ones are kept while the new ones are watched.
+//! All are proven: the old ones are kept while the new ones are watched, but
+//! for those of Docker Compose, which would count them as replicas. They go at
+//! once, and are made again from what was saved of them if they are needed.
 
-use std::time::Duration;
+use pinion_model::{Failure, FailureKind, Timestamp};
 
-use pinion_model::{Failure, FailureKind};
-
-use crate::health::{is_good, regression};
-use crate::{Container, Stage, Step, Unit};
+use crate::health::{HEARING, is_good, regression, silence};
+use crate::probe::Beat;
+use crate::{Call, Stage, Step, Unit};
 
 use super::{View, cut};
 
 /// Compose's label of a container that it made.
 const COMPOSE_LABEL: &str = "com.docker.compose.project";
-/// Said while it soaks.
-const NO_SOAK: &str = "nothing: Docker Compose made the container and would count the old one as \
-                       another replica, so the old one is removed at once (soak 0)";
 
 pub(super) fn next(view: View<'_>) -> Step {
     let units = || view.operation.units.iter().enumerate();
@@ -24,32 +22,37 @@ pub(super) fn next(view: View<'_>) -> Step {
     if let Some(step) = units().find_map(|(index, unit)| doubt(view, index, unit)) {
         return step;
     }
-    let end = view.operation.since + soak(view);
+    if let Some(call) = units().find_map(|(_, unit)| part_with(view, unit)) {
+        return Step::Call(call);
+    }
+    let end = end(view);
     if view.now < end {
         return Step::Rest { wake_at: Some(end) };
     }
     view.write(view.operation.clone().at(Stage::Settle, view.now))
 }
 
-/// What there is to say about a soak that is about to begin.
-pub(super) fn remark(view: View<'_>) -> &'static str {
-    let asked = view.operation.assignment.soak;
-    if asked > soak(view) { NO_SOAK } else { "" }
+fn end(view: View<'_>) -> Timestamp {
+    let end = view.operation.since + view.operation.assignment.soak;
+    let unheard = |unit: &Unit| {
+        let next = view.machine.next_of(view.operation, &unit.old.id);
+        next.is_some_and(|next| matches!(view.observed.probes.beat(next), Beat::Unheard(_)))
+    };
+    let mut running = view.operation.units.iter().filter(|unit| unit.old.running);
+    match running.any(unheard) {
+        true => end + HEARING,
+        false => end,
+    }
 }
 
-/// An old container that is kept counts as a replica for `docker compose up`,
-/// which may then remove the new one.
-fn soak(view: View<'_>) -> Duration {
-    let is_composed = |c: &&Container| c.labels.contains_key(COMPOSE_LABEL);
-    let composed = view.operation.units.iter().any(|unit| {
-        let next = view.machine.next_of(view.operation, &unit.old.id);
-        next.filter(is_composed).is_some()
-    });
-    if composed {
-        Duration::ZERO
-    } else {
-        view.operation.assignment.soak
-    }
+/// An old one of Compose's is not kept beside the new one: `up` may take it
+/// for the one that is to stay, and remove the new one. Its volumes are.
+fn part_with(view: View<'_>, unit: &Unit) -> Option<Call> {
+    let next = view.machine.next_of(view.operation, &unit.old.id)?;
+    let old = view.machine.by_id(&unit.old.id)?;
+    let goes = next.labels.contains_key(COMPOSE_LABEL) && unit.saved.is_some() && !old.is_up();
+    let call = Call::Remove(old.id.clone());
+    (goes && !view.operation.skipped.contains(&call.key())).then_some(call)
 }
 
 /// One that is not healthy, or was started again, is proven anew, as it was
@@ -64,7 +67,8 @@ fn doubt(view: View<'_>, index: usize, unit: &Unit) -> Option<Step> {
     }
     let mark = next.start_mark();
     let stands = unit.healthy.as_ref().is_some_and(|s| s.starts == [mark]);
-    if stands && is_good(next) {
+    let fails = matches!(view.observed.probes.beat(next), Beat::Fails { .. });
+    if stands && is_good(next) && !fails {
         return None;
     }
     let mut operation = view.operation.clone();
@@ -86,4 +90,5 @@ fn fault(view: View<'_>, unit: &Unit) -> Option<Failure> {
         return Some(Failure::new(FailureKind::Health, message));
     };
     regression(&unit.name, next, true)
+        .or_else(|| silence(&unit.name, &view.observed.probes.beat(next)))
 }

@@ -1,12 +1,24 @@
 use serde_json::{Value, json};
 
 use super::draft::{Object, is_unset, same};
+use super::kept::Kept;
 
 /// Drops entrypoint and command where the image's own would come in again.
 ///
 /// The two go together: the engine takes the image's command only where the
 /// user gave neither.
-pub(super) fn subtract(config: &mut Object, image: &Object) {
+pub(super) fn subtract(config: &mut Object, image: &Object, kept: &Kept) {
+    if kept.is("Entrypoint") {
+        return;
+    }
+    let command = config.get("Cmd").cloned();
+    subtract_both(config, image);
+    if let Some(command) = command.filter(|_| kept.is("Cmd")) {
+        config.insert("Cmd".to_owned(), command);
+    }
+}
+
+fn subtract_both(config: &mut Object, image: &Object) {
     let entrypoint = config.get("Entrypoint").cloned().unwrap_or(Value::Null);
     let (theirs, their_command) = (image.get("Entrypoint"), image.get("Cmd"));
     if entrypoint == json!([]) {

@@ -64,6 +64,13 @@ impl<'a> Draft<'a> {
                 "--rm is dropped: the next container is not deleted when it stops".to_owned(),
             );
         }
+        let limits = self.host.get("Ulimits").and_then(Value::as_array);
+        if limits.is_some_and(|limits| !limits.is_empty()) {
+            self.warnings.push(
+                "its ulimits are kept as the engine shows them, its own defaults among them"
+                    .to_owned(),
+            );
+        }
     }
 
     /// The old container's short id, which engines use as host name and alias.
@@ -77,6 +84,12 @@ impl<'a> Draft<'a> {
             .get(key)
             .and_then(Value::as_str)
             .unwrap_or_default()
+    }
+
+    /// A label as inspect shows it; "" if it is not there.
+    pub(super) fn label(&self, key: &str) -> &'a str {
+        let labels = self.inspect.pointer("/Config/Labels");
+        labels.map_or("", |labels| text(labels, key))
     }
 
     /// The body of the create call.

@@ -8,11 +8,13 @@ use super::draft::{Object, texts};
 ///
 /// The engine merges by name, so a name's values go or stay together: the last
 /// one counts, and dropping one of several could make another the last.
-pub(super) fn subtract(config: &mut Object, image: &Object) {
+pub(super) fn subtract(config: &mut Object, image: &Object, stays: impl Fn(&str) -> bool) {
     let (ours, theirs) = (texts(config, "Env"), texts(image, "Env"));
     let (by_name, their_names) = (by_name(&ours), by_name(&theirs));
-    let is_users =
-        |variable: &&String| by_name.get(name(variable)) != their_names.get(name(variable));
+    let is_users = |variable: &&String| {
+        let name = name(variable);
+        stays(name) || by_name.get(name) != their_names.get(name)
+    };
     let kept: Vec<&String> = ours.iter().filter(is_users).collect();
     config.insert("Env".to_owned(), json!(kept));
 }

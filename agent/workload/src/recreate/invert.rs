@@ -5,28 +5,35 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::draft::{Draft, Object, same};
+use super::kept::Kept;
 use super::{command, env, healthcheck};
 
 /// Takes out of the draft what came from the old image.
 ///
 /// What a user set to exactly the image's own value cannot be told from it and
-/// follows the new image.
+/// follows the new image, unless a label of the container says whose it is.
 pub(super) fn subtract(draft: &mut Draft<'_>, image: &Value) {
     let empty = Object::new();
     let image = image.as_object().unwrap_or(&empty);
     let published = published(&draft.host);
+    let kept = Kept::read(draft);
     let config = &mut draft.config;
     for field in ["User", "WorkingDir", "StopSignal"] {
-        subtract_value(config, image, field);
+        if !kept.is(field) {
+            subtract_value(config, image, field);
+        }
     }
-    env::subtract(config, image);
-    command::subtract(config, image);
-    healthcheck::subtract(config, image);
-    subtract_entries(config, image, "Labels", |_| false);
-    subtract_entries(config, image, "Volumes", |_| false);
+    env::subtract(config, image, |name| kept.has("Env", name));
+    command::subtract(config, image, &kept);
+    if !kept.is("Healthcheck") {
+        healthcheck::subtract(config, image);
+    }
+    for field in ["Labels", "Volumes"] {
+        subtract_entries(config, image, field, |key| kept.has(field, key));
+    }
     // The engine maps only ports that are exposed: a published one stays exposed whatever the new image says.
     subtract_entries(config, image, "ExposedPorts", |port| {
-        published.contains(port)
+        published.contains(port) || kept.has("ExposedPorts", port)
     });
 }
 

@@ -8,7 +8,7 @@
 //! answer cannot be known, there is a [`Failure`] instead of a container.
 //!
 //! ```text
-//!   inspect ─▶ Draft ─▶ invert (env, command, health check, maps)   against the old image
+//!   inspect ─▶ Draft ─▶ ports ─▶ invert (env, command, health check, maps)   against the old image
 //!                    ─▶ identity (host name) ─▶ labels ─▶ references (container:…, links)
 //!                    ─▶ volumes (anonymous ones by name) ─▶ networks (endpoints) ─▶ CreateSpec
 //! ```
@@ -19,22 +19,27 @@ mod env;
 mod healthcheck;
 mod identity;
 mod invert;
+mod kept;
 mod labels;
 mod networks;
+mod ports;
 mod references;
+mod restoring;
 #[cfg(test)]
 mod tests;
 mod volumes;
 
 use std::collections::BTreeMap;
 
-use pinion_model::{Failure, FailureKind, ImageRef};
+use pinion_model::{Failure, FailureKind};
 use serde_json::Value;
 
 use crate::{Container, CreateSpec, Image};
 use draft::Draft;
 
+pub use kept::KEEP_LABEL;
 pub use labels::{OPERATION_LABEL, REPLACES_LABEL};
+pub use ports::PIN_PORTS_LABEL;
 
 /// All that decides what the next container looks like.
 #[derive(Debug, Clone, Copy)]
@@ -46,7 +51,7 @@ pub struct Recreate<'a> {
     /// The image that the next container runs.
     pub new_image: &'a Image,
     /// By which the next container is created.
-    pub reference: &'a ImageRef,
+    pub reference: &'a str,
     /// Labels that the next container gets beside its own; they win.
     pub labels: &'a BTreeMap<String, String>,
     /// Every container of the machine: what `container:<id>`, volumes-from and links point at.
@@ -67,21 +72,29 @@ impl Recreate<'_> {
     /// depends on one that is no longer there; a [`FailureKind::Engine`] when
     /// the engine's answer is not one about a container.
     pub fn spec(&self) -> Result<CreateSpec, Failure> {
+        self.made_of(self.new_image, self.reference, self.labels)
+    }
+
+    fn made_of(
+        &self,
+        image: &Image,
+        reference: &str,
+        labels: &BTreeMap<String, String>,
+    ) -> Result<CreateSpec, Failure> {
         let mut draft = Draft::read(self.inspect)?;
         let old_image = self
             .old_image
             .ok_or_else(|| self.old_image_is_gone(&draft))?;
+        ports::keep(&mut draft);
         invert::subtract(&mut draft, &old_image.config);
         identity::keep(&mut draft, self.host_name);
-        labels::keep(&mut draft, self.labels, &self.new_image.id);
-        references::resolve(&mut draft, self.containers)?;
+        labels::keep(&mut draft, labels, &image.id);
+        references::resolve(&mut draft, self.containers, self.labels)?;
         volumes::keep(&mut draft);
         let api = ApiVersion::parse(self.api_version);
         let networks = networks::keep(&mut draft, api);
-        draft.config.insert(
-            "Image".to_owned(),
-            Value::String(self.reference.to_string()),
-        );
+        let reference = Value::String(reference.to_owned());
+        draft.config.insert("Image".to_owned(), reference);
         Ok(draft.into_spec(networks))
     }
 

@@ -1,21 +1,29 @@
 //! Other containers that a container's settings point at.
 
+use std::collections::BTreeMap;
+
 use pinion_model::{Failure, FailureKind};
 use serde_json::{Value, json};
 
 use super::draft::{Draft, texts};
-use super::labels::REPLACES_LABEL;
+use super::labels::{OPERATION_LABEL, REPLACES_LABEL};
 use crate::Container;
 use crate::names::{Part, split_part};
 
-/// Points every reference at the container that is there now.
+/// Points every reference at the container that is there now, or at the one
+/// that the operation of `labels` made to take its place.
 ///
 /// # Errors
 ///
 /// [`FailureKind::Create`] when what is referred to is gone without a successor.
-pub(super) fn resolve(draft: &mut Draft<'_>, containers: &[Container]) -> Result<(), Failure> {
+pub(super) fn resolve(
+    draft: &mut Draft<'_>,
+    containers: &[Container],
+    labels: &BTreeMap<String, String>,
+) -> Result<(), Failure> {
     let directory = Directory {
         owner: draft.name.to_owned(),
+        operation: labels.get(OPERATION_LABEL),
         containers,
     };
     for field in ["NetworkMode", "IpcMode", "PidMode"] {
@@ -51,6 +59,9 @@ fn resolve_volumes_from(draft: &mut Draft<'_>, directory: &Directory<'_>) -> Res
 
 /// The engine shows `/child:/parent/alias` and takes `child:alias`. The parent
 /// is the container itself, whose name changes while it is replaced.
+///
+/// The engine keeps the child as it was given, and looks for it again when it
+/// restarts: one that has not got its name yet is given by its id.
 fn resolve_links(draft: &mut Draft<'_>, directory: &Directory<'_>) -> Result<(), Failure> {
     let field = "Links";
     let mut links = Vec::new();
@@ -58,7 +69,11 @@ fn resolve_links(draft: &mut Draft<'_>, directory: &Directory<'_>) -> Result<(),
         let (child, path) = link.split_once(':').unwrap_or((&link, &link));
         let alias = path.rsplit('/').next().unwrap_or(path);
         let current = directory.current(field, child.trim_start_matches('/'))?;
-        links.push(Value::String(format!("{}:{alias}", current.name)));
+        let child = match part(current) {
+            None => &current.name,
+            Some(_) => &current.id.0,
+        };
+        links.push(Value::String(format!("{child}:{alias}")));
     }
     if !links.is_empty() {
         draft.host.insert(field.to_owned(), Value::Array(links));
@@ -72,6 +87,7 @@ fn part(container: &Container) -> Option<Part> {
 
 struct Directory<'a> {
     owner: String,
+    operation: Option<&'a String>,
     containers: &'a [Container],
 }
 
@@ -80,6 +96,9 @@ impl<'a> Directory<'a> {
     /// kept for a rollback only, the one that took its place.
     fn current(&self, field: &str, target: &str) -> Result<&'a Container, Failure> {
         let found = self.find(target);
+        if let Some(next) = found.and_then(|found| self.made_for(&found.id.0)) {
+            return Ok(next);
+        }
         if let Some(found) = found.filter(|found| part(found) != Some(Part::Prev)) {
             return Ok(found);
         }
@@ -105,12 +124,20 @@ impl<'a> Directory<'a> {
 
     fn successor(&self, id: &str) -> Option<&'a Container> {
         let in_place = |c: &&Container| !matches!(part(c), Some(Part::Next | Part::Failed));
-        let replaces = |c: &&Container| {
-            c.labels
-                .get(REPLACES_LABEL)
-                .is_some_and(|replaced| replaced == id)
+        self.replacing(id).find(in_place)
+    }
+
+    /// What the same operation made to take a container's place.
+    fn made_for(&self, id: &str) -> Option<&'a Container> {
+        let of_this = |c: &&Container| {
+            self.operation.is_some() && c.labels.get(OPERATION_LABEL) == self.operation
         };
-        self.containers.iter().filter(replaces).find(in_place)
+        self.replacing(id).find(of_this)
+    }
+
+    fn replacing(&self, id: &str) -> impl Iterator<Item = &'a Container> {
+        let replaces = move |c: &&Container| c.labels.get(REPLACES_LABEL).is_some_and(|r| r == id);
+        self.containers.iter().filter(replaces)
     }
 
     fn gone(&self, field: &str, target: &str) -> Failure {

@@ -27,13 +27,16 @@ fn attached(inspect: &Value) -> Vec<Attached> {
         .into_iter()
         .flatten()
         .filter(|mount| text(mount, "Type") == "volume");
-    volumes
+    let mut attached: Vec<_> = volumes
         .map(|mount| Attached {
             name: text(mount, "Name").to_owned(),
             target: clean(text(mount, "Destination")),
             writable: mount.get("RW") != Some(&Value::Bool(false)),
         })
-        .collect()
+        .collect();
+    // The engine shows them in another order each time.
+    attached.sort_by(|one, other| one.target.cmp(&other.target));
+    attached
 }
 
 fn named<'a>(attached: &'a [Attached], target: &str) -> Option<&'a str> {

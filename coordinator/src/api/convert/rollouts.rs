@@ -159,14 +159,38 @@ fn member(agent: &AgentId, member: &Member) -> v1::Member {
     }
 }
 
-/// Why one agent is not done.
-pub(crate) fn explanation((agent, reason): (AgentId, Reason)) -> v1::Explanation {
+/// Bytes of each log where every agent is asked about.
+const LOG_EXCERPT: usize = 2 * 1024;
+
+/// Why one agent is not done; of its failure, an excerpt of the log or all.
+pub(crate) fn explanation(
+    rollout: &Rollout,
+    (agent, reason): (AgentId, Reason),
+    excerpt: bool,
+) -> v1::Explanation {
+    let member = rollout.members.get(&agent);
+    let failure = member.and_then(|member| member.failure.as_deref());
+    let mut failure: Option<v1::Failure> = failure.map(Into::into);
+    if let Some(failure) = failure.as_mut().filter(|_| excerpt) {
+        failure.log_tail = last_lines(&failure.log_tail, LOG_EXCERPT).to_owned();
+    }
     v1::Explanation {
+        failure,
         agent: agent.to_string(),
         stage: or_empty(reason.stage.as_ref()),
         reason: reason.word.to_owned(),
         detail: reason.detail,
         since: Some(timestamp(reason.since)),
+    }
+}
+
+/// Whole lines up to the end; of a last line that is too long, its end.
+fn last_lines(text: &str, limit: usize) -> &str {
+    let from = text.ceil_char_boundary(text.len().saturating_sub(limit));
+    let end = text[from..].find('\n').filter(|_| from > 0);
+    match end {
+        Some(end) if from + end + 1 < text.len() => &text[from + end + 1..],
+        _ => &text[from..],
     }
 }
 
@@ -232,5 +256,14 @@ mod tests {
             let told = member(&name, &of);
             assert_eq!((told.sick, told.late), (sick, late));
         }
+    }
+
+    #[test]
+    fn of_a_log_that_is_too_long_the_newest_whole_lines_are_kept() {
+        assert_eq!(last_lines("one\ntwo\nthree\n", 11), "three\n");
+        assert_eq!(last_lines("one\ntwo", 99), "one\ntwo");
+        assert_eq!(last_lines("eins zwei", 4), "zwei");
+        assert_eq!(last_lines("éé", 3), "é");
+        assert_eq!(last_lines("", 3), "");
     }
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use pinion_model::{Failure, FailureKind, ImageRef, Timestamp, WorkloadName};
+use pinion_workload::probe::Probes;
 use pinion_workload::{
     Answer, Assignment, Call, Itself, Lookup, Observed, Record, Step, busy_with,
     images_of_interest, learn, recover,
@@ -255,6 +256,7 @@ impl Sim {
             room: None,
             busy_with: busy_with(&known.journal.records, workload),
             itself: &Itself::default(),
+            probes: Probes::NONE,
             jitter,
         };
         (self.next)(&known.journal.desired, &observed, self.now)
@@ -283,6 +285,7 @@ impl Sim {
             room: None,
             busy_with: busy_with(&known.journal.records, workload),
             itself: &Itself::default(),
+            probes: Probes::NONE,
             jitter,
         };
         match learn(&observed, call, answer, self.now) {

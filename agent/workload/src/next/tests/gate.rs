@@ -44,12 +44,13 @@ fn what_forbids_a_replacement_is_asked_again_at_the_gate() {
     use ContainerState::{Created, Running};
     let mut operation = operation(Stage::Create);
     operation.units[0].made = true;
-    let mut before = vec![
-        old("web", Running, "always"),
+    let before = vec![
+        Container {
+            auto_remove: true,
+            ..old("web", Running, "always")
+        },
         made("web.next.g1a1", Created, "always"),
-        container("side", "side", 3, Running, "no"),
     ];
-    before[2].depends_on.push("web".to_owned());
     let Step::Write(refused) = step(&record(Some(operation)), &before, NOW) else {
         panic!("a decision is written down");
     };

@@ -1,7 +1,10 @@
 //! One step at a time, as the engine's answer calls for it: what the rooms share.
 
+mod compose;
 mod gate;
+mod groups;
 mod itself;
+mod probes;
 mod properties;
 mod room;
 mod soak;
@@ -87,6 +90,7 @@ fn made(name: &str, state: ContainerState, policy: &str) -> Container {
         ("pinion.op", "g1a1"),
         ("pinion.replaces", "old"),
         ("pinion.workload", "web"),
+        ("pinion.for", "web"),
     ];
     made.labels = labels.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
     made
@@ -117,9 +121,32 @@ fn step(record: &Record, containers: &[Container], now: Timestamp) -> Step {
     step_beside(None, record, containers, now)
 }
 
+/// While the engine says that of images, and that was heard of probes.
+fn step_knowing(
+    images: &BTreeMap<String, crate::Lookup>,
+    probes: crate::probe::Probes<'_>,
+    record: &Record,
+    containers: &[Container],
+    now: Timestamp,
+) -> Step {
+    step_with(None, images, probes, record, containers, now)
+}
+
 /// While containers of another workload are being replaced or put back.
 fn step_beside(
     other: Option<&WorkloadName>,
+    record: &Record,
+    containers: &[Container],
+    now: Timestamp,
+) -> Step {
+    let (images, probes) = (BTreeMap::new(), crate::probe::Probes::NONE);
+    step_with(other, &images, probes, record, containers, now)
+}
+
+fn step_with(
+    other: Option<&WorkloadName>,
+    images: &BTreeMap<String, crate::Lookup>,
+    probes: crate::probe::Probes<'_>,
     record: &Record,
     containers: &[Container],
     now: Timestamp,
@@ -138,12 +165,13 @@ fn step_beside(
         workload: &workload,
         containers: Ok(containers),
         record,
-        images: &BTreeMap::new(),
+        images,
         permitted: &Ok(vec![image(2)]),
         platform: Some(("linux", "amd64")),
         room: None,
         busy_with: other,
         itself: &Itself::default(),
+        probes,
         jitter: 1.0,
     };
     next(&desired, &observed, now)

@@ -33,6 +33,7 @@ fn first(ahead: bool, found: Lookup, room: Option<Room>) -> String {
         platform: Some(("linux", "amd64")),
         room,
         itself: &Itself::default(),
+        probes: crate::probe::Probes::NONE,
         jitter: 1.0,
     };
     match next(&desired, &observed, NOW) {

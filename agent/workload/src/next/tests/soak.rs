@@ -1,6 +1,8 @@
 //! What ends a soak.
 
 use super::*;
+use crate::probe::Probes;
+use crate::{CreateSpec, Image, Lookup};
 
 /// One whose soak is over, proven at its first start.
 fn soaked() -> (Record, Container, Container) {
@@ -71,19 +73,172 @@ fn a_soak_ends_well_only_with_what_was_proven() {
     }
 }
 
-#[test]
-fn a_container_of_compose_is_not_soaked_and_that_is_said() {
-    let (soaking, aside, mut next) = soaked();
+/// The same of Compose, with what was saved of the old one.
+fn composed() -> (Record, Container, Container) {
+    let (mut soaking, aside, mut next) = soaked();
     let label = ("com.docker.compose.project".to_owned(), "shop".to_owned());
     next.labels.extend([label]);
-    let seen = [aside, next];
-    let settling = settle_down(&mut soaking.clone(), &seen, NOW);
-    assert_eq!(settling.stage, Stage::Settle);
-    let mut cutting = soaking.operation.expect("it soaks");
-    cutting.stage = Stage::Cut;
-    let Step::Write(soaking) = step(&record(Some(cutting)), &seen, NOW) else {
-        panic!("a stage is written down");
+    let operation = soaking.operation.as_mut().expect("it soaks");
+    operation.units[0].saved = Some(Box::new(CreateSpec {
+        body: serde_json::json!({ "Env": ["PASSWORD=hunter2"] }),
+        connect: Vec::new(),
+        warnings: Vec::new(),
+    }));
+    (soaking, aside, next)
+}
+
+fn due(record: &Record, containers: &[Container]) -> String {
+    due_with(record, containers, Lookup::Unknown)
+}
+
+/// What is due while the engine says that of the old image.
+fn due_with(record: &Record, containers: &[Container], old_image: Lookup) -> String {
+    let images = BTreeMap::from([("image-1".to_owned(), old_image)]);
+    match step_knowing(&images, Probes::NONE, record, containers, NOW) {
+        Step::Call(call) => call.key(),
+        Step::Rest { .. } => "rest".to_owned(),
+        Step::Write(record) => {
+            let operation = record.operation.expect("it goes on");
+            let unit = &operation.units[0];
+            format!(
+                "write {:?}, lost {}, remade {:?}",
+                operation.stage, unit.lost, unit.remade
+            )
+        }
+    }
+}
+
+#[test]
+fn an_old_one_of_compose_goes_at_once_and_the_new_one_soaks_all_the_same() {
+    let (soaking, aside, next) = composed();
+    assert_eq!(due(&soaking, &[aside.clone(), next.clone()]), "remove old");
+    assert_eq!(due(&soaking, std::slice::from_ref(&next)), "rest", "it soaks");
+    let mut settling = soaking.clone();
+    let end = NOW + 20 * SECOND;
+    assert_eq!(
+        settle_down(&mut settling, std::slice::from_ref(&next), end).stage,
+        Stage::Settle
+    );
+    let mut unsaved = soaking.clone();
+    unsaved.operation.as_mut().expect("it soaks").units[0].saved = None;
+    assert_eq!(
+        due(&unsaved, &[aside.clone(), next]),
+        "rest",
+        "nothing was saved of it"
+    );
+    let (soaking, aside, next) = soaked();
+    assert_eq!(due(&soaking, &[aside, next]), "rest", "nobody counts it");
+}
+
+#[test]
+fn one_that_is_gone_is_made_again_in_order_and_only_on_an_image_that_is_here() {
+    let (soaking, _, next) = composed();
+    let sick = Container {
+        health: Health::Unhealthy,
+        ..next.clone()
     };
-    let said = soaking.operation.expect("it soaks").waiting_for;
-    assert!(said.contains("soak 0"), "{said}");
+    let mut back = soaking;
+    let taken = settle_down(&mut back, &[sick], NOW);
+    assert_eq!(taken.stage, Stage::RollBack);
+    back.operation.as_mut().expect("it goes back").units[0].words = true;
+    let present = || {
+        Lookup::Present(Image {
+            id: "image-1".to_owned(),
+            repo_digests: vec![image(1)],
+            repo_tags: Vec::new(),
+            os: "linux".to_owned(),
+            architecture: "amd64".to_owned(),
+            config: serde_json::json!({}),
+        })
+    };
+    use ContainerState::{Created, Exited, Running};
+    let with = |name: &str, state, policy: &str| {
+        let mut next = made(name, state, policy);
+        next.labels
+            .extend([("com.docker.compose.project".to_owned(), "shop".to_owned())]);
+        next
+    };
+    let failed = with("web.failed.g1a1", Exited, "no");
+    let again = |name: &str, state| {
+        let mut again = container("again", name, 1, state, "always");
+        let labels = [("pinion.op", "g1a1"), ("pinion.restores", "old")];
+        again.labels = labels.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+        again
+    };
+    for (containers, old_image, expected) in [
+        (
+            vec![with("web", Running, "always")],
+            present(),
+            "rename next to web.failed.g1a1",
+        ),
+        (
+            vec![with("web.failed.g1a1", Running, "always")],
+            present(),
+            "set restart policy no of next",
+        ),
+        (
+            vec![with("web.failed.g1a1", Running, "no")],
+            present(),
+            "stop next",
+        ),
+        (vec![failed.clone()], Lookup::Unknown, "rest"),
+        (
+            vec![failed.clone()],
+            Lookup::Absent,
+            "write RollBack, lost true, remade None",
+        ),
+        (vec![failed.clone()], present(), "make again web.back.g1a1"),
+        (
+            vec![failed.clone(), again("web.back.g1a1", Created)],
+            present(),
+            "remove again",
+        ),
+        (
+            vec![failed.clone(), again("web", Created)],
+            present(),
+            "write RollBack, lost false, remade Some(ContainerId(\"again\"))",
+        ),
+    ] {
+        assert_eq!(
+            due_with(&back, &containers, old_image),
+            expected,
+            "{containers:?}"
+        );
+    }
+    back.operation.as_mut().expect("it goes back").units[0].remade =
+        Some(ContainerId("again".to_owned()));
+    for (state, name, expected) in [
+        (Created, "web.back.g1a1", "rename again to web"),
+        (Created, "web", "start again"),
+        (
+            Running,
+            "web",
+            "write RollBack, lost false, remade Some(ContainerId(\"again\"))",
+        ),
+    ] {
+        assert_eq!(
+            due_with(&back, &[failed.clone(), again(name, state)], present()),
+            expected
+        );
+    }
+    assert_eq!(
+        due_with(&back, &[failed], present()),
+        "write RollBack, lost true, remade Some(ContainerId(\"again\"))",
+        "it is not made a third time"
+    );
+}
+
+#[test]
+fn what_was_saved_shows_nothing_of_itself() {
+    let (soaking, ..) = composed();
+    let operation = soaking.operation.as_ref().expect("it soaks");
+    let shown = format!("{soaking:?}");
+    assert!(
+        shown.contains("CreateSpec") && !shown.contains("hunter2"),
+        "{shown}"
+    );
+    let report = serde_json::to_string(&operation.report(&assignment().workload, NOW));
+    assert!(!report.expect("a report").contains("hunter2"));
+    let journal = serde_json::to_string(&soaking).expect("a record");
+    assert!(journal.contains("hunter2"), "the journal alone has it");
 }

@@ -179,6 +179,7 @@ fn a_health_check_gets_the_time_that_it_needs_to_decide() {
             interval: 30 * SECOND,
             timeout: 30 * SECOND,
             start_period: 60 * SECOND,
+            start_interval: 5 * SECOND,
             retries: 3,
         }),
         ..made("web", ContainerState::Running, "always")

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use pinion_model::{Failure, ImageRef};
+use pinion_model::Failure;
 use serde_json::{Value, json};
 
 use crate::recreate::Recreate;
@@ -45,9 +45,7 @@ impl Case {
 
     pub(super) fn result(&self) -> Result<CreateSpec, Failure> {
         let new_image = image("sha256:new", json!({}));
-        let reference: ImageRef = format!("r.io/a@sha256:{}", "1".repeat(64))
-            .parse()
-            .expect("an image");
+        let reference = format!("r.io/a@sha256:{}", "1".repeat(64));
         let recreate = Recreate {
             inspect: &self.inspect,
             old_image: self.old_image.as_ref(),

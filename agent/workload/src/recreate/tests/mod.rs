@@ -1,6 +1,8 @@
 mod case;
+mod fields;
 mod merge;
 mod networks;
+mod ports;
 mod properties;
 mod references;
 mod settings;

@@ -70,8 +70,9 @@ fn healthcheck(whose: Whose) -> impl Strategy<Value = Value> {
         option::of(start..start + 5i64)
     };
     let test = prop_oneof![2 => command(whose), 1 => Just(json!(["NONE"]))];
-    option::of((test, seconds(), seconds(), seconds())).prop_map(move |parts| {
-        let Some((test, interval, timeout, retries)) = parts else {
+    let times = (seconds(), seconds(), seconds(), seconds(), seconds());
+    option::of((test, times)).prop_map(move |parts| {
+        let Some((test, (interval, timeout, retries, start, start_interval))) = parts else {
             return Value::Null;
         };
         // Two that switch the check off are one value, which cannot be decided.
@@ -82,7 +83,25 @@ fn healthcheck(whose: Whose) -> impl Strategy<Value = Value> {
         };
         json!({
             "Test": test, "Interval": interval.unwrap_or(0), "Timeout": timeout.unwrap_or(0),
-            "Retries": retries.unwrap_or(0),
+            "Retries": retries.unwrap_or(0), "StartPeriod": start.unwrap_or(0), "StartInterval": start_interval.unwrap_or(0),
+        })
+    })
+}
+
+/// Settings that no image has: they are the user's, whatever they are.
+fn of_users_alone() -> impl Strategy<Value = Value> {
+    let fields = (
+        any::<bool>(),
+        any::<bool>(),
+        option::of(0..60u32),
+        option::of("[a-z]{1,5}"),
+        "[a-z]{0,5}",
+        any::<bool>(),
+    );
+    fields.prop_map(|(tty, stdin, timeout, mac, domain, disabled)| {
+        json!({
+            "Tty": tty, "OpenStdin": stdin, "StdinOnce": stdin, "AttachStdout": tty, "StopTimeout": timeout,
+            "MacAddress": mac, "Domainname": domain, "NetworkDisabled": disabled, "Invented": { "Deep": [tty] },
         })
     })
 }
@@ -91,13 +110,17 @@ prop_compose! {
     fn settings(whose: Whose)(
         env in env(whose), labels in labels(whose), ports in keys(whose), volumes in keys(whose),
         user in option::of(word(whose)), dir in option::of(word(whose)), signal in option::of(word(whose)),
-        entrypoint in entrypoint(whose), cmd in command(whose), healthcheck in healthcheck(whose),
+        entrypoint in entrypoint(whose), cmd in command(whose), healthcheck in healthcheck(whose), alone in of_users_alone(),
     ) -> Value {
-        json!({
+        let mut settings = json!({
             "Env": env, "Labels": labels, "ExposedPorts": ports, "Volumes": volumes,
             "User": user.unwrap_or_default(), "WorkingDir": dir.unwrap_or_default(), "StopSignal": signal.unwrap_or_default(),
             "Entrypoint": entrypoint, "Cmd": cmd, "Healthcheck": healthcheck,
-        })
+        });
+        if let (Whose::User, Some(settings), Some(alone)) = (whose, settings.as_object_mut(), alone.as_object()) {
+            settings.extend(alone.clone());
+        }
+        settings
     }
 }
 
@@ -145,6 +168,66 @@ proptest! {
         prop_assume!(runs_something(&shown) && is_decidable(&user, &old));
         let again = inverted(&shown, &old);
         prop_assert_eq!(normal(&merge(&again, &new)), normal(&merge(&user, &new)));
+    }
+}
+
+/// All that cannot be decided: the user gave exactly what the old image has,
+/// or cleared an entrypoint that it does not have. Each follows the new image,
+/// or stays where a label says whose it is.
+#[test]
+fn what_cannot_be_decided_follows_the_new_image_unless_its_user_said_whose_it_is() {
+    let old = json!({
+        "User": "app", "WorkingDir": "/app", "StopSignal": "INT", "Env": ["A=1"], "Labels": { "a": "1" },
+        "Volumes": { "/v": {} }, "ExposedPorts": { "1/tcp": {} }, "Entrypoint": ["e"], "Cmd": ["c"],
+        "Healthcheck": { "Test": ["CMD", "t"], "Interval": 1, "Timeout": 2, "StartPeriod": 3, "StartInterval": 4, "Retries": 5 },
+    });
+    let fields = [
+        "User",
+        "WorkingDir",
+        "StopSignal",
+        "Env.A",
+        "Labels.a",
+        "Volumes./v",
+        "ExposedPorts.1/tcp",
+        "Entrypoint",
+        "Cmd",
+        "Healthcheck",
+    ];
+    let keep = |fields: &str| {
+        let mut config = old.clone();
+        config["Labels"]["pinion.keep"] = json!(fields);
+        inverted(&config, &old)
+    };
+    // What is left of one setting.
+    let left = |config: &Value, field: &str| match field.split_once('.') {
+        Some(("Env", name)) => {
+            let variables = config["Env"].as_array().expect("a list").clone();
+            let is_it = |v: &&Value| v.as_str().is_some_and(|v| v.starts_with(name));
+            variables.iter().find(is_it).cloned()
+        }
+        Some((map, entry)) => config[map].get(entry).cloned(),
+        None => config.get(field).cloned(),
+    };
+    for kept in fields.iter().chain([&""]) {
+        let config = keep(kept);
+        for field in fields {
+            // An entrypoint has its command with it.
+            let stays = field == *kept || (field == "Cmd" && *kept == "Entrypoint");
+            let expected = left(&old, field).filter(|_| stays);
+            assert_eq!(
+                left(&config, field),
+                expected,
+                "{field} where {kept} is kept"
+            );
+        }
+    }
+    let config = keep(&fields.join(", "));
+    for field in fields {
+        assert_eq!(
+            left(&config, field),
+            left(&old, field),
+            "{field} beside all others"
+        );
     }
 }
 

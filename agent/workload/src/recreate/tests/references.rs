@@ -48,3 +48,30 @@ fn references_follow_the_container_that_took_the_place() {
     assert_eq!(host["IpcMode"], "container:fresh");
     assert_eq!(host["Links"], json!(["db:dbalias"]));
 }
+
+#[test]
+fn what_the_same_operation_replaces_is_referred_to_by_the_one_it_made() {
+    let mut case = Case::new()
+        .with("/HostConfig/PidMode", json!("container:0ld"))
+        .with("/HostConfig/IpcMode", json!("container:db"))
+        .with("/HostConfig/VolumesFrom", json!(["db:ro", "other"]))
+        .with(
+            "/HostConfig/Links",
+            json!(["/db:/web/dbalias", "/other:/web/o"]),
+        );
+    case.labels
+        .insert("pinion.op".to_owned(), "g7a1".to_owned());
+    let labels = |op: &'static str| [("pinion.replaces", "0ld"), ("pinion.op", op)];
+    case.containers = vec![
+        container("0ld", "db", &[]),
+        container("an0ther", "db.failed.g6a1", &labels("g6a1")),
+        container("fresh", "db.next.g7a1", &labels("g7a1")),
+        container("0ther", "other", &[]),
+    ];
+    let host = &case.spec().body["HostConfig"];
+    assert_eq!(host["PidMode"], "container:fresh");
+    assert_eq!(host["IpcMode"], "container:fresh");
+    assert_eq!(host["VolumesFrom"], json!(["fresh:ro", "0ther"]));
+    // The engine looks for the name again when it restarts, and that one goes.
+    assert_eq!(host["Links"], json!(["fresh:dbalias", "other:o"]));
+}

@@ -82,7 +82,7 @@ fn labels_keep_composes_hash_follow_the_image_and_forget_the_last_operation() {
         case.spec().body["Labels"],
         json!({
             "com.docker.compose.config-hash": "h", "com.docker.compose.image": "sha256:new",
-            "pinion.op": "2", "mine": "yes",
+            "pinion.op": "2", "mine": "yes", "pinion.reference": "r.io/a:1",
         })
     );
 }

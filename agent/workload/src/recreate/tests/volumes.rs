@@ -30,8 +30,8 @@ fn anonymous_volumes_are_attached_by_name_wherever_they_were_asked_for() {
         host["Mounts"],
         json!([
             { "Type": "volume", "Target": "/seven", "Source": "v7" },
-            { "Type": "volume", "Source": "v1", "Target": "/one", "ReadOnly": false },
             { "Type": "volume", "Source": "v4", "Target": "/four", "ReadOnly": true },
+            { "Type": "volume", "Source": "v1", "Target": "/one", "ReadOnly": false },
         ])
     );
     assert_eq!(spec.warnings.len(), 2);

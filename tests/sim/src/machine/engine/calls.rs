@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use pinion_model::{Failure, FailureKind, ImageRef, Timestamp};
-use pinion_workload::names::{OLD_POLICY_LABEL, OLD_STATE_LABEL, TERMS_LABEL};
+use pinion_workload::names::{
+    FOR_LABEL, OLD_IMAGE_LABEL, OLD_POLICY_LABEL, OLD_STATE_LABEL, RESTORES_LABEL, TERMS_LABEL,
+};
 use pinion_workload::recreate::{OPERATION_LABEL, REPLACES_LABEL};
 use pinion_workload::{Answer, Call, ContainerId, ContainerState, Health};
 
@@ -24,9 +26,14 @@ impl Engine {
             Call::Create {
                 old,
                 name,
-                image,
+                image: Some(image),
                 labels,
             } => self.create(machine, old, name, image, labels),
+            Call::Create { name, .. } => {
+                failed(format!("{name}: no container here depends on another"))
+            }
+            // Nobody removes a container there, and nobody has Compose.
+            Call::Restore { name, .. } => failed(format!("nothing was saved of {name}")),
             Call::SetRestartPolicy {
                 id,
                 policy,
@@ -120,8 +127,11 @@ impl Engine {
         for label in [
             OPERATION_LABEL,
             REPLACES_LABEL,
+            FOR_LABEL,
             OLD_STATE_LABEL,
             OLD_POLICY_LABEL,
+            OLD_IMAGE_LABEL,
+            RESTORES_LABEL,
             TERMS_LABEL,
         ] {
             container.labels.remove(label);
@@ -139,8 +149,13 @@ impl Engine {
         container.started_at = None;
         container.restart_count = 0;
         container.exit_code = 0;
+        let id = container.id.clone();
         self.put(container, place, image.digest.clone(), behaviour);
-        Answer::Done
+        Answer::Made {
+            id,
+            written: None,
+            saved: None,
+        }
     }
 
     fn rename(&mut self, id: &ContainerId, name: &str) -> Answer {

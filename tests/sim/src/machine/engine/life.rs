@@ -107,6 +107,7 @@ impl Engine {
             interval: Duration::from_secs(1),
             timeout: Duration::from_secs(1),
             start_period: Duration::ZERO,
+            start_interval: Duration::from_secs(5),
             retries: 3,
         });
         let held = &mut self.held[index];

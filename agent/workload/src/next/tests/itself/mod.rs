@@ -124,6 +124,7 @@ impl Case<'_> {
             room: None,
             busy_with: self.busy_with,
             itself: &self.itself,
+            probes: crate::probe::Probes::NONE,
             jitter: 1.0,
         };
         next(&desired, &observed, self.now)
