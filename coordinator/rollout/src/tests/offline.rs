@@ -5,7 +5,9 @@ use std::time::Duration;
 use pinion_model::{AgentPhase, FailureKind, RolloutPhase};
 
 use super::bed::{Bed, agent, count, digest, rest, strategy};
-use crate::{Amount, Observation, OfflinePolicy, Presence, StageSpec, Strategy};
+use crate::{
+    Act, Amount, Change, Observation, OfflinePolicy, Presence, StageSpec, Strategy, commands,
+};
 
 fn all(offline: OfflinePolicy) -> Strategy {
     Strategy {
@@ -305,5 +307,47 @@ fn a_machine_that_comes_back_in_its_grace_time_is_like_any_other() {
     bed.hello("m2");
     bed.drive();
     assert_eq!(bed.phase(&id), RolloutPhase::Completed);
+    assert_eq!(*bed.running("m2"), digest(2));
+}
+
+#[test]
+fn a_machine_that_was_stopped_in_time_and_then_failed_for_being_away_catches_up() {
+    let mut bed = Bed::new(2);
+    let rules = Strategy {
+        offline: Some(OfflinePolicy::Fail),
+        ..strategy(vec![StageSpec {
+            failure_budget: Some(Amount::Count(1).into()),
+            ..rest()
+        }])
+    };
+    let id = bed.roll_out(2, rules);
+    bed.plan();
+    bed.steer_with(commands::pause, &id);
+    bed.plan();
+    bed.say("m1", AgentPhase::Withdrawn);
+    bed.say("m2", AgentPhase::Withdrawn);
+    bed.offline("m2");
+    bed.steer_with(commands::resume, &id);
+    bed.pass(Duration::from_secs(86_400));
+    let since = bed.history.len();
+    bed.drive();
+    assert_eq!(
+        bed.phase(&id),
+        RolloutPhase::Completed,
+        "{}",
+        bed.rollout(&id).reason
+    );
+    let kind = bed.rollout(&id).members[&agent("m2")]
+        .failure
+        .as_ref()
+        .map(|f| f.kind);
+    assert_eq!(kind, Some(FailureKind::Offline));
+    let told = bed.history[since..].iter().any(|change| {
+        matches!(change, Change::Decision(decision)
+            if matches!(&decision.act, Act::Assigned { agent: to, .. } if *to == agent("m2")))
+    });
+    assert!(!told, "there is nothing to take back from it");
+    bed.hello("m2");
+    bed.drive();
     assert_eq!(*bed.running("m2"), digest(2));
 }
