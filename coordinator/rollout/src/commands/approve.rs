@@ -105,7 +105,7 @@ fn check_plan(world: &World, rollout: &Rollout, place: usize, shown: &str) -> Re
     let present = plan_hash(world, id, place);
     if present != shown {
         return Err(Refusal::precondition(format!(
-            "the plan of stage {name} is {present} now, not {shown}: its machines, what they run or what becomes of them has changed; look at it again with `pinion rollout show {id}`"
+            "the plan of stage {name} is {present} now, not {shown}: its rules, its machines, what they run or what becomes of them has changed; look at it again with `pinion rollout show {id}`"
         )));
     }
     Ok(())
