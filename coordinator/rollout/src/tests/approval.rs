@@ -165,6 +165,19 @@ fn an_approval_ahead_of_its_turn_lapses_if_the_plan_changes_before_the_stage_ope
 }
 
 #[test]
+fn an_approval_is_not_given_again_for_a_plan_that_has_changed_since() {
+    let mut bed = Bed::new(3);
+    let id = bed.roll_out(2, asked());
+    let ahead = bed.approval(&id, Some("wide"));
+    bed.approve(&ahead).expect("ahead");
+    assert!(bed.approve(&ahead).is_ok(), "it is that plan still");
+    let held = bed.nth(&id, 1, 0);
+    hold(&mut bed, &held);
+    let refused = precondition(bed.approve(&ahead));
+    assert!(refused.contains(&ahead.plan), "{refused}");
+}
+
+#[test]
 fn an_approval_lapses_also_while_the_rollout_is_paused() {
     let mut bed = Bed::new(3);
     let id = bed.roll_out(2, asked());
