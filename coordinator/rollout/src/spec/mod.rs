@@ -62,7 +62,7 @@ pub struct Strategy {
     pub rollback_in_flight: Option<Amount>,
     /// Share of a stage. Absent: 10 %.
     pub max_in_flight: Option<Amount>,
-    /// Share of all selected machines, over all stages. Absent: no limit.
+    /// Share of the machines of all stages together. Absent: no limit.
     pub max_unavailable: Option<Amount>,
     /// Whether machines that were sick before count as unavailable. Absent: no.
     pub count_baseline: Option<bool>,
@@ -124,7 +124,7 @@ pub struct Spec {
     pub rollback_in_flight: Amount,
     /// The strategy's own, for stages that name none.
     pub max_in_flight: Amount,
-    /// How many of all selected machines may be in flight or newly sick.
+    /// How many machines of all stages together may be in flight or newly sick.
     pub max_unavailable: Option<Amount>,
     /// Whether those that were sick before count there.
     pub count_baseline: bool,
