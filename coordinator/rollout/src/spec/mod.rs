@@ -66,7 +66,9 @@ pub struct Strategy {
     pub max_unavailable: Option<Amount>,
     /// Whether machines that were sick before count as unavailable. Absent: no.
     pub count_baseline: Option<bool>,
-    /// Whether no more machines are in flight than may still fail, and one. Absent: no.
+    /// Whether no more machines are in flight than may still fail, and one. One
+    /// that is skipped because it went offline on its way does not count, nor
+    /// one that had settled and may sicken. Absent: no.
     pub strict: Option<bool>,
     /// Share of a stage. Absent: 2 %.
     pub failure_budget: Option<Budget>,
