@@ -136,7 +136,8 @@ pub struct Spec {
     pub failure_budget: Budget,
     /// The strategy's own, for stages that name none.
     pub budgets: BTreeMap<FailureGroup, Budget>,
-    /// No progress in the open stage for that long fails what is in flight.
+    /// A machine in flight has failed that long after it last got further, came
+    /// or went, and any of its stage cut over or came to an outcome.
     pub progress_deadline: Duration,
     /// What the agents are told; the soak is the stage's.
     pub timing: Timing,
