@@ -118,6 +118,33 @@ fn a_pull_that_makes_no_progress_fails_and_is_withdrawn() {
 }
 
 #[test]
+fn a_machine_that_comes_and_goes_or_begins_to_pull_keeps_no_other_from_its_deadline() {
+    let moves: [fn(&mut Bed); 2] = [
+        |bed| {
+            bed.offline("m1");
+            bed.plan();
+            bed.hello("m1");
+        },
+        |bed| bed.pull("m1", AgentPhase::Prefetching),
+    ];
+    for moves in moves {
+        let (mut bed, id) = pulling(pass(2, 1), &[AgentPhase::Pending, AgentPhase::Prefetching]);
+        let half = bed.rollout(&id).spec.progress_deadline / 2;
+        bed.pass(half);
+        moves(&mut bed);
+        bed.plan();
+        bed.pass(half);
+        let planned = bed.plan();
+        let known = counts(&bed, &id);
+        assert_eq!((known.failed, known.in_flight), (1, 1));
+        assert_eq!(planned.wake_at, Some(bed.now + half));
+        bed.pass(half);
+        bed.plan();
+        assert_eq!(counts(&bed, &id).failed, 2);
+    }
+}
+
+#[test]
 fn a_coordinator_that_starts_gives_those_that_pull_their_time_anew() {
     let (mut bed, id) = pulling(
         pass(2, 0),

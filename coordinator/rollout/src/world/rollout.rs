@@ -169,7 +169,8 @@ pub struct Prefetch {
     pub opened_at: Option<Timestamp>,
     /// When it had passed.
     pub passed_at: Option<Timestamp>,
-    /// When a machine last got further with it.
+    /// When a pull last came to an outcome; later where all are given their
+    /// time anew.
     pub progressed_at: Timestamp,
     /// What is remarkable about how it passed; empty if nothing.
     pub note: String,
@@ -234,7 +235,8 @@ pub struct Stage {
     pub passed_at: Option<Timestamp>,
     /// Who approved it, and what exactly.
     pub approved: Option<Approved>,
-    /// When a machine of it last changed its phase.
+    /// When a machine of it last cut over or came to an outcome; later where
+    /// all are given their time anew.
     pub progressed_at: Timestamp,
     /// When a machine of it last settled.
     pub settled_at: Option<Timestamp>,
