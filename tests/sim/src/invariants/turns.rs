@@ -132,10 +132,13 @@ fn is_left(world: &World, rollout: &Rollout, id: &AgentId, member: &Member) -> b
     let agent = world.agents.get(id).filter(|agent| agent.revoked.is_none());
     let can_be_reached = agent.is_some_and(|agent| !world.is_held(agent, &rollout.workload));
     let has_it = matches!(member.standing(), Standing::Soaking | Standing::Settled);
+    // An abort takes it back to what it ran before, which is this.
+    let is_reverted = rollout.phase == RolloutPhase::Aborting;
+    let had_it = is_reverted && member.proven.as_ref() == Some(rollout.digest());
     let is_over = member.restore.as_ref().is_some_and(|restore| {
         restore.failure.is_some()
             || restore.digest.is_none()
             || restore.phase.is_some_and(AgentPhase::is_terminal)
     });
-    can_be_reached && has_it && !member.taken_over && !is_over
+    can_be_reached && has_it && !had_it && !member.taken_over && !is_over
 }
