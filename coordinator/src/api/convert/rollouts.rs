@@ -187,7 +187,8 @@ pub(crate) fn explanation(
 /// Whole lines up to the end; of a last line that is too long, its end.
 fn last_lines(text: &str, limit: usize) -> &str {
     let from = text.ceil_char_boundary(text.len().saturating_sub(limit));
-    let end = text[from..].find('\n').filter(|_| from > 0);
+    let is_whole = from == 0 || text.as_bytes()[from - 1] == b'\n';
+    let end = text[from..].find('\n').filter(|_| !is_whole);
     match end {
         Some(end) if from + end + 1 < text.len() => &text[from + end + 1..],
         _ => &text[from..],
@@ -260,7 +261,9 @@ mod tests {
 
     #[test]
     fn of_a_log_that_is_too_long_the_newest_whole_lines_are_kept() {
-        assert_eq!(last_lines("one\ntwo\nthree\n", 11), "three\n");
+        for (limit, kept) in [(11, "two\nthree\n"), (10, "two\nthree\n"), (9, "three\n")] {
+            assert_eq!(last_lines("one\ntwo\nthree\n", limit), kept, "{limit}");
+        }
         assert_eq!(last_lines("one\ntwo", 99), "one\ntwo");
         assert_eq!(last_lines("eins zwei", 4), "zwei");
         assert_eq!(last_lines("éé", 3), "é");
