@@ -112,7 +112,11 @@ fn due_with(record: &Record, containers: &[Container], old_image: Lookup) -> Str
 fn an_old_one_of_compose_goes_at_once_and_the_new_one_soaks_all_the_same() {
     let (soaking, aside, next) = composed();
     assert_eq!(due(&soaking, &[aside.clone(), next.clone()]), "remove old");
-    assert_eq!(due(&soaking, std::slice::from_ref(&next)), "rest", "it soaks");
+    assert_eq!(
+        due(&soaking, std::slice::from_ref(&next)),
+        "rest",
+        "it soaks"
+    );
     let mut settling = soaking.clone();
     let end = NOW + 20 * SECOND;
     assert_eq!(
