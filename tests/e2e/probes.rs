@@ -30,13 +30,19 @@ async fn machine(world: &World, agent_config: Option<&str>) -> anyhow::Result<Fl
     Fleet::start(world, &spec).await
 }
 
-/// Starts the workload's container by hand, from an image without a health check.
-async fn start(world: &World, fleet: &Fleet, probe: Option<&str>) -> anyhow::Result<()> {
-    let engine = fleet.machines[0].tenant.engine();
+/// Brings an image without a health check to the machine, and answers its name.
+async fn pulled(world: &World, fleet: &Fleet) -> anyhow::Result<String> {
     let app = App::new("v1n").without_health_check();
-    let v1 = fleet.registry.push(world, REPOSITORY, &app)?;
-    engine.pull(&v1.reference(), USER, PASSWORD).await?;
-    let mut run = Run::new(CONTAINER, &v1.reference())
+    let v1 = fleet.registry.push(world, REPOSITORY, &app)?.reference();
+    let engine = fleet.machines[0].tenant.engine();
+    engine.pull(&v1, USER, PASSWORD).await?;
+    Ok(v1)
+}
+
+/// Starts the workload's container by hand.
+async fn start(fleet: &Fleet, image: &str, probe: Option<&str>) -> anyhow::Result<()> {
+    let engine = fleet.machines[0].tenant.engine();
+    let mut run = Run::new(CONTAINER, image)
         .port(PORT)
         .env(&format!("API_TOKEN={SECRET}"))
         .env(&format!("APP_SAYS=token {SECRET}, header Bearer {BEARER}"));
@@ -56,7 +62,8 @@ fn tells_no_secret(text: &str) -> anyhow::Result<()> {
 fn a_probe_that_fails_takes_it_back_with_its_log_and_without_its_secrets() {
     scenario(async |world| {
         let fleet = machine(world, None).await?;
-        start(world, &fleet, Some("http:8080/healthz")).await?;
+        let v1 = pulled(world, &fleet).await?;
+        start(&fleet, &v1, Some("http:8080/healthz")).await?;
         let before = fleet.machines[0].container().await?;
         let sick = App::new("v2").that(Behaviour::Unhealthy);
         let (v2, rollout) = fleet.release(world, &sick.without_health_check())?;
@@ -100,12 +107,13 @@ fn a_probe_that_passes_proves_it_whichever_it_is() {
     scenario(async |world| {
         let fleet = machine(world, None).await?;
         let engine = fleet.machines[0].tenant.engine();
+        let v1 = pulled(world, &fleet).await?;
         for (probe, version) in [
             ("http:8080/healthz", "v2"),
             ("tcp:8080", "v3"),
             ("exec:/app health", "v4"),
         ] {
-            start(world, &fleet, Some(probe)).await?;
+            start(&fleet, &v1, Some(probe)).await?;
             let slow = App::new(version).that(Behaviour::SlowStart(2.0));
             let (next, rollout) = fleet.release(world, &slow.without_health_check())?;
             fleet
@@ -132,7 +140,8 @@ fn a_probe_that_passes_proves_it_whichever_it_is() {
 fn a_probe_of_the_machines_own_configuration_counts_too() {
     scenario(async |world| {
         let fleet = machine(world, Some(CONFIGURED)).await?;
-        start(world, &fleet, None).await?;
+        let v1 = pulled(world, &fleet).await?;
+        start(&fleet, &v1, None).await?;
         let before = fleet.machines[0].container().await?;
         let (_, rollout) = fleet.release(world, &App::new("v2"))?;
         let member = fleet
@@ -150,7 +159,8 @@ fn a_probe_of_the_machines_own_configuration_counts_too() {
 fn a_probe_that_nobody_can_read_is_refused_before_anything_is_pulled() {
     scenario(async |world| {
         let fleet = machine(world, None).await?;
-        start(world, &fleet, Some("https:8080/healthz")).await?;
+        let v1 = pulled(world, &fleet).await?;
+        start(&fleet, &v1, Some("https:8080/healthz")).await?;
         let before = fleet.machines[0].container().await?;
         let (_, rollout) = fleet.release(world, &App::new("v2"))?;
         let member = fleet

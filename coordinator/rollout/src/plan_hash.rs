@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::fmt::Debug;
 
 use pinion_model::{AgentId, RolloutId};
 use sha2::{Digest as _, Sha256};
@@ -9,11 +9,10 @@ use crate::{Member, Rollout, Stage, World};
 /// How much of it is kept, in bytes: half as many as there are hex digits.
 const KEPT: usize = 10;
 
-/// What a stage would do now, as one word: the rollout and its digest, the
-/// stage and its limits, and of every machine in order what becomes of it,
-/// which attempt it is and what it runs, and whether the digest is quarantined.
-/// A person approves exactly this, and
-/// an approval of anything else is none.
+/// What a stage would do now, as one word: the rollout and its digest, whether
+/// that is quarantined, all the rules that it began with, and of every machine
+/// in order what becomes of it, which attempt it is and what it runs. A person
+/// approves exactly this, and an approval of anything else is none.
 ///
 /// Being online is no part of it: a machine that comes and goes has its turn
 /// when it is there. Empty if there is no such rollout or stage.
@@ -31,7 +30,7 @@ pub(crate) fn of_stage(world: &World, rollout: &Rollout, stage: &Stage) -> Strin
     shown.text(rollout.id.as_str());
     shown.text(rollout.digest().as_str());
     shown.number(u64::from(world.is_quarantined(rollout.digest())));
-    shown.limits(stage);
+    shown.rules(rollout, stage);
     for agent in stage.order.iter() {
         if let Some(member) = rollout.members.get(agent) {
             shown.machine(world, rollout, agent, member);
@@ -55,24 +54,17 @@ impl Shown {
         self.0.update(number.to_be_bytes());
     }
 
-    fn duration(&mut self, duration: Duration) {
-        self.number(duration.as_secs());
-        self.number(u64::from(duration.subsec_nanos()));
+    /// A value with all that is in it, also what it will have one day.
+    fn whole(&mut self, value: &impl Debug) {
+        self.text(&format!("{value:?}"));
     }
 
-    fn limits(&mut self, stage: &Stage) {
-        let rules = &stage.rules;
-        self.text(rules.name.as_str());
-        self.number(u64::from(stage.max_in_flight));
-        self.number(u64::from(stage.failure_budget));
-        for (group, budget) in &stage.budgets {
-            self.text(group.word());
-            self.number(u64::from(*budget));
-        }
-        self.text("");
-        self.number(u64::from(rules.min_proven));
-        self.duration(rules.soak);
-        self.duration(rules.bake);
+    /// What the stage and the rollout began with, and what their shares came to.
+    fn rules(&mut self, rollout: &Rollout, stage: &Stage) {
+        self.whole(&stage.rules);
+        self.whole(&rollout.spec);
+        self.whole(&(stage.max_in_flight, stage.failure_budget, &stage.budgets));
+        self.whole(&(rollout.max_unavailable, rollout.quarantine_after));
     }
 
     fn machine(&mut self, world: &World, rollout: &Rollout, id: &AgentId, member: &Member) {

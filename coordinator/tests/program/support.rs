@@ -1,6 +1,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_pinion-coordinator");
 
@@ -101,6 +102,19 @@ impl Served {
             .arg(url)
             .output();
         output.expect("curl is installed")
+    }
+
+    /// What is measured, once `line` is part of it.
+    pub(crate) fn metrics_with(&self, line: &str) -> String {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let metrics = text(&self.curl(&[], "/metrics").stdout);
+            if metrics.contains(line) {
+                return metrics;
+            }
+            assert!(Instant::now() < deadline, "{metrics} lacks {line}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 
     /// Ends it as systemd does, and answers its exit code.

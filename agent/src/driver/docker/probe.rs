@@ -149,7 +149,10 @@ async fn run(
             Err(error) => return Err(error),
         }
     }
-    let exec = begin(docker, id, command).await?;
+    let exec = match begin(docker, id, command).await? {
+        Ok(exec) => exec,
+        Err(why) => return Ok(ProbeAnswer::Failed(why)),
+    };
     let waited = async {
         loop {
             if let Some(code) = ended(docker, &exec).await? {
@@ -181,11 +184,13 @@ fn overdue<T>(
     look(&mut all)
 }
 
+/// Which one it is; else why it cannot be run there: an engine may refuse to
+/// start what it does not find in the container.
 async fn begin(
     docker: &Docker,
     id: &ContainerId,
     command: &[String],
-) -> Result<String, EngineError> {
+) -> Result<Result<String, String>, EngineError> {
     let link = docker.link().await?;
     let path = format!("/containers/{id}/exec");
     let body = json!({ "Cmd": command, "AttachStdout": false, "AttachStderr": false });
@@ -201,10 +206,16 @@ async fn begin(
         });
     };
     let (path, body) = (format!("/exec/{exec}/start"), json!({ "Detach": true }));
-    link.raw
-        .post("exec", "the command of a probe", &path, &body)
-        .await?;
-    Ok(exec.to_owned())
+    let started = link
+        .raw
+        .post("exec", "the command of a probe", &path, &body);
+    match started.await {
+        Ok(_) => Ok(Ok(exec.to_owned())),
+        Err(EngineError::Refused { message, .. }) => Ok(Err(format!(
+            "the command cannot be run in the container: {message}"
+        ))),
+        Err(error) => Err(error),
+    }
 }
 
 /// With which code; none while it runs.

@@ -21,7 +21,7 @@ pub(crate) struct StrategyArgs {
     /// Machines at once: 3, or a share of the stage such as 10%
     #[arg(long, value_name = "N|P%", value_parser = amount)]
     max_in_flight: Option<v1::Amount>,
-    /// Machines of all stages in flight or newly sick at once: 3, or a share of all selected
+    /// Machines of all stages in flight or newly sick at once: 3, or a share of those machines
     #[arg(long, value_name = "N|P%", value_parser = amount)]
     max_unavailable: Option<v1::Amount>,
     /// Failures that are borne: 1, or a share of the stage such as 2%

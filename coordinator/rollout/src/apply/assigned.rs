@@ -170,16 +170,16 @@ fn enlist(
                 acknowledged: false,
             }));
             member.since = at;
+            if let Some(stage) = rollout.stages.get_mut(member.stage as usize) {
+                stage.progressed_at = at;
+            }
         }
         Purpose::Withdraw { .. } => {
             member.generation = assignment.generation;
             member.withdrawing = true;
             member.since = at;
         }
-        Purpose::Prefetch { .. } | Purpose::Adopt { .. } | Purpose::Stable => return,
-    }
-    if let Some(stage) = rollout.stages.get_mut(member.stage as usize) {
-        stage.progressed_at = at;
+        Purpose::Prefetch { .. } | Purpose::Adopt { .. } | Purpose::Stable => {}
     }
 }
 

@@ -166,11 +166,12 @@ fn fail(
     let Some(member) = rollout.members.get_mut(agent) else {
         return;
     };
+    // One that was offline when its turn came has tried nothing, nor has one
+    // that was asked and stopped in time.
+    let asked = member.standing() != Standing::Pending;
     let failure = Arc::new(failure.clone());
     member.failure = Some(failure.clone());
     member.since = at;
-    // One that was offline when its turn came has tried nothing.
-    let asked = member.generation > Generation::default();
     let agents = &mut world.agents;
     let placement = agents
         .get_mut(agent)

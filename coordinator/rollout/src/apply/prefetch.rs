@@ -73,13 +73,9 @@ pub(super) fn asked(
     }));
     touched.placement(&assignment.workload, id, false);
     touched.members.insert((rollout.clone(), id.clone()));
-    let Some(rollout) = world.rollouts.get_mut(rollout) else {
-        return;
-    };
-    if let Some(member) = rollout.members.get_mut(id) {
+    if let Some(member) = member_of(world, rollout, id) {
         enlist(member, assignment);
     }
-    progress(rollout, at);
 }
 
 fn enlist(member: &mut Member, assignment: &Assignment) {
@@ -167,10 +163,15 @@ pub(super) fn reported(
     if let Some(member) = rollout.members.get_mut(id) {
         conclude(member, report);
     }
-    if changed {
+    if changed && is_outcome(report.phase) {
         progress(rollout, at);
     }
     true
+}
+
+/// Nothing follows, and it is not to be asked for again.
+fn is_outcome(phase: AgentPhase) -> bool {
+    phase == AgentPhase::Prefetched || phase.is_terminal() && phase != AgentPhase::Withdrawn
 }
 
 /// The rollout that asked ahead for what is reported.

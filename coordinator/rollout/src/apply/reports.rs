@@ -281,6 +281,8 @@ fn progressed(
             member.failure = failure;
         }
     }
+    let withdrawn = report.phase == AgentPhase::Withdrawn;
+    let got_further = report.phase.has_cut_over() || report.phase.is_terminal() && !withdrawn;
     let done = matches!(report.phase, AgentPhase::Settled | AgentPhase::Staged);
     let late = member.late;
     if let Some(stage) = rollout
@@ -288,7 +290,10 @@ fn progressed(
         .get_mut(member.stage as usize)
         .filter(|_| changed)
     {
-        stage.progressed_at = at;
+        // What comes before the cut-over can be taken back and asked anew.
+        if got_further {
+            stage.progressed_at = at;
+        }
         // The stage does not wait for those that joined it late.
         if !late {
             stage.checks.restart(at);

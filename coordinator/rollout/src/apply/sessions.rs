@@ -6,7 +6,7 @@ use pinion_model::{AgentId, SessionEpoch, Timestamp, WorkloadName};
 use super::known::Known;
 use super::{checks, reports};
 use crate::world::Touched;
-use crate::{Agent, Member, Observation, ObservedContainer, Presence, Standing, World};
+use crate::{Agent, Observation, ObservedContainer, Presence, World};
 
 /// How many processes that lost an agent's session are remembered.
 const ENDED_PROCESSES: usize = 16;
@@ -21,21 +21,19 @@ pub(super) fn apply(world: &mut World, observation: &Observation, touched: &mut 
             world.agents.for_each_mut(|_, agent| {
                 see(agent, Presence::Unknown, *at);
             });
-            restart_clocks(world, None, *at);
+            restart_clocks(world, *at);
             checks::sit_out(world, *at);
             touched.all_agents = true;
         }
         Observation::Hello { .. } => hello(world, observation, touched),
         Observation::Online { agent, epoch, at } => {
-            let known = of_session(world, agent, *epoch, touched);
-            if known.is_some_and(|known| see(known, Presence::Online, *at)) {
-                restart_clocks(world, Some(agent), *at);
+            if let Some(known) = of_session(world, agent, *epoch, touched) {
+                see(known, Presence::Online, *at);
             }
         }
         Observation::Offline { agent, epoch, at } => {
-            let known = of_session(world, agent, *epoch, touched);
-            if known.is_some_and(|known| lose(known, *at)) {
-                restart_clocks(world, Some(agent), *at);
+            if let Some(known) = of_session(world, agent, *epoch, touched) {
+                see(known, Presence::Offline, *at);
             }
         }
         Observation::Reported { agent, report, at } => {
@@ -68,7 +66,7 @@ fn hello(world: &mut World, observation: &Observation, touched: &mut Touched) {
     let Some(known) = of_session(world, agent, *epoch, touched) else {
         return;
     };
-    let away = see(known, Presence::Online, *at);
+    see(known, Presence::Online, *at);
     known.claimed = known.claimed.max(*generation);
     known.unsent = known.unsent.filter(|unsent| *unsent <= known.claimed);
     if *known.facts != *facts {
@@ -76,9 +74,6 @@ fn hello(world: &mut World, observation: &Observation, touched: &mut Touched) {
     }
     known.versions.clone_from(versions);
     greet(known, process_id, *at);
-    if away {
-        restart_clocks(world, Some(agent), *at);
-    }
 }
 
 /// The agent, unless the session is older than its latest.
@@ -97,45 +92,26 @@ fn of_session<'a>(
     Some(agent)
 }
 
-/// Whether that is something new.
-fn see(agent: &mut Agent, presence: Presence, at: Timestamp) -> bool {
-    let changed = agent.presence != presence || presence == Presence::Unknown;
-    if changed {
+fn see(agent: &mut Agent, presence: Presence, at: Timestamp) {
+    if agent.presence != presence || presence == Presence::Unknown {
         agent.presence = presence;
         agent.presence_since = at;
     }
-    changed
 }
 
-/// Whether it is only now known to be away: until now nobody could tell.
-fn lose(agent: &mut Agent, at: Timestamp) -> bool {
-    let unknown = agent.presence == Presence::Unknown;
-    see(agent, Presence::Offline, at) && unknown
-}
-
-/// Nobody could report while the coordinator or the machine was away: the
-/// deadline for progress begins anew where the machine (or anyone) is in flight.
-fn restart_clocks(world: &mut World, agent: Option<&AgentId>, at: Timestamp) {
+/// Nobody could report while the coordinator was away: every deadline for
+/// progress begins anew.
+fn restart_clocks(world: &mut World, at: Timestamp) {
     for id in world.index.active.values() {
         let Some(rollout) = world.rollouts.get_mut(id) else {
             continue;
         };
-        let pulls = |member: &Member| member.prefetch.as_ref().is_some_and(|pull| !pull.is_over());
-        let member = agent.map(|agent| rollout.members.get(agent));
-        if member.is_none_or(|member| member.is_some_and(pulls))
-            && let Some(pass) = &mut rollout.prefetch
-        {
+        if let Some(pass) = &mut rollout.prefetch {
             pass.progressed_at = at;
         }
-        let in_flight = |member: &&Member| member.standing() == Standing::InFlight;
-        let only = agent.map(|agent| rollout.members.get(agent).filter(in_flight));
-        let only = only.map(|member| member.map(|member| member.stage as usize));
-        let stages = rollout.stages.iter_mut().enumerate();
-        let opened = stages.filter(|(_, stage)| stage.opened_at.is_some());
-        for (number, stage) in opened {
-            if only.is_none_or(|only| only == Some(number)) {
-                stage.progressed_at = at;
-            }
+        let stages = rollout.stages.iter_mut();
+        for stage in stages.filter(|stage| stage.opened_at.is_some()) {
+            stage.progressed_at = at;
         }
     }
 }

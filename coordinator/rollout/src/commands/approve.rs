@@ -38,14 +38,16 @@ pub fn approve(
     check_approver(rollout, stage, by)?;
     let name = &stage.rules.name;
     let known = stage.approved.as_ref();
-    if known.is_some_and(|known| known.plan == request.plan) {
-        return Ok(Outcome::unchanged(request.rollout));
-    }
-    if stage.opened_at.is_some() {
+    let known = known.is_some_and(|known| known.plan == request.plan);
+    if stage.opened_at.is_none() {
+        check_plan(world, rollout, place, &request.plan)?;
+    } else if !known {
         let message = format!("stage {name} of {} has opened already", rollout.id);
         return Err(Refusal::precondition(message));
     }
-    check_plan(world, rollout, place, &request.plan)?;
+    if known {
+        return Ok(Outcome::unchanged(request.rollout));
+    }
     let act = Act::StageApproved {
         rollout: rollout.id.clone(),
         stage: name.clone(),
@@ -105,7 +107,7 @@ fn check_plan(world: &World, rollout: &Rollout, place: usize, shown: &str) -> Re
     let present = plan_hash(world, id, place);
     if present != shown {
         return Err(Refusal::precondition(format!(
-            "the plan of stage {name} is {present} now, not {shown}: its machines, what they run or what becomes of them has changed; look at it again with `pinion rollout show {id}`"
+            "the plan of stage {name} is {present} now, not {shown}: its rules, its machines, what they run or what becomes of them has changed; look at it again with `pinion rollout show {id}`"
         )));
     }
     Ok(())

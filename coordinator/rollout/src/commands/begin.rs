@@ -87,7 +87,7 @@ pub(crate) fn begun(world: &World, asked: Rollout, now: Timestamp) -> Rollout {
         &asked.run.digest,
         now,
     );
-    let selected = frozen.selected as usize;
+    let (selected, members) = (frozen.selected as usize, frozen.members.len());
     Rollout {
         phase: RolloutPhase::Running,
         reason: String::new(),
@@ -102,7 +102,7 @@ pub(crate) fn begun(world: &World, asked: Rollout, now: Timestamp) -> Rollout {
             progressed_at: now,
             ..Prefetch::default()
         }),
-        max_unavailable: spec.max_unavailable.map(|limit| limit.of(selected)),
+        max_unavailable: spec.max_unavailable.map(|limit| limit.of(members)),
         quarantine_after: spec
             .quarantine_after
             .unwrap_or_else(|| Amount::Percent(1).of(selected).max(3)),

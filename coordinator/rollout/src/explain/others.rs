@@ -1,6 +1,7 @@
 use pinion_model::{AgentId, AgentPhase, WorkloadName};
 
 use super::agent::Found;
+use crate::spec::stage_of_late;
 use crate::world::Class;
 use crate::{Agent, Rollout, World};
 
@@ -32,14 +33,18 @@ pub(super) fn busy(agent: &Agent, workload: &WorkloadName) -> Option<Found> {
     Some(("busy", detail, placement.since))
 }
 
-/// A workload that goes first has yet to finish there.
+/// A workload that goes first has yet to finish there, or to begin.
 fn after(world: &World, rollout: &Rollout, id: &AgentId) -> Option<Found> {
     let first = world.goes_first(rollout, id)?;
-    let member = first.members.get(id)?;
-    let stage = first.stages.get(member.stage as usize)?;
+    let agent = world.agents.get(id)?;
+    let (stage, since) = match first.members.get(id) {
+        Some(member) => (member.stage as usize, member.since),
+        None => (stage_of_late(first, id, &agent.labels)?, agent.enrolled_at),
+    };
+    let stage = first.stages.get(stage)?;
     let detail = format!(
         "{} goes first, and {} ({}) has yet to finish there, in stage {}; `pinion rollout explain {} --agent {id}` says why",
         first.workload, first.id, first.phase, stage.rules.name, first.id
     );
-    Some(("after", detail, member.since))
+    Some(("after", detail, since))
 }

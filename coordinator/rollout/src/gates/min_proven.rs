@@ -1,6 +1,6 @@
 use super::{Verdict, View};
-use crate::Gate;
 use crate::world::Class;
+use crate::{Cohort, Gate};
 
 /// Enough machines of a stage must run a container that was proven healthy;
 /// those that could only pull the image prove nothing, and those that were sick
@@ -14,7 +14,7 @@ pub(crate) fn check(view: View<'_>) -> Verdict {
         return Verdict::Pass;
     }
     if stage.order.is_empty() {
-        return Verdict::Pass;
+        return unmatched(view);
     }
     let needed = needed(view);
     let proven = view.tally.count(Class::Settled);
@@ -45,6 +45,25 @@ pub(crate) fn check(view: View<'_>) -> Verdict {
         stage.rules.name,
         why(view),
         next(view)
+    );
+    Verdict::stop(Gate::MinProven, reason)
+}
+
+/// A share of which nobody is left asks for nothing. A selector that matches
+/// nobody was meant for some: where nothing is proven yet, the stages after it
+/// would begin without it.
+fn unmatched(view: View<'_>) -> Verdict {
+    let Cohort::Selector(selector) = &view.stage.rules.cohort else {
+        return Verdict::Pass;
+    };
+    let mut later = view.rollout.stages.iter().skip(view.number + 1);
+    let nobody_is_left = later.all(|stage| stage.order.is_empty());
+    if nobody_is_left || was_accepted(view) || proven_before(view) > 0 {
+        return Verdict::Pass;
+    }
+    let reason = format!(
+        "stage {}: inconclusive: no machine of the rollout has the labels {selector}, and nothing was proven before it; label one and start another rollout, or resume to go on without it",
+        view.stage.rules.name
     );
     Verdict::stop(Gate::MinProven, reason)
 }

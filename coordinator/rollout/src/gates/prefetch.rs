@@ -125,14 +125,17 @@ pub(crate) fn wait(pass: Pass<'_>) -> Verdict {
     Verdict::wait(detail, due(pass))
 }
 
-/// When no machine has got further for `progress_deadline`, those that pull
-/// have failed; not those of which nobody could have heard.
+/// When no pull has come to an outcome for `progress_deadline`, those under way
+/// have failed; not those that have got further or come back since, and not
+/// those of which nobody could have heard.
 pub(crate) fn progress(pass: Pass<'_>) -> Verdict {
-    let deadline = pass.rollout.spec.progress_deadline.as_secs();
+    let deadline = pass.rollout.spec.progress_deadline;
     if pass.now < pass.deadline() {
         return Verdict::Pass;
     }
-    let late = counted(pass).map(|(agent, member)| {
+    let late = counted(pass).filter(|(_, _, moved)| pass.now >= *moved + deadline);
+    let deadline = deadline.as_secs();
+    let late = late.map(|(agent, member, _)| {
         let phase = member.prefetch.as_ref().and_then(|pull| pull.phase);
         let phase = phase.map_or("not reported yet", pinion_model::AgentPhase::word);
         let message = format!(
@@ -147,19 +150,29 @@ pub(crate) fn progress(pass: Pass<'_>) -> Verdict {
     Verdict::Fail(late)
 }
 
-/// When the deadline passes; none while nothing that it is for is under way.
+/// When the next of them may be late; none while nothing that the deadline is
+/// for is under way. Before the pass's own time is over nobody is.
 pub(crate) fn due(pass: Pass<'_>) -> Option<Timestamp> {
-    let waits = counted(pass).next().is_some() || pass.count(&[Pull::Busy]) > 0;
-    waits.then(|| pass.deadline())
+    let mut counted = counted(pass);
+    if pass.now < pass.deadline() {
+        let waits = counted.next().is_some() || pass.count(&[Pull::Busy]) > 0;
+        return waits.then(|| pass.deadline());
+    }
+    let deadline = pass.rollout.spec.progress_deadline;
+    counted.map(|(_, _, moved)| moved + deadline).min()
 }
 
-/// The machines of which progress is expected.
-fn counted(pass: Pass<'_>) -> impl Iterator<Item = (&AgentId, &Member)> {
+/// The machines of which progress is expected, and since when.
+fn counted(pass: Pass<'_>) -> impl Iterator<Item = (&AgentId, &Member, Timestamp)> {
     let asked = pass.members(Pull::Asked);
-    asked
-        .chain(pass.members(Pull::Withdrawing))
-        .filter(move |(id, _)| {
-            let agent = pass.world.agents.get(*id);
-            agent.is_some_and(|agent| agent.presence != Presence::Unknown)
-        })
+    let asked = asked.chain(pass.members(Pull::Withdrawing));
+    asked.filter_map(move |(id, member)| {
+        let agent = pass.world.agents.get(id);
+        let agent = agent.filter(|agent| agent.presence != Presence::Unknown)?;
+        let placement = agent.placements.get(&pass.rollout.workload);
+        let ahead = placement.and_then(|placement| placement.ahead.as_ref());
+        let since = ahead.map_or(agent.presence_since, |ahead| ahead.since);
+        let moved = agent.presence_since.max(since);
+        Some((id, member, moved.max(pass.known.progressed_at)))
+    })
 }

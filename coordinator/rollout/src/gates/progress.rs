@@ -5,11 +5,14 @@ use crate::spec::written;
 use crate::world::Class;
 use crate::{Member, OfflinePolicy, Presence};
 
-/// When no machine of a stage has changed its phase for `progress_deadline`,
-/// those in flight have failed. Offline machines are left out where the
-/// strategy waits for them or goes round them, and those that were not seen
-/// since the coordinator began always: they may be done, and had nobody to tell.
-/// One that puts off its cut-over because it is in use has `defer_within` beside.
+/// When no machine of a stage has cut over or come to an outcome for
+/// `progress_deadline`, those in flight have failed; not those that have
+/// changed their phase since, or have come or gone: they have that time from
+/// then on, and give none to the others, or one whose link drops again and
+/// again would keep them all. Offline machines are left out where the strategy
+/// waits for them or goes round them, and those that were not seen since the
+/// coordinator began always: they may be done, and had nobody to tell. One that
+/// puts off its cut-over because it is in use has `defer_within` beside.
 pub(crate) fn check(view: View<'_>) -> Verdict {
     let Some(due) = due(view) else {
         return Verdict::Pass;
@@ -20,8 +23,10 @@ pub(crate) fn check(view: View<'_>) -> Verdict {
             Some(due),
         );
     }
-    let deadline = written(view.rollout.spec.progress_deadline);
-    let late = counted(view).map(|(agent, member)| {
+    let deadline = view.rollout.spec.progress_deadline;
+    let late = counted(view).filter(|(_, _, moved)| view.now >= *moved + deadline);
+    let deadline = written(deadline);
+    let late = late.map(|(agent, member, _)| {
         let phase = member.phase.map_or("not reported yet", pinion_model::AgentPhase::word);
         let message = format!(
             "no machine of stage {} made progress for {deadline} (here: {phase}); look at the agent's log, then retry it",
@@ -32,38 +37,32 @@ pub(crate) fn check(view: View<'_>) -> Verdict {
     Verdict::Fail(late.collect())
 }
 
-/// When the deadline passes; none while nothing in flight counts.
+/// When the next of them may be late; none while nothing in flight counts.
+/// Before the stage's own time is over nobody is, so nobody is looked at.
 pub(crate) fn due(view: View<'_>) -> Option<Timestamp> {
-    let counts = counted(view).next().is_some();
-    let due = counts.then(|| view.stage.progressed_at + view.rollout.spec.progress_deadline);
-    let deferred = watched(view).filter(|(_, member)| is_deferred(view, member));
-    let deferred = deferred.map(|(_, member)| deferred_until(view, member));
-    due.into_iter().chain(deferred).min()
+    let deadline = view.rollout.spec.progress_deadline;
+    let due = view.stage.progressed_at + deadline;
+    let mut counted = counted(view);
+    if view.now < due {
+        return counted.next().map(|_| due);
+    }
+    counted.map(|(_, _, moved)| moved + deadline).min()
 }
 
-fn is_deferred(view: View<'_>, member: &Member) -> bool {
-    member.deferred && view.now < deferred_until(view, member)
-}
-
-/// It says what became of it by then, or it is late like any other.
-fn deferred_until(view: View<'_>, member: &Member) -> Timestamp {
-    let spec = &view.rollout.spec;
-    member.since + spec.timing.defer_within + spec.progress_deadline
-}
-
-/// The machines of which progress is expected now.
-fn counted(view: View<'_>) -> impl Iterator<Item = (&AgentId, &Member)> {
-    watched(view).filter(move |(_, member)| !is_deferred(view, member))
-}
-
-/// The machines of which progress is expected, sooner or later.
-fn watched(view: View<'_>) -> impl Iterator<Item = (&AgentId, &Member)> {
+/// The machines of which progress is expected, and since when.
+fn counted(view: View<'_>) -> impl Iterator<Item = (&AgentId, &Member, Timestamp)> {
     let members = classes(view.rollout.spec.offline)
         .iter()
         .flat_map(move |class| view.members(*class));
-    members.filter(move |(id, _)| {
-        let agent = view.world.agents.get(*id);
-        agent.is_some_and(|agent| agent.presence != Presence::Unknown)
+    members.filter_map(move |(id, member)| {
+        let agent = view.world.agents.get(id);
+        let agent = agent.filter(|agent| agent.presence != Presence::Unknown)?;
+        let deferred = member
+            .deferred
+            .then_some(view.rollout.spec.timing.defer_within);
+        let since = member.since + deferred.unwrap_or_default();
+        let moved = agent.presence_since.max(since);
+        Some((id, member, moved.max(view.stage.progressed_at)))
     })
 }
 

@@ -26,7 +26,10 @@ fn tightest(view: View<'_>) -> Option<(Limit, usize)> {
         .min_by_key(|(_, left)| *left)
 }
 
-/// Machines of the stage that may still fail without our doing: in flight, or soaking.
+/// Machines of the stage that may still fail without our doing: in flight, or
+/// soaking. Not those that went offline in flight and are gone round, which may
+/// never return, nor those that have settled, of which one may still sicken:
+/// their failures come on top.
 fn exposed(view: View<'_>) -> usize {
     in_flight::counted(view) + view.tally.count(Class::Soaking)
 }

@@ -54,13 +54,18 @@ pub(crate) fn detail(view: View<'_>) -> String {
         .map(|(count, what)| format!("{count} {what}"))
         .collect();
     format!(
-        "at most {} of {} selected machine(s) may be unavailable, and {} are ({}){}",
+        "at most {} of {} machine(s) of its stages may be unavailable, and {} are ({}){}",
         limit(view.rollout),
-        view.rollout.selected,
+        whole(view.rollout),
         now.total(),
         parts.join(", "),
         named(view)
     )
+}
+
+/// The machines of all stages when they were frozen: the whole of the share.
+fn whole(rollout: &Rollout) -> usize {
+    rollout.stages.iter().map(|stage| stage.order.len()).sum()
 }
 
 fn limit(rollout: &Rollout) -> String {

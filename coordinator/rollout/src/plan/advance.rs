@@ -8,7 +8,7 @@ use crate::gates::{
     regression, room,
 };
 use crate::world::Class;
-use crate::{Act, Change, Decision, FailureAction, Gate, Rollout, World};
+use crate::{Act, Change, Decision, FailureAction, Gate, Rollout, Standing, World};
 
 /// The next step of one active rollout. One a round, since what it asks of a
 /// machine keeps the others away from it: first those that take machines back,
@@ -158,8 +158,10 @@ fn judge(view: View<'_>) -> Vec<Change> {
         };
         for (agent, failure) in failed {
             let member = view.rollout.members.get(&agent);
-            let recall =
-                member.is_some_and(|m| m.generation.0 > 0 && !m.has_cut_over() && !m.withdrawing);
+            let recall = member.is_some_and(|member| {
+                let asked = member.standing() != Standing::Pending;
+                asked && !member.has_cut_over() && !member.withdrawing
+            });
             let act = Act::MemberFailed {
                 rollout: view.rollout.id.clone(),
                 agent: agent.clone(),

@@ -54,6 +54,12 @@ impl DueProbes {
             Verdict::Wait(wait) => return self.wait(wait.until),
             _ => return,
         }
+        // Where the clock has stepped back, what is asked before counts as little
+        // as what was asked before the stage was as it is.
+        let since = view.stage.checks.since;
+        if view.now < since {
+            return self.wait(Some(since));
+        }
         for (check, run) in metric::runs(view) {
             if run.is_some_and(|run| run.verdict(check, view.now).is_some()) {
                 continue;

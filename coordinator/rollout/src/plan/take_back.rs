@@ -3,7 +3,7 @@ use pinion_model::{RolloutPhase, Timestamp};
 use super::{assign, withdraw};
 use crate::gates::restore::check as restore_gate;
 use crate::gates::{Verdict, View};
-use crate::naming::few;
+use crate::naming::{few, few_failed};
 use crate::world::Way;
 use crate::{Act, Change, Decision, Rollout, World};
 
@@ -107,13 +107,13 @@ pub(super) fn plan(world: &World, rollout: &Rollout, now: Timestamp) -> Vec<Chan
         return withdrawn;
     }
     let failed = rollout.members.iter().filter_map(|(agent, member)| {
-        let failure = member.restore.as_ref()?.failure.as_ref()?;
-        Some(format!("{agent} ({failure})"))
+        let failure = member.restore.as_ref()?.failure.as_deref()?;
+        Some((agent, Some(failure)))
     });
-    let failed: Vec<_> = failed.collect();
+    let failed = few_failed(failed);
     let mut reason = rollout.reason.clone();
     if !failed.is_empty() {
-        reason = format!("{reason}; did not get back: {}", failed.join("; "));
+        reason = format!("{reason}; did not get back: {failed}");
     }
     reason.push_str(&held(world, rollout, now));
     let act = Act::RolloutEnded {

@@ -6,8 +6,8 @@ use pinion_model::{AgentId, Attempt, Digest, RolloutId, Timestamp, WorkloadName}
 use super::amount::share;
 use super::order::seed;
 use super::queue::{Entry, Queue};
-use super::{Cohort, SickPolicy, Spec, StageRules};
-use crate::{Agent, Checks, Map, Member, Stage, Timing, World};
+use super::{Cohort, OfflinePolicy, SickPolicy, Spec, StageRules};
+use crate::{Agent, Checks, Map, Member, Presence, Stage, Timing, World};
 
 /// Who is in which stage, from now on for good.
 pub(crate) struct Frozen {
@@ -20,8 +20,9 @@ pub(crate) struct Frozen {
 }
 
 /// Freezes the stages over the machines that are enrolled, not revoked and
-/// selected now: those with containers of the workload first, spread over the
-/// values of a label if one is named, else in the rollout's own order.
+/// selected now: those with containers of the workload first and those that are
+/// gone round last, spread over the values of a label if one is named, else in
+/// the rollout's own order.
 pub(crate) fn freeze(
     world: &World,
     spec: &Spec,
@@ -31,7 +32,7 @@ pub(crate) fn freeze(
     now: Timestamp,
 ) -> Frozen {
     let fleet = fleet(world, spec);
-    let mut queue = Queue::new(entries(&fleet, spec, id, workload));
+    let mut queue = Queue::new(entries(world, &fleet, spec, id, workload));
     let mut frozen = Frozen {
         stages: Vec::new(),
         members: Map::default(),
@@ -118,6 +119,7 @@ fn fleet<'a>(world: &'a World, spec: &Spec) -> Vec<(&'a AgentId, &'a Agent)> {
 
 /// When each machine is taken. A label's values are domains, and so is its absence.
 fn entries(
+    world: &World,
     fleet: &[(&AgentId, &Agent)],
     spec: &Spec,
     id: &RolloutId,
@@ -130,7 +132,7 @@ fn entries(
         domains.entry(value(agent)).or_insert(next);
     }
     let entries = fleet.iter().map(|(name, agent)| Entry {
-        rank: rank(agent, workload, spec.sick),
+        rank: rank(world, spec, agent, workload),
         domain: domains[&value(agent)],
         seed: seed(id, name),
     });
@@ -138,13 +140,20 @@ fn entries(
 }
 
 /// Machines with containers first, the well ones of them before the sick; those
-/// that are gone round last.
-fn rank(agent: &Agent, workload: &WorkloadName, sick: SickPolicy) -> u8 {
-    match (is_sick(agent, workload), sick) {
-        (false, _) if has_containers(agent, workload) => 0,
-        (true, SickPolicy::Include) => 1,
-        (false, _) => 2,
-        (true, SickPolicy::Skip) => 3,
+/// that are gone round as things stand last.
+fn rank(world: &World, spec: &Spec, agent: &Agent, workload: &WorkloadName) -> u8 {
+    let sick = is_sick(agent, workload);
+    let offline = agent.presence == Presence::Offline;
+    let skipped =
+        sick && spec.sick == SickPolicy::Skip || offline && spec.offline == OfflinePolicy::Skip;
+    if skipped || world.is_held(agent, workload) {
+        3
+    } else if sick {
+        1
+    } else if has_containers(agent, workload) {
+        0
+    } else {
+        2
     }
 }
 

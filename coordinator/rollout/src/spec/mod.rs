@@ -62,11 +62,13 @@ pub struct Strategy {
     pub rollback_in_flight: Option<Amount>,
     /// Share of a stage. Absent: 10 %.
     pub max_in_flight: Option<Amount>,
-    /// Share of all selected machines, over all stages. Absent: no limit.
+    /// Share of the machines of all stages together. Absent: no limit.
     pub max_unavailable: Option<Amount>,
     /// Whether machines that were sick before count as unavailable. Absent: no.
     pub count_baseline: Option<bool>,
-    /// Whether no more machines are in flight than may still fail, and one. Absent: no.
+    /// Whether no more machines are in flight than may still fail, and one. One
+    /// that is skipped because it went offline on its way does not count, nor
+    /// one that had settled and may sicken. Absent: no.
     pub strict: Option<bool>,
     /// Share of a stage. Absent: 2 %.
     pub failure_budget: Option<Budget>,
@@ -130,7 +132,7 @@ pub struct Spec {
     pub rollback_in_flight: Amount,
     /// The strategy's own, for stages that name none.
     pub max_in_flight: Amount,
-    /// How many of all selected machines may be in flight or newly sick.
+    /// How many machines of all stages together may be in flight or newly sick.
     pub max_unavailable: Option<Amount>,
     /// Whether those that were sick before count there.
     pub count_baseline: bool,
@@ -140,7 +142,8 @@ pub struct Spec {
     pub failure_budget: Budget,
     /// The strategy's own, for stages that name none.
     pub budgets: BTreeMap<FailureGroup, Budget>,
-    /// No progress in the open stage for that long fails what is in flight.
+    /// A machine in flight has failed that long after it last got further, came
+    /// or went, and any of its stage cut over or came to an outcome.
     pub progress_deadline: Duration,
     /// What the agents are told; the soak is the stage's.
     pub timing: Timing,

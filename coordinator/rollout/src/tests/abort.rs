@@ -5,7 +5,7 @@ use pinion_model::{AgentPhase, RolloutId, RolloutPhase};
 
 use super::bed::{Bed, agent, alice, count, digest, keep, rest, revert, steer, strategy};
 use crate::commands;
-use crate::{Change, Purpose, Refusal, Strategy, summary, waiting_for};
+use crate::{Act, Change, Purpose, Refusal, Strategy, summary, waiting_for};
 
 fn all() -> Strategy {
     strategy(vec![rest()])
@@ -226,4 +226,26 @@ fn an_abort_says_who_why_and_what_becomes_of_the_machines() {
         Change::Observation(_) => false,
     });
     assert_eq!(restores.count(), 3);
+}
+
+#[test]
+fn a_machine_that_ran_the_digest_before_keeps_it_when_the_rollout_of_it_is_reverted() {
+    let mut bed = Bed::new(2);
+    for digest in [1, 2] {
+        bed.roll_out(digest, all());
+        bed.drive();
+    }
+    let again = bed.start(strategy(vec![count(1), rest()]));
+    bed.plan();
+    let first = bed.nth(&again, 0, 0);
+    bed.say(&first, AgentPhase::Settled);
+    bed.steer_with(revert, &again);
+    let since = bed.history.len();
+    bed.drive();
+    assert_eq!(bed.phase(&again), RolloutPhase::Aborted);
+    assert_eq!(running(&bed, &again), vec![digest(2); 2]);
+    let asked = bed.history[since..].iter().filter(|change| {
+        matches!(change, Change::Decision(decision) if matches!(decision.act, Act::Assigned { .. }))
+    });
+    assert_eq!(asked.count(), 0, "nothing moves, there or back");
 }

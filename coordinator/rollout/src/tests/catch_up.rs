@@ -6,7 +6,7 @@ use pinion_model::{LabelSelector, Labels, RolloutPhase};
 
 use super::bed::{Bed, agent, alice, count, digest, keep, rest, steer, strategy};
 use crate::commands::{self, HoldAgent, Refresh, StartRollout};
-use crate::{Purpose, StageSpec, Strategy};
+use crate::{Act, Change, Cohort, Decision, Purpose, StageSpec, Strategy};
 
 fn all() -> Strategy {
     strategy(vec![rest()])
@@ -284,4 +284,64 @@ fn where_neither_the_stable_digest_nor_what_was_restored_is_well_each_is_tried_o
         placement.failure.is_some(),
         "nor does what it went back to run"
     );
+}
+
+fn in_region(name: &str) -> Labels {
+    Labels::from([("region".into(), name.into())])
+}
+
+#[test]
+fn a_newcomer_that_no_stage_would_take_keeps_the_digest_of_the_whole_fleet() {
+    let ord = StageSpec::of(Cohort::Selector(LabelSelector(in_region("ord"))));
+    for (stage, goes) in [(count(1), None), (ord, Some("m6"))] {
+        let mut bed = Bed::new(0);
+        for name in ["m1", "m2"] {
+            bed.enrol_with(name, true, in_region("ord"));
+        }
+        bed.roll_out(1, all());
+        bed.drive();
+        let id = bed.roll_out(2, strategy(vec![stage]));
+        bed.drive();
+        assert_eq!(bed.phase(&id), RolloutPhase::Completed);
+        bed.pass(Duration::from_secs(1));
+        bed.enrol_with("m5", true, in_region("lhr"));
+        bed.enrol_with("m6", true, in_region("ord"));
+        bed.drive();
+        for name in ["m5", "m6"] {
+            let expected = if goes == Some(name) { 2 } else { 1 };
+            assert_eq!(*bed.running(name), digest(expected), "{name}");
+        }
+        let why = bed.why(&id, "m5").expect("it has not got it").detail;
+        assert!(why.contains("none of its stages takes it"), "{why}");
+    }
+}
+
+#[test]
+fn what_went_first_in_a_rollout_goes_first_where_a_machine_catches_up() {
+    let mut bed = Bed::new(1);
+    bed.work_on("first");
+    bed.roll_out(2, all());
+    bed.drive();
+    bed.work_on("app");
+    let after = Strategy {
+        after: ["first".parse().expect("a workload")].into(),
+        ..all()
+    };
+    bed.roll_out(2, after);
+    bed.drive();
+    let since = bed.history.len();
+    bed.enrol("m2", true);
+    bed.work_on("first");
+    bed.drive();
+    let asked = bed.history[since..]
+        .iter()
+        .filter_map(|change| match change {
+            Change::Decision(Decision {
+                act: Act::Assigned { assignment, .. },
+                ..
+            }) => Some(assignment.workload.as_str().to_owned()),
+            _ => None,
+        });
+    let asked: Vec<_> = asked.collect();
+    assert_eq!(asked, ["first", "app"], "whichever name comes first");
 }

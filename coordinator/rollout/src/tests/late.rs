@@ -373,3 +373,22 @@ fn at_the_end_one_that_returned_and_was_not_reached_is_counted() {
         "2 of 3 selected machine(s) proven, 0 staged only, 0 failed, 0 skipped, 1 late and not reached"
     );
 }
+
+#[test]
+fn a_machine_that_joins_late_waits_for_what_goes_first_also_where_that_has_yet_to_take_it() {
+    let mut bed = Bed::new(2);
+    let app = bed.roll_out(2, strategy(vec![count(1), rest()]));
+    bed.plan();
+    bed.work_on("web");
+    let after = Strategy {
+        after: ["app".parse().expect("a workload")].into(),
+        max_in_flight: Some(Amount::Count(3)),
+        ..strategy(vec![rest()])
+    };
+    let web = bed.roll_out(2, after);
+    bed.plan();
+    bed.enrol("m9", true);
+    bed.plan();
+    assert!(!bed.rollout(&app).members.contains_key(&agent("m9")));
+    assert_eq!(bed.word(&web, "m9"), Some("after"));
+}

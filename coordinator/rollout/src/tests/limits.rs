@@ -1,5 +1,5 @@
-//! How many machines may be on their way at once: of a stage, of all that are
-//! selected, and where the strategy is strict.
+//! How many machines may be on their way at once: of a stage, of all stages
+//! together, and where the strategy is strict.
 
 use std::collections::BTreeMap;
 
@@ -51,19 +51,21 @@ fn came(machines: usize, rules: Strategy, phases: &[AgentPhase]) -> (Bed, Rollou
 }
 
 #[test]
-fn max_unavailable_is_a_number_or_a_share_of_all_selected_machines() {
-    for (amount, rounded) in [
-        (Amount::Count(3), 3),
-        (Amount::Percent(1), 1),
-        (Amount::Percent(25), 3),
-        (Amount::Percent(100), 10),
+fn max_unavailable_is_a_number_or_a_share_of_the_machines_of_all_stages() {
+    let all = || vec![count(2), rest()];
+    for (amount, stages, rounded) in [
+        (Amount::Count(3), all(), 3),
+        (Amount::Percent(1), all(), 1),
+        (Amount::Percent(25), all(), 3),
+        (Amount::Percent(100), all(), 10),
+        (Amount::Percent(50), vec![count(1), count(3)], 2),
     ] {
         let mut bed = Bed::new(10);
         let id = bed.roll_out(
             2,
             Strategy {
                 max_unavailable: Some(amount),
-                ..strategy(vec![count(2), rest()])
+                ..strategy(stages)
             },
         );
         assert_eq!(bed.rollout(&id).max_unavailable, Some(rounded), "{amount}");
@@ -101,7 +103,7 @@ fn a_machine_that_sickens_takes_the_place_of_one_in_flight() {
     assert_eq!(
         detail,
         format!(
-            "at most 2 of 5 selected machine(s) may be unavailable, and 2 are (1 in flight, 1 sick since it began); heal {last}"
+            "at most 2 of 5 machine(s) of its stages may be unavailable, and 2 are (1 in flight, 1 sick since it began); heal {last}"
         )
     );
     let summary = summary(&bed.world, &id, bed.now);
@@ -364,6 +366,6 @@ fn a_share_of_unavailable_machines_is_told_with_its_number() {
     let waiting = bed.nth(&id, 0, 5);
     assert_eq!(
         bed.why(&id, &waiting).expect("it waits").detail,
-        "at most 2 (25 %) of 6 selected machine(s) may be unavailable, and 2 are (2 in flight)"
+        "at most 2 (25 %) of 6 machine(s) of its stages may be unavailable, and 2 are (2 in flight)"
     );
 }

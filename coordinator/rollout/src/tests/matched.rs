@@ -4,7 +4,7 @@ use pinion_model::{LabelSelector, RolloutPhase};
 
 use super::bed::{Bed, alice, rest, strategy};
 use super::faults::{bed, faults, selecting, started};
-use crate::{Fault, Gate, commands};
+use crate::{Fault, Gate, StageSpec, commands};
 
 #[test]
 fn a_selector_that_matches_no_machine_is_refused_when_a_rollout_is_started() {
@@ -67,18 +67,44 @@ fn machines_that_no_stage_takes_are_told_when_there_is_nobody_else() {
 }
 
 #[test]
-fn a_promotion_whose_stage_matches_nobody_succeeds_and_its_rollout_goes_on() {
+fn a_promotion_whose_first_stage_matches_nobody_succeeds_and_its_rollout_stops_for_a_person() {
     let mut bed = bed();
     let stages = strategy(vec![selecting("region", "lhr"), rest()]);
     let id = bed.promote_auto(3, stages);
     bed.drive();
+    assert_eq!(bed.phase(&id), RolloutPhase::Halted);
+    assert_eq!(bed.rollout(&id).halted_by, Some(Gate::MinProven));
+    let reason = &bed.rollout(&id).reason;
+    assert!(reason.contains("has the labels region=lhr"), "{reason}");
+    bed.steer_with(commands::resume, &id);
+    bed.drive();
     assert_eq!(bed.phase(&id), RolloutPhase::Completed);
-    assert_eq!(bed.rollout(&id).stages[0].note, "no machine is in it");
     let only = strategy(vec![selecting("region", "lhr")]);
     let id = bed.promote_auto(4, only);
     bed.drive();
     assert_eq!(bed.phase(&id), RolloutPhase::Halted);
     assert_eq!(bed.rollout(&id).halted_by, Some(Gate::Nobody));
+}
+
+#[test]
+fn a_stage_that_matches_nobody_is_passed_where_the_digest_is_proven_or_needs_no_proof() {
+    let lhr = || selecting("region", "lhr");
+    let unproven = StageSpec {
+        min_proven: Some(0),
+        ..lhr()
+    };
+    for stages in [
+        vec![selecting("region", "ord"), lhr(), rest()],
+        vec![unproven, rest()],
+    ] {
+        let mut bed = bed();
+        let id = bed.promote_auto(3, strategy(stages));
+        bed.drive();
+        assert_eq!(bed.phase(&id), RolloutPhase::Completed);
+        let notes = bed.rollout(&id).stages.iter().map(|stage| &stage.note);
+        let nobodys = notes.filter(|note| *note == "no machine is in it");
+        assert_eq!(nobodys.count(), 1);
+    }
 }
 
 #[test]

@@ -32,6 +32,7 @@ mod min_proven;
 mod nobody;
 mod offline;
 mod parts;
+mod plan_hash;
 mod prefetch;
 mod properties;
 mod pull;

@@ -5,7 +5,10 @@ use std::time::Duration;
 use pinion_model::{AgentPhase, FailureKind, RolloutPhase};
 
 use super::bed::{Bed, agent, count, digest, rest, strategy};
-use crate::{Amount, Observation, OfflinePolicy, Presence, StageSpec, Strategy};
+use crate::{
+    Act, Amount, Change, Observation, OfflinePolicy, Presence, StageSpec, Standing, Strategy,
+    commands,
+};
 
 fn all(offline: OfflinePolicy) -> Strategy {
     Strategy {
@@ -305,5 +308,132 @@ fn a_machine_that_comes_back_in_its_grace_time_is_like_any_other() {
     bed.hello("m2");
     bed.drive();
     assert_eq!(bed.phase(&id), RolloutPhase::Completed);
+    assert_eq!(*bed.running("m2"), digest(2));
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Two machines in flight, of which one may fail: `m2` hangs.
+fn hung(phase: AgentPhase) -> (Bed, pinion_model::RolloutId) {
+    let mut bed = Bed::new(2);
+    let may_fail = StageSpec {
+        failure_budget: Some(Amount::Count(2).into()),
+        ..rest()
+    };
+    let id = bed.roll_out(2, strategy(vec![may_fail]));
+    bed.plan();
+    bed.say("m1", phase);
+    bed.say("m2", AgentPhase::CuttingOver);
+    (bed, id)
+}
+
+fn standing(bed: &Bed, id: &pinion_model::RolloutId, name: &str) -> Standing {
+    bed.rollout(id).members[&agent(name)].standing()
+}
+
+/// The link of `m1` drops, and it is back a minute later.
+fn flap(bed: &mut Bed, phase: AgentPhase) {
+    bed.offline("m1");
+    bed.plan();
+    bed.pass(MINUTE);
+    bed.hello("m1");
+    if phase == AgentPhase::Pulling {
+        bed.say("m1", AgentPhase::Withdrawn);
+        bed.plan();
+        bed.say("m1", AgentPhase::Pulling);
+    }
+    bed.plan();
+}
+
+#[test]
+fn a_machine_that_comes_and_goes_keeps_no_other_from_its_deadline() {
+    for phase in [AgentPhase::Pulling, AgentPhase::Verifying] {
+        let (mut bed, id) = hung(phase);
+        bed.pass(MINUTE * 4);
+        flap(&mut bed, phase);
+        bed.pass(MINUTE * 4);
+        let planned = bed.plan();
+        assert_eq!(standing(&bed, &id, "m2"), Standing::InFlight);
+        assert_eq!(planned.wake_at, Some(bed.now + MINUTE), "{phase}");
+        bed.pass(MINUTE);
+        let planned = bed.plan();
+        assert_eq!(standing(&bed, &id, "m2"), Standing::Failed, "{phase}");
+        assert_eq!(standing(&bed, &id, "m1"), Standing::InFlight, "{phase}");
+        assert_eq!(planned.wake_at, Some(bed.now + MINUTE * 5), "{phase}");
+        bed.pass(MINUTE * 5);
+        bed.plan();
+        assert_eq!(standing(&bed, &id, "m1"), Standing::Failed, "{phase}");
+    }
+}
+
+#[test]
+fn what_a_machine_does_before_it_cuts_over_gives_time_to_itself_alone() {
+    let (mut bed, id) = hung(AgentPhase::Pulling);
+    bed.pass(MINUTE * 5);
+    bed.say("m1", AgentPhase::Creating);
+    bed.pass(MINUTE * 5);
+    bed.plan();
+    assert_eq!(standing(&bed, &id, "m2"), Standing::Failed);
+    assert_eq!(standing(&bed, &id, "m1"), Standing::InFlight);
+}
+
+#[test]
+fn what_cuts_over_or_ends_gives_the_others_of_its_stage_their_time_anew() {
+    for phase in [
+        AgentPhase::CuttingOver,
+        AgentPhase::Soaking,
+        AgentPhase::Staged,
+    ] {
+        let (mut bed, id) = hung(AgentPhase::Pulling);
+        bed.pass(MINUTE * 9);
+        bed.say("m1", phase);
+        bed.pass(MINUTE * 9);
+        bed.plan();
+        assert_eq!(standing(&bed, &id, "m2"), Standing::InFlight, "{phase}");
+        bed.pass(MINUTE);
+        bed.plan();
+        assert_eq!(standing(&bed, &id, "m2"), Standing::Failed, "{phase}");
+    }
+}
+
+#[test]
+fn a_machine_that_was_stopped_in_time_and_then_failed_for_being_away_catches_up() {
+    let mut bed = Bed::new(2);
+    let rules = Strategy {
+        offline: Some(OfflinePolicy::Fail),
+        ..strategy(vec![StageSpec {
+            failure_budget: Some(Amount::Count(1).into()),
+            ..rest()
+        }])
+    };
+    let id = bed.roll_out(2, rules);
+    bed.plan();
+    bed.steer_with(commands::pause, &id);
+    bed.plan();
+    bed.say("m1", AgentPhase::Withdrawn);
+    bed.say("m2", AgentPhase::Withdrawn);
+    bed.offline("m2");
+    bed.steer_with(commands::resume, &id);
+    bed.pass(Duration::from_secs(86_400));
+    let since = bed.history.len();
+    bed.drive();
+    assert_eq!(
+        bed.phase(&id),
+        RolloutPhase::Completed,
+        "{}",
+        bed.rollout(&id).reason
+    );
+    let kind = bed.rollout(&id).members[&agent("m2")]
+        .failure
+        .as_ref()
+        .map(|f| f.kind);
+    assert_eq!(kind, Some(FailureKind::Offline));
+    let told = bed.history[since..].iter().any(|change| {
+        matches!(change, Change::Decision(decision)
+            if matches!(&decision.act, Act::Assigned { agent: to, .. } if *to == agent("m2")))
+    });
+    assert!(!told, "there is nothing to take back from it");
+    bed.hello("m2");
+    bed.drive();
     assert_eq!(*bed.running("m2"), digest(2));
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use pinion_model::{AgentPhase, FailureKind, RolloutId, RolloutPhase};
+use pinion_model::{AgentPhase, RolloutId, RolloutPhase};
 
 use super::bed::{Bed, agent, alice, digest, keep, rest, strategy};
 use super::prefetch::{begun, counts, pass, with};
@@ -118,6 +118,33 @@ fn a_pull_that_makes_no_progress_fails_and_is_withdrawn() {
 }
 
 #[test]
+fn a_machine_that_comes_and_goes_or_begins_to_pull_keeps_no_other_from_its_deadline() {
+    let moves: [fn(&mut Bed); 2] = [
+        |bed| {
+            bed.offline("m1");
+            bed.plan();
+            bed.hello("m1");
+        },
+        |bed| bed.pull("m1", AgentPhase::Prefetching),
+    ];
+    for moves in moves {
+        let (mut bed, id) = pulling(pass(2, 1), &[AgentPhase::Pending, AgentPhase::Prefetching]);
+        let half = bed.rollout(&id).spec.progress_deadline / 2;
+        bed.pass(half);
+        moves(&mut bed);
+        bed.plan();
+        bed.pass(half);
+        let planned = bed.plan();
+        let known = counts(&bed, &id);
+        assert_eq!((known.failed, known.in_flight), (1, 1));
+        assert_eq!(planned.wake_at, Some(bed.now + half));
+        bed.pass(half);
+        bed.plan();
+        assert_eq!(counts(&bed, &id).failed, 2);
+    }
+}
+
+#[test]
 fn a_coordinator_that_starts_gives_those_that_pull_their_time_anew() {
     let (mut bed, id) = pulling(
         pass(2, 0),
@@ -218,13 +245,13 @@ fn what_is_over_leaves_nobody_told_only_to_pull() {
 }
 
 #[test]
-fn a_resume_knows_the_failed_pull_of_a_machine_that_was_sick_before_and_is_done_with() {
+fn a_machine_that_was_sick_before_is_not_blamed_for_its_pull() {
     let mut bed = Bed::new(3);
     bed.roll_out(1, strategy(vec![rest()]));
     bed.drive();
     bed.seen("m1", &["unhealthy"]);
     let rules = Strategy {
-        prefetch: Some(pass(3, 1)),
+        prefetch: Some(pass(3, 0)),
         ..strategy(vec![rest()])
     };
     let id = bed.roll_out(2, rules);
@@ -237,15 +264,16 @@ fn a_resume_knows_the_failed_pull_of_a_machine_that_was_sick_before_and_is_done_
         bed.pull(name, phase);
     }
     bed.plan();
-    bed.fail("m1", FailureKind::Health);
-    bed.fail("m2", FailureKind::Health);
-    bed.plan();
-    assert_eq!(bed.phase(&id), RolloutPhase::Halted);
-
-    bed.steer_with(commands::resume, &id);
-
-    let pull = &bed.rollout(&id).members[&agent("m1")].prefetch;
-    assert!(pull.as_ref().expect("it was asked to").acknowledged);
+    assert_eq!(counts(&bed, &id).failed, 1, "it is counted");
+    assert_eq!(bed.phase(&id), RolloutPhase::Running);
+    assert!(
+        bed.rollout(&id)
+            .prefetch
+            .as_ref()
+            .expect("a pass")
+            .passed_at
+            .is_some()
+    );
     let mut rebuilt = bed.world.clone();
     rebuilt.rebuild_index();
     assert_eq!(rebuilt.index, bed.world.index);

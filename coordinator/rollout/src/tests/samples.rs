@@ -8,7 +8,7 @@ use super::bed::{Bed, agent, alice, digest, rest, steer, strategy};
 use super::metric::{INTERVAL, TIMEOUT, checked, http};
 use crate::{
     Amount, Check, DueProbe, Gate, Judgement, Observation, ObservedContainer, OfflinePolicy,
-    StageSpec, Strategy, commands,
+    StageSpec, Strategy, commands, due_probes,
 };
 use Judgement::{Failure, Success};
 
@@ -246,6 +246,21 @@ fn when_a_success_is_taken_back_the_samples_begin_anew() {
     assert_eq!(bed.rollout(&id).stages[0].checks.runs, []);
     bed.measured(&[Success]);
     assert_eq!(bed.rollout(&id).open_stage, 0, "one of two");
+    bed.measured(&[Success]);
+    assert_eq!(bed.phase(&id), RolloutPhase::Completed);
+}
+
+#[test]
+fn where_the_clock_has_stepped_back_nothing_is_asked_before_a_sample_would_count() {
+    let (mut bed, id) = Bed::waiting(checked(vec![smoke(1)]));
+    bed.steer_with(commands::pause, &id);
+    bed.pass(TIMEOUT);
+    bed.steer_with(commands::resume, &id);
+    let since = bed.now;
+    bed.now = Timestamp(since.0 - 1);
+    let probes = due_probes(&bed.world, bed.now);
+    assert_eq!((probes.due, probes.next), (vec![], Some(since)));
+    bed.now = since;
     bed.measured(&[Success]);
     assert_eq!(bed.phase(&id), RolloutPhase::Completed);
 }

@@ -8,7 +8,7 @@ use proptest::prelude::{ProptestConfig, any, prop_assert, prop_oneof, proptest};
 use proptest::strategy::Strategy as _;
 
 use super::bed::{Bed, agent, count, keep, percent, rest, strategy};
-use crate::{Cohort, SickPolicy, StageSpec, Strategy, commands};
+use crate::{Cohort, OfflinePolicy, SickPolicy, StageSpec, Strategy, commands};
 
 const REGION: &str = "region";
 
@@ -294,4 +294,44 @@ proptest! {
         }
         prop_assert!(free.is_empty(), "the rest is all that is left");
     }
+}
+
+/// The canary of a rollout on four machines, of which all but this one are kept from it.
+fn canary_but(kept: fn(&mut Bed, &str), free: &str, offline: OfflinePolicy) -> String {
+    let mut bed = Bed::new(4);
+    for n in 1..=4 {
+        let name = format!("m{n}");
+        if name != free {
+            kept(&mut bed, &name);
+        }
+    }
+    let rules = Strategy {
+        offline: Some(offline),
+        ..strategy(vec![count(1), rest()])
+    };
+    let id = bed.roll_out(2, rules);
+    bed.nth(&id, 0, 0)
+}
+
+#[test]
+fn who_is_gone_round_when_it_begins_is_no_canary() {
+    let held: fn(&mut Bed, &str) = |bed, name| {
+        let hold = commands::HoldAgent {
+            agent: agent(name),
+            reason: "care".into(),
+            expires_at: None,
+        };
+        bed.decide(|world, now| commands::hold(world, hold.clone(), &super::bed::alice(), now))
+            .expect("held");
+    };
+    for free in ["m1", "m2", "m3", "m4"] {
+        assert_eq!(canary_but(held, free, OfflinePolicy::Wait), free);
+        assert_eq!(canary_but(Bed::offline, free, OfflinePolicy::Skip), free);
+    }
+    let waited_for =
+        ["m1", "m2", "m3", "m4"].map(|free| canary_but(Bed::offline, free, OfflinePolicy::Wait));
+    assert!(
+        waited_for.windows(2).all(|two| two[0] == two[1]),
+        "who is waited for keeps its place: {waited_for:?}"
+    );
 }

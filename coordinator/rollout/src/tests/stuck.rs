@@ -2,7 +2,7 @@
 
 use pinion_model::{AgentId, FailureKind, RolloutId, RolloutPhase};
 
-use super::bed::{Bed, agent, digest};
+use super::bed::{Bed, agent, digest, rest, strategy};
 use super::way_back::{WAYS, on, on_two, retry, sent};
 use crate::{Gate, commands, explain, summary};
 
@@ -150,6 +150,24 @@ fn what_is_no_fault_of_the_old_image_does_not_stop_the_others() {
         reason.contains(&format!("did not get back: {first}")),
         "{reason}"
     );
+}
+
+#[test]
+fn where_many_did_not_get_back_a_few_are_named_and_the_others_counted() {
+    let mut bed = Bed::new(7);
+    bed.roll_out(1, strategy(vec![rest()]));
+    bed.drive();
+    let id = bed.roll_out(2, strategy(vec![rest()]));
+    bed.drive();
+    for machine in bed.machines.values_mut() {
+        machine.pulled.clear();
+        machine.out_of_reach.insert(digest(1), FailureKind::Network);
+    }
+    bed.steer_with(commands::roll_back, &id);
+    bed.drive();
+    let reason = &bed.rollout(&id).reason;
+    assert_eq!(reason.matches("(network").count(), 5, "{reason}");
+    assert!(reason.ends_with("; and 2 more"), "{reason}");
 }
 
 #[test]

@@ -3,6 +3,7 @@ use pinion_model::{AgentId, WorkloadName};
 use super::catch_up::is_shut;
 use super::{Agent, Member, Placement, Rollout, Standing, Way, World};
 use crate::SickPolicy;
+use crate::spec::stage_of_late;
 
 impl Agent {
     /// Another workload that is in flight on the machine: what it has to do
@@ -43,7 +44,7 @@ impl World {
     /// failed there and nobody knows. One that it goes round is none of those.
     fn is_to_finish(&self, rollout: &Rollout, id: &AgentId) -> bool {
         let Some(member) = rollout.members.get(id) else {
-            return false;
+            return self.would_join(rollout, id);
         };
         let back = Way::of(self, rollout, id, member);
         if back.is_some_and(|way| Way::OUTSTANDING.contains(&way)) {
@@ -55,6 +56,17 @@ impl World {
             Standing::InFlight | Standing::Soaking => true,
             Standing::Pending => self.comes_to(rollout, id, member),
         }
+    }
+
+    /// Whether a machine that came after its start has yet to join it.
+    fn would_join(&self, rollout: &Rollout, id: &AgentId) -> bool {
+        let agent = self.agents.get(id);
+        let agent = agent.filter(|agent| agent.revoked.is_none());
+        !rollout.rolled_back
+            && agent.is_some_and(|agent| {
+                !self.is_held(agent, &rollout.workload)
+                    && stage_of_late(rollout, id, &agent.labels).is_some()
+            })
     }
 
     fn comes_to(&self, rollout: &Rollout, id: &AgentId, member: &Member) -> bool {

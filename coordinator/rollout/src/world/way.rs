@@ -30,6 +30,13 @@ pub(crate) enum Way {
 }
 
 impl Rollout {
+    /// An abort takes its machines back: to what they ran before, which may be
+    /// its own digest. A roll-back never leaves a machine on that.
+    fn is_reverting(&self) -> bool {
+        let aborts = [RolloutPhase::Aborting, RolloutPhase::Aborted];
+        self.rolled_back && aborts.contains(&self.course())
+    }
+
     /// What took its machines back has ended; those that were held then may
     /// still have to follow.
     pub(crate) fn is_back(&self) -> bool {
@@ -61,7 +68,8 @@ impl Way {
     ) -> Option<Self> {
         // One that was paused or halted on its way back stays so when it is superseded.
         let stopped = rollout.phase.is_terminal() && rollout.interrupted.is_some();
-        if !rollout.rolled_back || stopped || !member.was_changed() {
+        let needless = rollout.is_reverting() && member.proven.as_ref() == Some(rollout.digest());
+        if !rollout.rolled_back || stopped || needless || !member.was_changed() {
             return None;
         }
         let way = Self::of_changed(world, rollout, id, member);

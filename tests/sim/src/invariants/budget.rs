@@ -210,7 +210,9 @@ fn unavailable_within_the_limit(world: &World, id: &RolloutId) -> Held {
     })
 }
 
-/// If all that are on their way fail, a strict stage has lost one machine more than it may.
+/// If all that are on their way when a machine gets its turn fail, a strict
+/// stage has lost one more than it may. Those that went offline and are gone
+/// round are not on their way, nor are those that have settled.
 fn a_strict_stage_risks_one_beyond_its_budget(world: &World, (id, stage): &Place) -> Held {
     let rollout = world.rollouts.get(id).filter(|rollout| rollout.spec.strict);
     let known = rollout.and_then(|rollout| Some((rollout, rollout.stages.get(*stage as usize)?)));

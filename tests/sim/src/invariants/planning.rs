@@ -1,8 +1,8 @@
 //! Plans: that they come to an end, that what waits is explained, and that
 //! the index of the World follows from its facts.
 
-use pinion_model::{Revision, Timestamp};
-use pinion_rollout::{Plan, World, explain_all, waiting_for};
+use pinion_model::{Revision, RolloutPhase, Timestamp};
+use pinion_rollout::{Plan, Rollout, World, explain_all, waiting_for};
 
 use super::{Held, holds};
 use crate::sim::Sim;
@@ -25,10 +25,9 @@ impl Sim {
         )
     }
 
-    /// What a plan leaves: every rollout that is not terminal names a blocker
-    /// or a wake-up time.
+    /// What a plan leaves: every rollout that is not terminal names what it waits for.
     pub(crate) fn after_plan(&mut self, coordinator: usize, planned: &Plan) -> Held {
-        if !planned.changes.is_empty() || planned.wake_at.is_some() {
+        if !planned.changes.is_empty() {
             return Ok(());
         }
         every_rollout_says_what_it_waits_for(&self.coordinators[coordinator].view.world, self.now)
@@ -73,15 +72,29 @@ impl Sim {
 
 fn every_rollout_says_what_it_waits_for(world: &World, now: Timestamp) -> Held {
     for rollout in world.active_rollouts() {
-        let mut stages = 0..rollout.stages.len();
-        let waits = stages.any(|stage| !waiting_for(world, &rollout.id, stage, now).is_empty());
-        let is_explained =
-            waits || !rollout.reason.is_empty() || !explain_all(world, &rollout.id, now).is_empty();
         holds(
             "every rollout that is not terminal names a blocker or a wake-up time",
-            is_explained,
+            waits(world, rollout, now),
             || format!("{} is {}", rollout.id, rollout.phase),
         )?;
     }
     Ok(())
+}
+
+/// Whether it has something of its own that it waits for: a person, its stages,
+/// or machines on their way back.
+fn waits(world: &World, rollout: &Rollout, now: Timestamp) -> bool {
+    use RolloutPhase::{AwaitingApproval, Halted, Paused, Queued};
+    match rollout.phase {
+        Queued | AwaitingApproval | Paused | Halted => true,
+        _ if rollout.rolled_back => {
+            let reasons = explain_all(world, &rollout.id, now);
+            let mut reasons = reasons.iter();
+            reasons.any(|(_, reason)| ["rolling_back", "offline", "busy"].contains(&reason.word))
+        }
+        _ => {
+            let mut stages = 0..rollout.stages.len();
+            stages.any(|stage| !waiting_for(world, &rollout.id, stage, now).is_empty())
+        }
+    }
 }

@@ -40,12 +40,6 @@ impl Openings {
     pub fn is_frozen(&self, group: Group) -> bool {
         group.freezes & self.freezes_on != 0
     }
-
-    /// Whether `now` is at or after the next change.
-    #[must_use]
-    pub fn is_due(&self, now: Timestamp) -> bool {
-        self.next.is_some_and(|next| next <= now)
-    }
 }
 
 impl std::fmt::Display for Openings {

@@ -23,7 +23,7 @@ fn region(name: &str) -> Labels {
 }
 
 /// For Europe, every night at 22:00 in Berlin, four hours.
-fn nights() -> Window {
+pub(super) fn nights() -> Window {
     Window {
         agents: pinion_model::LabelSelector(region("eu")),
         days: std::collections::BTreeSet::new(),
