@@ -100,10 +100,13 @@ fn outside(rollout: &Rollout, id: &AgentId, agent: &Agent) -> Reason {
     }
     let detail = if named {
         "no stage of the rollout took it; add a stage with rest = true to the next".to_owned()
-    } else if agent.enrolled_at > rollout.started.at {
-        "it came after the rollout began, and belongs to none of its stages; it gets the stable digest, and this one once the rollout has completed".to_owned()
-    } else {
+    } else if agent.enrolled_at <= rollout.started.at || !rollout.spec.agents.matches(&agent.labels)
+    {
         format!("the rollout is for machines with {}", rollout.spec.agents)
+    } else if rollout.is_for(id, agent) {
+        "it came after the rollout began, and did not join it before its end; it gets the digest that is stable for it".to_owned()
+    } else {
+        "it came after the rollout began, and none of its stages takes it; it gets the digest that is stable for it, now and once this rollout has completed".to_owned()
     };
     Reason {
         stage: None,

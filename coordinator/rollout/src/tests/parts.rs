@@ -1,11 +1,13 @@
 //! Rollouts of a part of the fleet: what they proved is that part's, and
 //! nobody else's.
 
+use std::time::Duration;
+
 use pinion_model::{AgentPhase, Digest, LabelSelector, Labels, RolloutId, RolloutPhase};
 
 use super::bed::{Bed, agent, alice, count, digest, keep, rest, strategy};
-use crate::Strategy;
 use crate::commands::{self, StartRollout};
+use crate::{Cohort, ROLLOUTS_KEPT_WHOLE, StageSpec, Strategy};
 
 fn labels(region: &str) -> Labels {
     Labels::from([("region".to_owned(), region.to_owned())])
@@ -167,4 +169,80 @@ fn what_became_stable_elsewhere_takes_nothing_that_an_abort_left_here() {
     assert_eq!(bed.running("east"), &digest(2));
     to_region(&mut bed, 3, "west");
     assert_eq!(bed.running("east"), &digest(2), "3 was not for it");
+}
+
+/// Completes a rollout of digest 1 to all, and of digest 2 by this strategy;
+/// then the machine `new` is enrolled with these labels.
+fn then_comes(bed: &mut Bed, rules: Strategy, labels: Labels) -> RolloutId {
+    everywhere(bed, 1);
+    let id = bed.roll_out(2, rules);
+    bed.drive();
+    assert_eq!(bed.phase(&id), RolloutPhase::Completed);
+    bed.pass(Duration::from_secs(1));
+    bed.enrol_with("new", true, labels);
+    bed.drive();
+    id
+}
+
+#[test]
+fn what_one_machine_has_proven_is_not_for_those_that_are_enrolled_later() {
+    for machines in [1, 4] {
+        let mut bed = Bed::new(machines);
+        let id = then_comes(&mut bed, strategy(vec![count(1)]), Labels::new());
+        assert_eq!(asked(&bed, "new"), Some(digest(1)), "of {machines}");
+        assert_eq!(stable(&bed), Some(&digest(1)), "of {machines}");
+        let why = bed.why(&id, "new").expect("it is no member");
+        assert_eq!(why.word, "not_a_member");
+        assert!(
+            why.detail.contains("none of its stages takes it"),
+            "{why:?}"
+        );
+    }
+}
+
+#[test]
+fn a_newcomer_of_a_region_that_no_stage_names_is_left_alone() {
+    let selecting = |region| StageSpec::of(Cohort::Selector(LabelSelector(labels(region))));
+    let stages = || strategy(vec![selecting("east"), selecting("west")]);
+    for (region, runs) in [("north", 1), ("west", 2)] {
+        let mut bed = two_regions();
+        then_comes(&mut bed, stages(), labels(region));
+        assert_eq!(asked(&bed, "new"), Some(digest(runs)), "{region}");
+        assert_eq!(stable(&bed), Some(&digest(runs)), "{region}");
+    }
+}
+
+#[test]
+fn a_newcomer_that_no_stage_takes_makes_a_proof_no_proof_for_all() {
+    let mut bed = Bed::new(1);
+    then_comes(&mut bed, strategy(vec![count(1)]), Labels::new());
+    let newest = everywhere(&mut bed, 3);
+    roll_back(&mut bed, &newest);
+    assert_eq!(current(&bed), Some(&digest(1)), "2 was for one machine");
+    assert_eq!(asked(&bed, "m1"), Some(digest(2)), "each to its own");
+    assert_eq!(asked(&bed, "new"), Some(digest(1)));
+}
+
+#[test]
+fn a_machine_that_is_enrolled_anew_keeps_what_its_place_in_a_stage_has_brought() {
+    let mut bed = Bed::new(1);
+    everywhere(&mut bed, 1);
+    let id = bed.roll_out(2, strategy(vec![count(1)]));
+    bed.pass(Duration::from_secs(1));
+    bed.decide(|world, now| commands::remove_agent(world, agent("m1"), "", &alice(), now))
+        .expect("removed");
+    bed.enrol("m1", true);
+    bed.drive();
+    assert_eq!(bed.phase(&id), RolloutPhase::Completed);
+    for n in 3..=3 + u8::try_from(ROLLOUTS_KEPT_WHOLE).expect("few") {
+        let id = bed.roll_out(n, all());
+        bed.steer_with(keep, &id);
+        bed.plan();
+    }
+    bed.hello("m1");
+    bed.drive();
+    assert_eq!(asked(&bed, "m1"), Some(digest(2)), "however old it is");
+    let mut rebuilt = bed.world.clone();
+    rebuilt.rebuild_index();
+    assert_eq!(rebuilt.index, bed.world.index);
 }

@@ -8,7 +8,8 @@ use pinion_model::{
 use serde::{Deserialize, Serialize};
 
 use super::{Agent, Member, Trimmed};
-use crate::{CheckRun, Checks, FailureGroup, Map, Openings, Run, Spec, StageRules, Timing};
+use crate::spec::stage_of_late;
+use crate::{CheckRun, Checks, Cohort, FailureGroup, Map, Openings, Run, Spec, StageRules, Timing};
 
 /// Who, when and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,11 +103,26 @@ impl Rollout {
             .find(|(_, stage)| stage.rules.name == *name)
     }
 
-    /// Whether a machine with these labels is one of those that it is for:
-    /// selected, and taken by a stage or come later.
+    /// Whether a machine is one of those that it is for: selected, and taken by
+    /// a stage, or come later and such as a stage would take.
     #[must_use]
     pub fn is_for(&self, id: &AgentId, agent: &Agent) -> bool {
-        self.spec.agents.matches(&agent.labels) && self.left_out.binary_search(id).is_err()
+        self.spec.agents.matches(&agent.labels)
+            && self.left_out.binary_search(id).is_err()
+            && (self.would_take(id, agent) || self.members.contains_key(id))
+    }
+
+    /// Whether a machine that it selects, and has not left out, is in a stage or
+    /// would be: it was there at the start, or a stage takes its like later.
+    pub(super) fn would_take(&self, id: &AgentId, agent: &Agent) -> bool {
+        agent.enrolled_at <= self.started.at || stage_of_late(self, id, &agent.labels).is_some()
+    }
+
+    /// Whether every machine that it selects is one of those that it is for,
+    /// whenever it comes.
+    pub(super) fn is_for_newcomers(&self) -> bool {
+        let all = |stage: &StageRules| matches!(stage.cohort, Cohort::Rest | Cohort::Percent(100));
+        self.left_out.is_empty() && self.spec.stages.iter().any(all)
     }
 
     /// The digest that it takes to its machines.

@@ -83,10 +83,13 @@ impl World {
         selector: &LabelSelector,
         counts: impl Fn(&AgentId, &Agent) -> bool,
     ) -> bool {
-        let left_out = rollout.left_out.iter();
-        let mut left_out = left_out.filter_map(|id| Some((id, self.agents.get(id)?)));
-        rollout.spec.agents.matches(&selector.0)
-            && !left_out.any(|(id, agent)| agent.revoked.is_none() && counts(id, agent))
+        let mut agents = self.agents.iter();
+        let mut without = || {
+            agents.any(|(id, agent)| {
+                agent.revoked.is_none() && counts(id, agent) && !rollout.is_for(id, agent)
+            })
+        };
+        rollout.spec.agents.matches(&selector.0) && (rollout.is_for_newcomers() || !without())
     }
 
     /// Whether a machine that a rollout has yet to take back goes to its stable

@@ -100,7 +100,8 @@ impl World {
     }
 
     /// Something of an ended rollout may still become of this machine: it has
-    /// yet to say what became of what was asked, or it is on its way back.
+    /// yet to say what became of what was asked, or it is on its way back. Or
+    /// it was enrolled anew since, and no stage would take it now.
     fn needs(&self, rollout: &Rollout, id: &AgentId, member: &Member) -> bool {
         let flies = matches!(member.standing(), Standing::InFlight | Standing::Soaking);
         let back = Way::of(self, rollout, id, member);
@@ -109,7 +110,10 @@ impl World {
             let placement = agent.placements.get(&rollout.workload);
             placement.is_some_and(|placement| is_open(placement, &rollout.id))
         };
+        // That it is a member is all that says that the rollout was for it.
+        let came_since = |agent: &Agent| !rollout.would_take(id, agent);
         flies
+            || self.agents.get(id).is_some_and(came_since)
             || back.is_some_and(|way| way != Way::Back)
             || pull.is_some_and(|pull| Pull::OUTSTANDING.contains(&pull))
             || self.agents.get(id).is_some_and(placement)
