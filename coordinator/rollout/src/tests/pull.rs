@@ -7,7 +7,7 @@ use std::time::Duration;
 use pinion_model::{AgentPhase, FailureKind, RolloutId, RolloutPhase};
 
 use super::bed::{Bed, agent, alice, digest, keep, rest, strategy};
-use super::prefetch::{begun, counts, pass, with};
+use super::prefetch::{begun, cannot_pull, counts, pass, with};
 use crate::commands;
 use crate::gates::Verdict;
 use crate::gates::prefetch::{Pass, budget, due, progress, wait};
@@ -218,27 +218,42 @@ fn what_is_over_leaves_nobody_told_only_to_pull() {
 }
 
 #[test]
-fn a_resume_knows_the_failed_pull_of_a_machine_that_was_sick_before_and_is_done_with() {
-    let mut bed = Bed::new(3);
+fn a_machine_that_was_sick_before_is_not_blamed_for_its_pull() {
+    for (broken, phase) in [
+        ("m1", RolloutPhase::Completed),
+        ("m2", RolloutPhase::Halted),
+    ] {
+        let mut bed = Bed::new(3);
+        bed.roll_out(1, strategy(vec![rest()]));
+        bed.drive();
+        bed.seen("m1", &["unhealthy"]);
+        let rules = Strategy {
+            prefetch: Some(pass(3, 0)),
+            ..strategy(vec![rest()])
+        };
+        let id = bed.roll_out(2, rules);
+        cannot_pull(&mut bed, broken, FailureKind::Disk);
+        bed.drive();
+        assert_eq!(bed.phase(&id), phase, "{broken}");
+        assert_eq!(counts(&bed, &id).failed, 1, "it is counted all the same");
+    }
+}
+
+#[test]
+fn a_resume_knows_the_failed_pull_of_a_machine_that_is_done_with() {
+    let mut bed = Bed::new(2);
     bed.roll_out(1, strategy(vec![rest()]));
     bed.drive();
-    bed.seen("m1", &["unhealthy"]);
     let rules = Strategy {
-        prefetch: Some(pass(3, 1)),
+        prefetch: Some(pass(2, 1)),
         ..strategy(vec![rest()])
     };
     let id = bed.roll_out(2, rules);
     bed.plan();
-    for (name, phase) in [
-        ("m1", AgentPhase::Refused),
-        ("m2", AgentPhase::Prefetched),
-        ("m3", AgentPhase::Prefetched),
-    ] {
-        bed.pull(name, phase);
-    }
+    bed.pull("m1", AgentPhase::Refused);
+    bed.pull("m2", AgentPhase::Prefetched);
     bed.plan();
     bed.fail("m1", FailureKind::Health);
-    bed.fail("m2", FailureKind::Health);
     bed.plan();
     assert_eq!(bed.phase(&id), RolloutPhase::Halted);
 

@@ -28,7 +28,8 @@ pub(crate) enum Pull {
     Done,
     /// It could not, and nobody knows.
     Failed,
-    /// It could not, and an operator went on knowing it.
+    /// It could not, and an operator went on knowing it; or it was sick before,
+    /// and nobody is blamed for it.
     Acknowledged,
 }
 
@@ -52,7 +53,7 @@ impl Pull {
         let agent = world.agents.get(id);
         let agent = agent.filter(|agent| agent.revoked.is_none());
         Some(match &member.prefetch {
-            Some(pull) if pull.is_over() => Self::over(pull),
+            Some(pull) if pull.is_over() => Self::over(pull, member.sick),
             // What has ended does not follow the fleet any more.
             Some(pull) if rollout.phase.is_terminal() => Self::asked(pull, Presence::Online),
             Some(pull) => agent.map_or(Self::Round, |agent| Self::asked(pull, agent.presence)),
@@ -63,8 +64,8 @@ impl Pull {
         })
     }
 
-    fn over(pull: &Prefetched) -> Self {
-        match (&pull.failure, pull.acknowledged) {
+    fn over(pull: &Prefetched, sick: bool) -> Self {
+        match (&pull.failure, pull.acknowledged || sick) {
             (None, _) => Self::Done,
             (Some(_), false) => Self::Failed,
             (Some(_), true) => Self::Acknowledged,
