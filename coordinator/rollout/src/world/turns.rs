@@ -60,19 +60,18 @@ impl World {
 
     /// Whether a machine that came after its start has yet to join it.
     fn would_join(&self, rollout: &Rollout, id: &AgentId) -> bool {
-        let agent = self.agents.get(id);
-        let agent = agent.filter(|agent| agent.revoked.is_none());
-        !rollout.rolled_back
-            && agent.is_some_and(|agent| {
-                !self.is_held(agent, &rollout.workload)
-                    && stage_of_late(rollout, id, &agent.labels).is_some()
-            })
+        let joins = |agent: &Agent| stage_of_late(rollout, id, &agent.labels).is_some();
+        !rollout.rolled_back && self.not_gone_round(rollout, id).is_some_and(joins)
     }
 
     fn comes_to(&self, rollout: &Rollout, id: &AgentId, member: &Member) -> bool {
         let skipped = member.sick && rollout.spec.sick == SickPolicy::Skip;
+        !skipped && self.not_gone_round(rollout, id).is_some()
+    }
+
+    /// A machine that is neither revoked nor held.
+    fn not_gone_round(&self, rollout: &Rollout, id: &AgentId) -> Option<&Agent> {
         let agent = self.agents.get(id);
-        let agent = agent.filter(|agent| agent.revoked.is_none());
-        agent.is_some_and(|agent| !skipped && !self.is_held(agent, &rollout.workload))
+        agent.filter(|agent| agent.revoked.is_none() && !self.is_held(agent, &rollout.workload))
     }
 }
