@@ -30,13 +30,14 @@ pub(super) async fn perform<D: Driver, R: Resolve>(
         } => {
             return match specs(driver, configs, old, image.as_ref(), labels).await {
                 Ok((spec, back)) => {
-                    create(driver, call, old, name, &spec, Some(Box::new(back))).await
+                    let written = written(driver, old, name).await;
+                    create(driver, call, name, &spec, written, Some(Box::new(back))).await
                 }
                 Err(answer) => answer,
             };
         }
-        Call::Restore { old, name, spec } => {
-            return create(driver, call, old, name, spec, None).await;
+        Call::Restore { name, spec, .. } => {
+            return create(driver, call, name, spec, None, None).await;
         }
         Call::LastWords(id) => return words(driver, resolver, call, id).await,
         Call::Tag {
@@ -118,18 +119,9 @@ async fn specs<D: Driver>(
     Ok((spec, back))
 }
 
-async fn create<D: Driver>(
-    driver: &D,
-    call: &Call,
-    old: &ContainerId,
-    name: &str,
-    spec: &CreateSpec,
-    saved: Option<Box<CreateSpec>>,
-) -> Answer {
-    for warning in &spec.warnings {
-        tracing::warn!(container = name, warning, "a setting is not kept");
-    }
-    // Only told: an engine that cannot count keeps nobody from an update.
+/// What will be lost of the old one, in bytes. Only told: an engine that cannot
+/// count keeps nobody from an update.
+async fn written<D: Driver>(driver: &D, old: &ContainerId, name: &str) -> Option<u64> {
     let written = driver.written(old).await.ok();
     if let Some(bytes) = written.filter(|bytes| *bytes > 0) {
         tracing::warn!(
@@ -137,6 +129,20 @@ async fn create<D: Driver>(
             bytes,
             "what the old container wrote outside of its volumes does not come along"
         );
+    }
+    written
+}
+
+async fn create<D: Driver>(
+    driver: &D,
+    call: &Call,
+    name: &str,
+    spec: &CreateSpec,
+    written: Option<u64>,
+    saved: Option<Box<CreateSpec>>,
+) -> Answer {
+    for warning in &spec.warnings {
+        tracing::warn!(container = name, warning, "a setting is not kept");
     }
     let made = driver.create(name, spec).await;
     answer(call, made.map(|id| Answer::Made { id, written, saved }))
