@@ -15,7 +15,7 @@
 mod secrets;
 mod tokens;
 
-use pinion_model::Failure;
+use pinion_model::{Failure, last_lines};
 use secrecy::SecretString;
 
 use secrets::Secrets;
@@ -73,18 +73,6 @@ fn first_lines(text: &str, limit: usize) -> &str {
         return &text[..end];
     }
     &text[..text[..end].rfind('\n').unwrap_or(end)]
-}
-
-/// Whole lines up to the end; of a last line that is too long, its end.
-fn last_lines(text: &str, limit: usize) -> &str {
-    let from = text.ceil_char_boundary(text.len().saturating_sub(limit));
-    if from == 0 || text.as_bytes()[from - 1] == b'\n' {
-        return &text[from..];
-    }
-    match text[from..].find('\n') {
-        Some(end) if from + end + 1 < text.len() => &text[from + end + 1..],
-        _ => &text[from..],
-    }
 }
 
 #[cfg(test)]

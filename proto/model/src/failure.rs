@@ -122,6 +122,20 @@ impl std::fmt::Display for Failure {
     }
 }
 
+/// Whole lines up to the end, at most `limit` bytes of them; of a last line that
+/// is too long, its end.
+#[must_use]
+pub fn last_lines(text: &str, limit: usize) -> &str {
+    let from = text.ceil_char_boundary(text.len().saturating_sub(limit));
+    if from == 0 || text.as_bytes()[from - 1] == b'\n' {
+        return &text[from..];
+    }
+    match text[from..].find('\n') {
+        Some(end) if from + end + 1 < text.len() => &text[from + end + 1..],
+        _ => &text[from..],
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,5 +147,16 @@ mod tests {
         assert!(failure.message.len() <= Failure::MESSAGE_LIMIT);
         assert!(failure.log_tail.len() <= Failure::LOG_TAIL_LIMIT);
         assert!(failure.log_tail.ends_with('é'));
+    }
+
+    #[test]
+    fn of_a_log_that_is_too_long_the_newest_whole_lines_are_kept() {
+        for (limit, kept) in [(11, "two\nthree\n"), (10, "two\nthree\n"), (9, "three\n")] {
+            assert_eq!(last_lines("one\ntwo\nthree\n", limit), kept, "{limit}");
+        }
+        assert_eq!(last_lines("one\ntwo", 99), "one\ntwo");
+        assert_eq!(last_lines("eins zwei", 4), "zwei");
+        assert_eq!(last_lines("éé", 3), "é");
+        assert_eq!(last_lines("", 3), "");
     }
 }

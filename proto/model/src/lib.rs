@@ -22,7 +22,7 @@ mod selector;
 mod time;
 
 pub use digest::{Digest, SourceSha};
-pub use failure::{Failure, FailureKind};
+pub use failure::{Failure, FailureKind, last_lines};
 pub use ids::{
     AgentId, CheckName, OperatorName, RegistryName, RolloutId, StageName, StrategyName,
     WorkloadName,

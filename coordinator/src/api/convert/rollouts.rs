@@ -1,4 +1,4 @@
-use pinion_model::{AgentId, RolloutPhase, Timestamp};
+use pinion_model::{AgentId, RolloutPhase, Timestamp, last_lines};
 use pinion_proto::convert::{or_empty, timestamp};
 use pinion_proto::v1;
 use pinion_rollout::commands::{self, PlannedRollout};
@@ -184,17 +184,6 @@ pub(crate) fn explanation(
     }
 }
 
-/// Whole lines up to the end; of a last line that is too long, its end.
-fn last_lines(text: &str, limit: usize) -> &str {
-    let from = text.ceil_char_boundary(text.len().saturating_sub(limit));
-    let is_whole = from == 0 || text.as_bytes()[from - 1] == b'\n';
-    let end = text[from..].find('\n').filter(|_| !is_whole);
-    match end {
-        Some(end) if from + end + 1 < text.len() => &text[from + end + 1..],
-        _ => &text[from..],
-    }
-}
-
 /// What starting a rollout would do now.
 pub(crate) fn planned(planned: PlannedRollout) -> v1::PlanRolloutResponse {
     let agent = |agent: commands::PlannedAgent| v1::PlannedAgent {
@@ -257,16 +246,5 @@ mod tests {
             let told = member(&name, &of);
             assert_eq!((told.sick, told.late), (sick, late));
         }
-    }
-
-    #[test]
-    fn of_a_log_that_is_too_long_the_newest_whole_lines_are_kept() {
-        for (limit, kept) in [(11, "two\nthree\n"), (10, "two\nthree\n"), (9, "three\n")] {
-            assert_eq!(last_lines("one\ntwo\nthree\n", limit), kept, "{limit}");
-        }
-        assert_eq!(last_lines("one\ntwo", 99), "one\ntwo");
-        assert_eq!(last_lines("eins zwei", 4), "zwei");
-        assert_eq!(last_lines("éé", 3), "é");
-        assert_eq!(last_lines("", 3), "");
     }
 }
