@@ -58,7 +58,8 @@ pub(crate) fn run(
         Ok(child) => child,
         Err(error) => return Ended::unusable(error.to_string()),
     };
-    let words = child.stderr.take().map(Tail::follow);
+    let words = child.stderr.take();
+    let words = words.map(|written| Tail::follow(written, std::io::stderr()));
     let (end, code) = watch(events, &mut child, start, candidate, confirmed);
     let words = words.map(Tail::words).unwrap_or_default();
     Ended { end, code, words }
