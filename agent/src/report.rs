@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use pinion_model::WorkloadName;
+use pinion_model::{AgentPhase, Attempt, Failure, Generation, WorkloadName};
 use pinion_workload::Report;
 use tokio::sync::watch;
 
@@ -35,6 +35,8 @@ struct Queue {
     last: u64,
     progress: BTreeMap<WorkloadName, (u64, Report)>,
     outcomes: BTreeMap<u64, Report>,
+    /// The last of each workload that was offered since the start.
+    offered: BTreeMap<WorkloadName, (Generation, Attempt, AgentPhase)>,
 }
 
 /// Why outcomes are not kept on disk.
@@ -85,7 +87,7 @@ impl Reports {
         let queue = Queue {
             last,
             outcomes,
-            progress: BTreeMap::new(),
+            ..Queue::default()
         };
         Ok(Self {
             dir,
@@ -104,6 +106,7 @@ impl Reports {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         queue.last += 1;
         let sequence = queue.last;
+        queue.offered.insert(report.workload.clone(), key(&report));
         let written = if report.phase.is_terminal() {
             self.keep(&mut queue, sequence, report)
         } else {
@@ -136,6 +139,22 @@ impl Reports {
             .collect();
         all.sort_by_key(|(each, _)| *each);
         all
+    }
+
+    /// Whether the first message of a session may name a report without its
+    /// log: it is not in the queue, nor on its way there, from where it would
+    /// come too late.
+    #[must_use]
+    pub fn may_lose_log(&self, report: &Report) -> bool {
+        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let has_log = |failure: &Failure| !failure.log_tail.is_empty();
+        let is_queued = {
+            let progress = queue.progress.values().map(|(_, other)| other);
+            let mut all = queue.outcomes.values().chain(progress);
+            all.any(|other| is_of_same(other, report))
+        };
+        let is_offered = queue.offered.get(&report.workload) == Some(&key(report));
+        !is_queued && (is_offered || !report.failure.as_ref().is_some_and(has_log))
     }
 
     /// The coordinator has it: it is never sent again.
@@ -190,17 +209,22 @@ impl Reports {
 impl Queue {
     /// Outcomes of the same assignment: the last word counts.
     fn repeats_of(&self, report: &Report) -> Vec<u64> {
-        let same = |other: &Report| {
-            other.workload == report.workload
-                && other.generation == report.generation
-                && other.attempt == report.attempt
-        };
         self.outcomes
             .iter()
-            .filter(|(_, other)| same(other))
+            .filter(|(_, other)| is_of_same(other, report))
             .map(|(sequence, _)| *sequence)
             .collect()
     }
+}
+
+/// Whether both are of the same assignment.
+fn is_of_same(one: &Report, other: &Report) -> bool {
+    (&one.workload, one.generation, one.attempt)
+        == (&other.workload, other.generation, other.attempt)
+}
+
+fn key(report: &Report) -> (Generation, Attempt, AgentPhase) {
+    (report.generation, report.attempt, report.phase)
 }
 
 /// A kept outcome; none for what is not one.
@@ -226,7 +250,7 @@ fn read(path: &Path) -> Option<(u64, Report)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pinion_model::{AgentPhase, Attempt, Generation, Timestamp};
+    use pinion_model::{FailureKind, Timestamp};
 
     fn report(workload: &str, generation: u64, phase: AgentPhase) -> Report {
         Report {
@@ -340,5 +364,30 @@ mod tests {
         std::fs::write(dir.path().join("reports/00000000000000000009.json"), "{").expect("written");
         let reports = Reports::open(dir.path()).expect("opened again");
         assert_eq!(phases(&reports, 0), [(1, AgentPhase::Settled)]);
+    }
+
+    #[test]
+    fn an_outcome_with_a_log_is_not_told_without_it_until_it_was_offered_and_acknowledged() {
+        let dir = tempfile::tempdir().expect("directory");
+        let reports = Reports::open(dir.path()).expect("opened");
+        let settled = report("hermes", 1, AgentPhase::Settled);
+        assert!(reports.may_lose_log(&settled), "it has none");
+        let failure = Failure::new(FailureKind::Start, "it does not start").with_log("boom");
+        let failed = Report {
+            failure: Some(failure),
+            ..report("codex", 1, AgentPhase::RolledBack)
+        };
+        assert!(!reports.may_lose_log(&failed), "it is on its way");
+        let before = report("codex", 1, AgentPhase::RollingBack);
+        reports.offer(before).expect("kept");
+        reports.acknowledge(1).expect("gone");
+        assert!(!reports.may_lose_log(&failed), "that was another");
+        reports.offer(failed.clone()).expect("kept");
+        assert!(!reports.may_lose_log(&failed), "it is queued");
+        reports.acknowledge(2).expect("removed");
+        assert!(
+            reports.may_lose_log(&failed),
+            "the coordinator has it whole"
+        );
     }
 }

@@ -143,19 +143,9 @@ fn explain(status: &tonic::Status) -> String {
 
 fn hello<C: Converge>(sessions: &mut Sessions<C>) -> v1::Hello {
     let inventory = sessions.inventory.borrow_and_update().clone();
-    // What waits in the queue follows whole; here it would take its log away.
-    let queued = sessions.reports.after(0);
-    let is_queued = |report: &Report| {
-        queued.iter().any(|(_, other)| {
-            (&other.workload, other.generation, other.attempt)
-                == (&report.workload, report.generation, report.attempt)
-        })
-    };
-    let known = sessions
-        .converge
-        .reports()
-        .into_iter()
-        .filter(|report| !is_queued(report));
+    // What waits in the queue, or is about to, follows whole.
+    let known = sessions.converge.reports().into_iter();
+    let known = known.filter(|report| sessions.reports.may_lose_log(report));
     let reports = known
         .map(|report| {
             without_log(convert::report(
