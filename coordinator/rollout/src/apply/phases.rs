@@ -209,7 +209,8 @@ fn abort(
 ) {
     if let Some(rollout) = world.rollouts.get_mut(id) {
         enter(rollout, RolloutPhase::Aborting, reason, at);
-        rollout.rolled_back |= mode == AbortMode::Revert;
+        rollout.reverted |= mode == AbortMode::Revert;
+        rollout.rolled_back |= rollout.reverted;
         touched.rollouts.insert(id.clone());
         if mode == AbortMode::Revert {
             touched.workloads.insert(rollout.workload.clone());

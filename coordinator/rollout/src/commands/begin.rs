@@ -62,6 +62,7 @@ pub(super) fn asked(
         openings: Openings::default(),
         windows_overridden: None,
         rolled_back: false,
+        reverted: false,
         started: Attribution {
             actor: by.clone(),
             at: now,

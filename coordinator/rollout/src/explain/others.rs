@@ -2,7 +2,7 @@ use pinion_model::{AgentId, AgentPhase, WorkloadName};
 
 use super::agent::Found;
 use crate::spec::stage_of_late;
-use crate::world::Class;
+use crate::world::{Class, First};
 use crate::{Agent, Rollout, World};
 
 /// For a machine that waits for what another workload does there.
@@ -35,8 +35,14 @@ pub(super) fn busy(agent: &Agent, workload: &WorkloadName) -> Option<Found> {
 
 /// A workload that goes first has yet to finish there, or to begin.
 fn after(world: &World, rollout: &Rollout, id: &AgentId) -> Option<Found> {
-    let first = world.goes_first(rollout, id)?;
     let agent = world.agents.get(id)?;
+    match world.goes_first(rollout, id)? {
+        First::Rollout(first) => after_rollout(first, id, agent),
+        First::CatchUp(first) => Some(after_catch_up(first, id, agent)),
+    }
+}
+
+fn after_rollout(first: &Rollout, id: &AgentId, agent: &Agent) -> Option<Found> {
     let (stage, since) = match first.members.get(id) {
         Some(member) => (member.stage as usize, member.since),
         None => (stage_of_late(first, id, &agent.labels)?, agent.enrolled_at),
@@ -47,4 +53,13 @@ fn after(world: &World, rollout: &Rollout, id: &AgentId) -> Option<Found> {
         first.workload, first.id, first.phase, stage.rules.name, first.id
     );
     Some(("after", detail, since))
+}
+
+fn after_catch_up(first: &WorkloadName, id: &AgentId, agent: &Agent) -> Found {
+    let placement = agent.placements.get(first);
+    let since = placement.map_or(agent.enrolled_at, |placement| placement.since);
+    let detail = format!(
+        "{first} goes first, and has yet to run its stable digest there; it is asked for as soon as it may be, and `pinion agent show {id}` says how far it is"
+    );
+    ("after", detail, since)
 }

@@ -3,8 +3,8 @@ use pinion_model::{AgentPhase, RolloutId, RolloutPhase, Timestamp};
 use super::kept;
 use crate::gates::prefetch::{Pass, wait};
 use crate::gates::{
-    self, Verdict, View, approval, bake, budget, in_flight, metric, others, presence, progress,
-    room, window,
+    self, Verdict, View, approval, bake, budget, in_flight, metric, min_proven, others, presence,
+    progress, room, window,
 };
 use crate::naming::few;
 use crate::world::{Class, Way};
@@ -57,6 +57,7 @@ fn waits(view: View<'_>) -> Vec<String> {
             others::check(view),
             presence::check(view),
             window::check(view),
+            min_proven::check(view),
             bake::check(view),
             progress::check(view),
         ]

@@ -6,15 +6,16 @@ use crate::{Cohort, Gate};
 /// those that could only pull the image prove nothing, and those that were sick
 /// before and failed prove nothing either way. Whom the rollout goes round does
 /// not lower what is asked. A stage of which nobody took part rests on what the
-/// stages before it have proven. To be asked once every machine of the stage
-/// is done.
+/// stages before it have proven; so does one whose selector matched nobody. A
+/// share that came to nobody asks for nothing. To be asked once every machine
+/// of the stage is done.
 pub(crate) fn check(view: View<'_>) -> Verdict {
     let stage = view.stage;
     if stage.accepted_unproven || stage.rules.min_proven == 0 {
         return Verdict::Pass;
     }
     if stage.order.is_empty() {
-        return unmatched(view);
+        return matched_nobody(view);
     }
     let needed = needed(view);
     let proven = view.tally.count(Class::Settled);
@@ -46,24 +47,42 @@ pub(crate) fn check(view: View<'_>) -> Verdict {
     Verdict::stop(Gate::MinProven, reason)
 }
 
-/// A share of which nobody is left asks for nothing. A selector that matches
-/// nobody was meant for some: where nothing is proven yet, the stages after it
-/// would begin without it.
-fn unmatched(view: View<'_>) -> Verdict {
+/// Whoever was meant to prove the digest first is not there, and those of the
+/// stages after it would get it unproven. Only one that joined late can still
+/// prove it.
+fn matched_nobody(view: View<'_>) -> Verdict {
     let Cohort::Selector(selector) = &view.stage.rules.cohort else {
         return Verdict::Pass;
     };
     let mut later = view.rollout.stages.iter().skip(view.number + 1);
-    let nobody_is_left = later.all(|stage| stage.order.is_empty());
-    if nobody_is_left || was_accepted(view) || proven_before(view) > 0 {
+    let later = later.any(|stage| !stage.order.is_empty());
+    let proven = proven_before(view) + view.tally.count(Class::Settled);
+    if !later || proven > 0 || was_accepted(view) {
         return Verdict::Pass;
     }
-    let reason = format!(
-        "stage {}: inconclusive: no machine of the rollout has the labels {selector}, and nothing was proven before it; label one and start another rollout, or resume to go on without it",
-        view.stage.rules.name
-    );
-    Verdict::stop(Gate::MinProven, reason)
+    let name = &view.stage.rules.name;
+    match view.tally.count_of(&AT_WORK) {
+        0 => Verdict::stop(
+            Gate::MinProven,
+            format!(
+                "stage {name}: inconclusive: no machine had the labels {selector} when the rollout began, so none proved the digest before the stages after it; give a machine those labels, abort this one and start another, or resume to take it as it is"
+            ),
+        ),
+        count => Verdict::wait(
+            format!("proof in stage {name} of {count} machine(s) that joined it late"),
+            None,
+        ),
+    }
 }
+
+/// Each is to be asked, or comes to an outcome.
+const AT_WORK: [Class; 5] = [
+    Class::Ready,
+    Class::Asked,
+    Class::Withdrawing,
+    Class::CutOver,
+    Class::Soaking,
+];
 
 /// `min_proven`, but no more than the stage has machines with containers that
 /// were well before; at least 1.

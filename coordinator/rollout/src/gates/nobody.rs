@@ -13,7 +13,7 @@ pub(crate) fn check(view: View<'_>) -> Verdict {
         return Verdict::Pass;
     }
     if rollout.members.is_empty() {
-        let reason = "no machine is in this rollout, so none can prove the digest; enrol machines and start another, or resume to take it as it is";
+        let reason = "no machine is in this rollout, so none can prove the digest; enrol machines, abort this one and start another, or resume to take it as it is";
         return Verdict::stop(Gate::Nobody, reason);
     }
     let parts = [
@@ -31,7 +31,7 @@ pub(crate) fn check(view: View<'_>) -> Verdict {
         .map(|(count, what)| format!("{count} {what}"))
         .collect();
     let reason = format!(
-        "nobody is left of {} machine(s) that it was for: {}; bring them back or enrol others and start another, or resume to take it as it is",
+        "nobody is left of {} machine(s) that it was for: {}; bring them back; or enrol others, abort this one and start another; or resume to take it as it is",
         rollout.members.len(),
         parts.join(", ")
     );

@@ -125,13 +125,17 @@ pub(super) fn restore(
     )
 }
 
-/// Never the rollout's own digest, and never a quarantined one.
+/// Never the rollout's own digest, and never a quarantined one. None also where
+/// its own is what the machine ran before an abort: what goes on there may end.
 fn way_back<'a>(
     world: &'a World,
     rollout: &Rollout,
     agent: &AgentId,
     member: &'a Member,
 ) -> Option<&'a Digest> {
+    if rollout.stays_on(member) {
+        return None;
+    }
     let may = |digest: &&Digest| *digest != rollout.digest() && !world.is_quarantined(digest);
     let proven = member.proven.as_ref().filter(may);
     let seen = || member.baseline.as_ref().filter(|_| !member.sick);

@@ -8,7 +8,11 @@ use crate::{Counts, Rollout, World};
 pub(super) fn of_stage(view: View<'_>) -> String {
     let counts = view.tally.counts(view.rollout.spec.offline);
     if counts.agents == 0 {
-        return "no machine is in it".to_owned();
+        let taken = match view.stage.accepted_unproven {
+            true => ", resumed although no machine proved it",
+            false => "",
+        };
+        return format!("no machine is in it{taken}");
     }
     let sick = u32::try_from(view.tally.count(Class::Sick)).unwrap_or(u32::MAX);
     let parts = [

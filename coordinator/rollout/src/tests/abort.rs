@@ -5,7 +5,7 @@ use pinion_model::{AgentPhase, RolloutId, RolloutPhase};
 
 use super::bed::{Bed, agent, alice, count, digest, keep, rest, revert, steer, strategy};
 use crate::commands;
-use crate::{Act, Change, Purpose, Refusal, Strategy, summary, waiting_for};
+use crate::{Act, Change, Decision, Purpose, Refusal, Strategy, summary, waiting_for};
 
 fn all() -> Strategy {
     strategy(vec![rest()])
@@ -248,4 +248,61 @@ fn a_machine_that_ran_the_digest_before_keeps_it_when_the_rollout_of_it_is_rever
         matches!(change, Change::Decision(decision) if matches!(decision.act, Act::Assigned { .. }))
     });
     assert_eq!(asked.count(), 0, "nothing moves, there or back");
+}
+
+/// Two machines that run digest 2, which is stable there and before digest 1
+/// was; both cut over to it once more.
+fn cutting_over_again() -> (Bed, RolloutId) {
+    let mut bed = Bed::new(2);
+    for digest in [1, 2] {
+        bed.roll_out(digest, all());
+        bed.drive();
+    }
+    let again = bed.start(all());
+    bed.plan();
+    for name in ["m1", "m2"] {
+        bed.say(name, AgentPhase::CuttingOver);
+    }
+    (bed, again)
+}
+
+#[test]
+fn a_reverting_abort_waits_for_machines_that_cut_over_to_what_they_ran_before() {
+    let (mut bed, again) = cutting_over_again();
+    bed.steer_with(revert, &again);
+    bed.plan();
+    assert_eq!(bed.phase(&again), RolloutPhase::Aborting);
+    assert_eq!(bed.word(&again, "m1"), Some("rolling_back"));
+    bed.say("m1", AgentPhase::Settled);
+    bed.plan();
+    assert_eq!(bed.phase(&again), RolloutPhase::Aborting, "m2 is half-way");
+    bed.drive();
+    assert_eq!(bed.phase(&again), RolloutPhase::Aborted);
+    assert_eq!(running(&bed, &again), vec![digest(2); 2]);
+}
+
+#[test]
+fn a_machine_keeps_what_it_ran_before_also_where_a_newer_rollout_takes_the_place_of_the_abort() {
+    let (mut bed, again) = cutting_over_again();
+    bed.say("m1", AgentPhase::Settled);
+    bed.steer_with(revert, &again);
+    bed.plan();
+    let since = bed.history.len();
+    let newer = bed.roll_out(3, strategy(vec![count(1), rest()]));
+    bed.plan();
+    assert_eq!(bed.phase(&again), RolloutPhase::Superseded);
+    let back = bed.history[since..].iter().filter(|change| match change {
+        Change::Decision(Decision {
+            act: Act::Assigned { assignment, .. },
+            ..
+        }) => assignment.rollout() == Some(&again) && assignment.run.is_some(),
+        _ => false,
+    });
+    assert_eq!(
+        back.count(),
+        0,
+        "nobody goes to what was there before digest 2"
+    );
+    bed.drive();
+    assert_eq!(bed.phase(&newer), RolloutPhase::Completed);
 }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::bed::{Bed, agent, alice, count, keep, rest, strategy};
 use super::workloads::{after, all, also, flying, one_by_one};
 use crate::commands::{self, HoldAgent, StartRollout};
-use crate::{Amount, Refusal, StageSpec, Strategy, explain_all, summary};
+use crate::{Act, Amount, Change, Decision, Refusal, StageSpec, Strategy, explain_all, summary};
 
 #[test]
 fn a_workload_that_goes_first_is_waited_for_machine_by_machine() {
@@ -240,5 +240,131 @@ proptest! {
                 "{}\n{:?}", summary(&bed.world, id, bed.now), explain_all(&bed.world, id, bed.now)
             );
         }
+    }
+}
+
+/// The workloads that a machine was asked for since then, in this order.
+fn asked(bed: &Bed, name: &str, since: usize) -> Vec<String> {
+    let changes = bed.history[since..].iter();
+    let asked = changes.filter_map(|change| match change {
+        Change::Decision(Decision {
+            act: Act::Assigned {
+                agent, assignment, ..
+            },
+            ..
+        }) => {
+            let its = agent.as_str() == name && assignment.run.is_some();
+            its.then(|| assignment.workload.to_string())
+        }
+        _ => None,
+    });
+    let mut asked: Vec<_> = asked.collect();
+    asked.dedup();
+    asked
+}
+
+fn five_at_once() -> Strategy {
+    Strategy {
+        max_in_flight: Some(Amount::Count(5)),
+        ..all()
+    }
+}
+
+#[test]
+fn what_goes_first_goes_first_also_where_a_machine_catches_up_with_it() {
+    let mut bed = Bed::new(1);
+    bed.roll_out(2, all());
+    bed.drive();
+    let web = also(&mut bed, "web", after(&["app"], five_at_once()));
+    bed.plan();
+    bed.say("m1", AgentPhase::Pulling);
+    let since = bed.history.len();
+    bed.enrol("m2", true);
+    bed.work_on("app");
+    bed.plan();
+    assert_eq!(asked(&bed, "m2", since), ["app"]);
+    let why = bed.why(&web, "m2").expect("it waits");
+    assert_eq!(why.word, "after");
+    for part in [
+        "app goes first",
+        "its stable digest",
+        "pinion agent show m2",
+    ] {
+        assert!(why.detail.contains(part), "{}", why.detail);
+    }
+    bed.say("m2", AgentPhase::Soaking);
+    bed.plan();
+    assert_eq!(
+        bed.word(&web, "m2"),
+        Some("after"),
+        "it is proven once it has soaked"
+    );
+    bed.say("m2", AgentPhase::Settled);
+    bed.drive();
+    assert_eq!(asked(&bed, "m2", since), ["app", "web"]);
+    assert_eq!(bed.phase(&web), RolloutPhase::Completed);
+}
+
+#[test]
+fn one_whose_turn_was_taken_back_at_the_end_of_what_goes_first_catches_up_before_the_next() {
+    let mut bed = Bed::new(1);
+    let app = bed.roll_out(2, five_at_once());
+    bed.plan();
+    let web = also(&mut bed, "web", after(&["app"], five_at_once()));
+    bed.plan();
+    let since = bed.history.len();
+    bed.enrol("m2", true);
+    bed.plan();
+    assert_eq!(asked(&bed, "m2", since), ["app"]);
+    bed.work_on("app");
+    bed.say("m1", AgentPhase::Settled);
+    bed.plan();
+    assert_eq!(bed.phase(&app), RolloutPhase::Completed);
+    bed.say("m2", AgentPhase::Withdrawn);
+    bed.plan();
+    assert_eq!(bed.word(&web, "m2"), Some("after"));
+    bed.drive();
+    assert_eq!(asked(&bed, "m2", since), ["app", "web"]);
+    assert_eq!(bed.phase(&web), RolloutPhase::Completed);
+}
+
+#[test]
+fn a_machine_that_cannot_catch_up_with_what_goes_first_is_not_held_by_it() {
+    let mut bed = Bed::new(1);
+    bed.roll_out(2, all());
+    bed.drive();
+    let web = also(&mut bed, "web", after(&["app"], five_at_once()));
+    bed.plan();
+    bed.say("m1", AgentPhase::Pulling);
+    bed.enrol("m2", true);
+    bed.work_on("app");
+    bed.plan();
+    bed.say("m2", AgentPhase::RolledBack);
+    bed.plan();
+    bed.say("m2", AgentPhase::Settled);
+    bed.plan();
+    assert_eq!(bed.word(&web, "m2"), Some("in_flight"));
+}
+
+#[test]
+fn what_goes_later_is_no_candidate_until_its_turn_comes() {
+    let mut bed = Bed::new(20);
+    bed.roll_out(2, all());
+    bed.drive();
+    also(&mut bed, "web", after(&["app"], five_at_once()));
+    bed.drive();
+    let names: Vec<_> = (21..=40).map(|n| format!("m{n}")).collect();
+    for name in &names {
+        bed.enrol(name, true);
+    }
+    let behind = |bed: &Bed, workload: &str| {
+        let behind = bed.world.index.behind.iter();
+        behind.filter(|(name, _)| name.as_str() == workload).count()
+    };
+    assert_eq!((behind(&bed, "app"), behind(&bed, "web")), (20, 0));
+    bed.drive();
+    assert_eq!((behind(&bed, "app"), behind(&bed, "web")), (0, 0));
+    for name in &names {
+        assert_eq!(bed.running(name), &super::bed::digest(2));
     }
 }

@@ -110,3 +110,23 @@ fn what_an_abort_left_goes_with_its_own_roll_back() {
     bed.drive();
     assert_eq!(*bed.running(&first), digest(1));
 }
+
+#[test]
+fn what_an_abort_left_stays_where_another_rollout_of_it_is_reverted() {
+    let (mut bed, first) = left_by_an_abort();
+    let again = bed.start(all());
+    bed.plan();
+    for n in 1..=3 {
+        for _ in 0..6 {
+            bed.step(&format!("m{n}"));
+        }
+    }
+    bed.steer_with(revert, &again);
+    bed.drive();
+    assert_eq!(bed.phase(&again), RolloutPhase::Aborted);
+    for n in 1..=3 {
+        let name = format!("m{n}");
+        let had = if name == first { 2 } else { 1 };
+        assert_eq!(*bed.running(&name), digest(had), "{name}");
+    }
+}

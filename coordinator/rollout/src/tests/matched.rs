@@ -1,10 +1,10 @@
 //! Strategies whose selectors and stages match nobody.
 
-use pinion_model::{LabelSelector, RolloutPhase};
+use pinion_model::{AgentPhase, LabelSelector, Labels, RolloutPhase};
 
-use super::bed::{Bed, alice, rest, strategy};
+use super::bed::{Bed, agent, alice, count, digest, keep, rest, strategy};
 use super::faults::{bed, faults, selecting, started};
-use crate::{Fault, Gate, StageSpec, commands};
+use crate::{Approval, Fault, Gate, StageSpec, Strategy, Supersede, commands};
 
 #[test]
 fn a_selector_that_matches_no_machine_is_refused_when_a_rollout_is_started() {
@@ -66,19 +66,43 @@ fn machines_that_no_stage_takes_are_told_when_there_is_nobody_else() {
     );
 }
 
+/// A canary that nobody has the label of, then the rest.
+fn canary_then_rest() -> Strategy {
+    strategy(vec![selecting("ring", "canary"), rest()])
+}
+
 #[test]
-fn a_promotion_whose_first_stage_matches_nobody_succeeds_and_its_rollout_stops_for_a_person() {
+fn a_promotion_whose_first_stage_matches_nobody_halts_before_the_rest_gets_it_unproven() {
     let mut bed = bed();
-    let stages = strategy(vec![selecting("region", "lhr"), rest()]);
-    let id = bed.promote_auto(3, stages);
+    let id = bed.promote_auto(3, canary_then_rest());
     bed.drive();
-    assert_eq!(bed.phase(&id), RolloutPhase::Halted);
-    assert_eq!(bed.rollout(&id).halted_by, Some(Gate::MinProven));
-    let reason = &bed.rollout(&id).reason;
-    assert!(reason.contains("has the labels region=lhr"), "{reason}");
+    let rollout = bed.rollout(&id);
+    assert_eq!(rollout.phase, RolloutPhase::Halted);
+    assert_eq!(rollout.halted_by, Some(Gate::MinProven));
+    for part in [
+        "no machine had the labels ring=canary",
+        "none proved the digest",
+        "give a machine those labels, abort this one and start another, or resume",
+    ] {
+        assert!(rollout.reason.contains(part), "{}", rollout.reason);
+    }
+    assert_eq!(*bed.running("m1"), digest(1));
     bed.steer_with(commands::resume, &id);
     bed.drive();
-    assert_eq!(bed.phase(&id), RolloutPhase::Completed);
+    assert_eq!(
+        bed.phase(&id),
+        RolloutPhase::Completed,
+        "one resume will do"
+    );
+    assert_eq!(
+        bed.rollout(&id).stages[0].note,
+        "no machine is in it, resumed although no machine proved it"
+    );
+}
+
+#[test]
+fn a_promotion_that_no_stage_takes_a_machine_for_halts() {
+    let mut bed = bed();
     let only = strategy(vec![selecting("region", "lhr")]);
     let id = bed.promote_auto(4, only);
     bed.drive();
@@ -87,23 +111,86 @@ fn a_promotion_whose_first_stage_matches_nobody_succeeds_and_its_rollout_stops_f
 }
 
 #[test]
-fn a_stage_that_matches_nobody_is_passed_where_the_digest_is_proven_or_needs_no_proof() {
-    let lhr = || selecting("region", "lhr");
-    let unproven = StageSpec {
-        min_proven: Some(0),
-        ..lhr()
+fn a_queued_rollout_whose_canary_is_gone_when_it_begins_halts() {
+    let canary = || Labels::from([("ring".into(), "canary".into())]);
+    let mut bed = Bed::new(1);
+    bed.enrol_with("canary", true, canary());
+    let first = bed.roll_out(2, strategy(vec![rest()]));
+    bed.plan();
+    let queues = Strategy {
+        supersede: Some(Supersede::Queue),
+        ..canary_then_rest()
     };
-    for stages in [
-        vec![selecting("region", "ord"), lhr(), rest()],
-        vec![unproven, rest()],
+    let id = bed.roll_out(3, queues);
+    bed.decide(|world, now| commands::remove_agent(world, agent("canary"), "", &alice(), now))
+        .expect("removed");
+    bed.steer_with(keep, &first);
+    bed.drive();
+    assert_eq!(bed.phase(&id), RolloutPhase::Halted);
+    assert_eq!(bed.rollout(&id).halted_by, Some(Gate::MinProven));
+}
+
+#[test]
+fn a_stage_that_matches_nobody_rests_on_what_was_proven_before_it() {
+    let lax = |stage| StageSpec {
+        min_proven: Some(0),
+        ..stage
+    };
+    let canary = || selecting("ring", "canary");
+    let canaries = || selecting("ring", "");
+    for (stages, phase) in [
+        (vec![count(1), canary(), rest()], RolloutPhase::Completed),
+        (vec![lax(canary()), rest()], RolloutPhase::Completed),
+        // Nobody comes after it.
+        (vec![rest()], RolloutPhase::Completed),
+        (vec![count(2), canary()], RolloutPhase::Completed),
+        (vec![canary(), rest()], RolloutPhase::Halted),
+        (vec![canary(), canaries(), rest()], RolloutPhase::Halted),
     ] {
         let mut bed = bed();
-        let id = bed.promote_auto(3, strategy(stages));
+        let id = bed.promote_auto(3, strategy(stages.clone()));
         bed.drive();
-        assert_eq!(bed.phase(&id), RolloutPhase::Completed);
-        let notes = bed.rollout(&id).stages.iter().map(|stage| &stage.note);
-        let nobodys = notes.filter(|note| *note == "no machine is in it");
-        assert_eq!(nobodys.count(), 1);
+        assert_eq!(bed.phase(&id), phase, "{stages:?}");
+        if phase == RolloutPhase::Halted {
+            bed.steer_with(commands::resume, &id);
+            bed.drive();
+            assert_eq!(bed.phase(&id), RolloutPhase::Completed, "{stages:?}");
+        }
+    }
+}
+
+#[test]
+fn a_canary_that_joins_late_proves_for_a_stage_that_matched_nobody() {
+    for (phase, outcome) in [
+        (AgentPhase::Settled, RolloutPhase::Completed),
+        (AgentPhase::Staged, RolloutPhase::Halted),
+    ] {
+        let mut bed = bed();
+        let mut rules = canary_then_rest();
+        rules.stages[0].approval = Some(Approval::Manual);
+        let id = bed.promote_auto(3, rules);
+        bed.plan();
+        bed.enrol_with(
+            "canary",
+            true,
+            Labels::from([("ring".into(), "canary".into())]),
+        );
+        bed.plan();
+        let approval = bed.approval(&id, None);
+        bed.approve(&approval).expect("approved");
+        bed.plan();
+        assert_eq!(
+            bed.phase(&id),
+            RolloutPhase::Running,
+            "{}",
+            bed.rollout(&id).reason
+        );
+        let waits = crate::waiting_for(&bed.world, &id, 0, bed.now);
+        let late = "proof in stage 1 of 1 machine(s) that joined it late";
+        assert!(waits.iter().any(|line| line == late), "{waits:?}");
+        bed.say("canary", phase);
+        bed.drive();
+        assert_eq!(bed.phase(&id), outcome, "{phase:?}");
     }
 }
 

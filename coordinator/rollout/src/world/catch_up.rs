@@ -10,6 +10,8 @@ pub(crate) enum CatchUp {
     Behind,
     /// The same, but it may not be touched at this time.
     Shut,
+    /// The same, but a workload that goes first is yet to catch up there.
+    After,
     /// It was asked to, and there is no outcome yet.
     InFlight,
     /// The same, but it has not cut over, and may not be touched any more or
@@ -32,6 +34,18 @@ impl CatchUp {
 impl CatchUp {
     /// None: nothing to catch up with, not now, or not without an operator.
     pub(crate) fn of(
+        world: &World,
+        workload: &WorkloadName,
+        id: &AgentId,
+        agent: &Agent,
+    ) -> Option<Self> {
+        let alone = Self::alone(world, workload, id, agent);
+        let after = alone == Some(Self::Behind) && world.catches_up_later(workload, id, agent);
+        if after { Some(Self::After) } else { alone }
+    }
+
+    /// The same without a look at other workloads that go first.
+    pub(super) fn alone(
         world: &World,
         workload: &WorkloadName,
         id: &AgentId,
@@ -143,7 +157,7 @@ fn is_taken(world: &World, placement: &Placement) -> bool {
 }
 
 /// What it runs was left there by a rollout that ended without being taken
-/// back, and that began after the one which made the machine's stable digest:
+/// back (one that was aborted and reverted left it what it had), and that began after the one which made the machine's stable digest:
 /// it stays until something newer is stable there, also where a still newer
 /// rollout had reached the machine and was taken back, or withdrew what it
 /// had asked.
@@ -169,6 +183,9 @@ fn is_kept(
     let newest_first = workload.rollouts.iter().rev();
     let newer = newest_first.take_while(|known| **known != stable.id);
     let mut newer = newer.filter_map(|known| world.rollouts.get(known));
-    let brought = newer.find(|newer| newer.digest() == runs && newer.is_for(id, agent));
+    let brought = newer.find(|newer| {
+        let its = newer.digest() == runs && !newer.reverted;
+        its && newer.is_for(id, agent)
+    });
     brought.is_some_and(|brought| !brought.rolled_back)
 }

@@ -25,6 +25,9 @@ pub(crate) struct Index {
     pub(crate) tallies: Map<RolloutId, Vec<Tally>>,
     /// Machines that should be asked for the stable digest.
     pub(crate) behind: Set<(WorkloadName, AgentId)>,
+    /// Machines that have yet to be done with the stable digest: what goes after
+    /// the workload waits there.
+    pub(crate) unfinished: Set<(WorkloadName, AgentId)>,
     /// Machines that were asked outside a rollout, and may not be touched any more.
     pub(crate) overstaying: Set<(WorkloadName, AgentId)>,
     /// Digests that failed on as many machines as may be.
@@ -202,9 +205,13 @@ impl World {
     /// The active rollouts that go after this one's workload.
     fn later<'a>(&'a self, id: &RolloutId) -> impl Iterator<Item = RolloutId> + use<'a> {
         let first = self.rollouts.get(id).map(|first| &first.workload);
+        first.into_iter().flat_map(|first| self.going_after(first))
+    }
+
+    /// The active rollouts that go after a workload.
+    pub(super) fn going_after(&self, first: &WorkloadName) -> impl Iterator<Item = RolloutId> {
         let active = self.active_rollouts();
-        let later =
-            active.filter(move |later| first.is_some_and(|name| later.spec.after.contains(name)));
+        let later = active.filter(move |later| later.spec.after.contains(first));
         later.map(|later| later.id.clone())
     }
 

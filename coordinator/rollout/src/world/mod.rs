@@ -51,6 +51,7 @@ pub(crate) use pull::Pull;
 pub(crate) use quarantine::is_of_the_image;
 pub(crate) use seat::Seat;
 pub(crate) use tally::{EMPTY, Tally};
+pub(crate) use turns::First;
 pub(crate) use way::Way;
 
 use trim::Numbers;

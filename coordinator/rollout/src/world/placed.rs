@@ -7,6 +7,8 @@ use crate::Purpose;
 #[derive(Debug, Default)]
 pub(super) struct Placed {
     catch_up: Option<CatchUp>,
+    /// Workloads that go after it wait.
+    to_finish: bool,
     to_adopt: bool,
     /// An operator wants it refreshed.
     to_refresh: bool,
@@ -24,6 +26,7 @@ impl Placed {
         let placement = agent.placements.get(workload);
         Self {
             catch_up: CatchUp::of(world, workload, id, agent),
+            to_finish: world.catches_up(workload, id, agent),
             to_adopt: placement.is_some_and(to_be_adopted),
             to_refresh: placement.is_some_and(|placement| placement.refresh.is_some()),
             refreshes: world.is_to_refresh(id, agent, workload),
@@ -46,10 +49,25 @@ impl World {
         }
     }
 
-    /// Looks again at one workload on a machine.
+    /// Looks again at one workload on a machine, and at those that wait for it there.
     pub(super) fn refresh_placement(&mut self, id: &AgentId, workload: &WorkloadName) {
         let placed = Placed::of(self, workload, id, self.agents.get(id));
+        let key = (workload.clone(), id.clone());
+        let turned = self.index.unfinished.contains(&key) != placed.to_finish;
         self.note(id, workload, &placed);
+        if turned {
+            self.refresh_placements(id);
+            self.refresh_later(id, workload);
+        }
+    }
+
+    /// Looks again at a machine in the rollouts that go after a workload.
+    fn refresh_later(&mut self, id: &AgentId, workload: &WorkloadName) {
+        let later: Vec<_> = self.going_after(workload).collect();
+        for rollout in later {
+            self.refresh_member(&rollout, id);
+            self.refresh_late(&rollout, id);
+        }
     }
 
     fn note(&mut self, id: &AgentId, workload: &WorkloadName, placed: &Placed) {
@@ -57,6 +75,7 @@ impl World {
         let key = (workload.clone(), id.clone());
         let behind = placed.catch_up == Some(CatchUp::Behind);
         index.behind.keep(&key, behind);
+        index.unfinished.keep(&key, placed.to_finish);
         let in_flight = placed.catch_up == Some(CatchUp::InFlight);
         index.catching_up.keep(&key, in_flight);
         let overstays = placed.catch_up == Some(CatchUp::Overstaying);

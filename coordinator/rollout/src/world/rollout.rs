@@ -74,6 +74,8 @@ pub struct Rollout {
     pub windows_overridden: Option<Attribution>,
     /// Its machines are (or were) taken back to their baselines.
     pub rolled_back: bool,
+    /// The same, because it was aborted so, and not because its digest is bad.
+    pub reverted: bool,
     /// Who started it, and why.
     pub started: Attribution,
     /// When it became terminal.

@@ -30,11 +30,10 @@ pub(crate) enum Way {
 }
 
 impl Rollout {
-    /// An abort takes its machines back: to what they ran before, which may be
-    /// its own digest. A roll-back never leaves a machine on that.
-    fn is_reverting(&self) -> bool {
-        let aborts = [RolloutPhase::Aborting, RolloutPhase::Aborted];
-        self.rolled_back && aborts.contains(&self.course())
+    /// An abort takes its machines back to what they ran before, which may be
+    /// its own digest: that stays. A roll-back leaves no machine on it.
+    pub(crate) fn stays_on(&self, member: &Member) -> bool {
+        self.reverted && member.proven.as_ref() == Some(self.digest())
     }
 
     /// What took its machines back has ended; those that were held then may
@@ -68,7 +67,8 @@ impl Way {
     ) -> Option<Self> {
         // One that was paused or halted on its way back stays so when it is superseded.
         let stopped = rollout.phase.is_terminal() && rollout.interrupted.is_some();
-        let needless = rollout.is_reverting() && member.proven.as_ref() == Some(rollout.digest());
+        let done = matches!(member.standing(), Standing::Settled | Standing::Staged);
+        let needless = done && rollout.stays_on(member);
         if !rollout.rolled_back || stopped || needless || !member.was_changed() {
             return None;
         }

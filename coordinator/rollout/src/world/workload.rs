@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 pub struct Workload {
     /// Append-only; the number of the n-th is n.
     pub pins: Vec<Pin>,
-    /// Pins whose rollout completed and was not taken back, oldest first.
+    /// Pins whose rollout completed and was not taken back, oldest first; also
+    /// one that an operator took as it was, although too few machines proved it.
     pub proven: Vec<Stable>,
     /// Every rollout that began, oldest first.
     pub rollouts: Vec<RolloutId>,
