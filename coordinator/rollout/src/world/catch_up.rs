@@ -95,7 +95,7 @@ impl CatchUp {
             .as_ref()
             .is_some_and(|tried| tried.digest == *stable);
         let asked = placement.asked.as_ref() == Some(stable) && !is_left_over(world, placement);
-        let behind = !asked && !failed && !is_kept(world, rollout, placement, id, agent);
+        let behind = !asked && !failed && !world.is_kept(rollout, placement, id, agent);
         behind.then(|| {
             if stays(world, placement) {
                 Self::Stays
@@ -154,38 +154,4 @@ fn is_taken(world: &World, placement: &Placement) -> bool {
     let assignment = placement.assignment.as_ref();
     let rollout = assignment.and_then(|assignment| world.rollouts.get(assignment.rollout()?));
     rollout.is_some_and(|rollout| !rollout.phase.is_terminal())
-}
-
-/// What it runs was left there by a rollout that ended without being taken
-/// back (one that was aborted and reverted left it what it had), and that began after the one which made the machine's stable digest:
-/// it stays until something newer is stable there, also where a still newer
-/// rollout had reached the machine and was taken back, or withdrew what it
-/// had asked.
-fn is_kept(
-    world: &World,
-    stable: &Rollout,
-    placement: &Placement,
-    id: &AgentId,
-    agent: &Agent,
-) -> bool {
-    let done = matches!(
-        placement.phase,
-        Some(AgentPhase::Settled | AgentPhase::Staged)
-    );
-    let runs = match done {
-        true => placement.asked.as_ref(),
-        false => placement.proven.as_ref(),
-    };
-    let workload = world.workloads.get(&stable.workload);
-    let (Some(runs), Some(workload)) = (runs, workload) else {
-        return false;
-    };
-    let newest_first = workload.rollouts.iter().rev();
-    let newer = newest_first.take_while(|known| **known != stable.id);
-    let mut newer = newer.filter_map(|known| world.rollouts.get(known));
-    let brought = newer.find(|newer| {
-        let its = newer.digest() == runs && !newer.reverted;
-        its && newer.is_for(id, agent)
-    });
-    brought.is_some_and(|brought| !brought.rolled_back)
 }

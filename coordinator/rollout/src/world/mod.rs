@@ -9,6 +9,7 @@ mod class;
 mod due;
 mod hold;
 mod index;
+mod kept;
 mod late;
 mod mark;
 mod member;
