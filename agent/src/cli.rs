@@ -1,6 +1,7 @@
 //! The command line.
 
 mod examples;
+mod lock;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -21,7 +22,9 @@ use crate::policy::{AllowedPrefix, Policy};
 use crate::run::{self, RunError, RunOptions};
 use crate::status_table::{self, StatusError};
 
-use examples::{ENROLL_EXAMPLES, EXAMPLES, HELPER_EXAMPLES, RUN_EXAMPLES, STATUS_EXAMPLES};
+use examples::{
+    ENROLL_EXAMPLES, EXAMPLES, HELPER_EXAMPLES, LOCK_EXAMPLES, RUN_EXAMPLES, STATUS_EXAMPLES,
+};
 
 /// Where everything is kept unless another place is named.
 const STATE_DIR: &str = "/var/lib/pinion-agent";
@@ -57,6 +60,9 @@ enum Command {
     /// Replace the agent's own container; an agent starts this by itself
     #[command(hide = true, after_help = RUN_EXAMPLES)]
     ReplaceAgent(RunArgs),
+    /// Keep this machine's containers from being replaced for a while
+    #[command(after_help = LOCK_EXAMPLES)]
+    Lock(lock::LockArgs),
     /// Speak Docker's credential helper protocol for a vendor
     #[command(after_help = HELPER_EXAMPLES)]
     CredentialHelper(HelperArgs),
@@ -176,6 +182,7 @@ fn act(command: Command) -> Result<(), CliError> {
             Command::Status(args) => {
                 Ok(status_table::print(&args.state_dir.path, args.json).await?)
             }
+            Command::Lock(args) => Ok(lock::act(args).await?),
             // Answered before there is a runtime.
             Command::CredentialHelper(_) => Ok(()),
         }

@@ -44,6 +44,8 @@ pub struct Config {
     pub credentials: BTreeMap<String, Binding>,
     /// What this machine does differently for single workloads.
     pub workloads: BTreeMap<WorkloadName, WorkloadSettings>,
+    /// Where update locks may lie as files, if anywhere.
+    pub lock_dir: Option<PathBuf>,
 }
 
 /// Why agent.toml is of no use. Names the file, the key and what is allowed.
@@ -101,6 +103,7 @@ impl Default for Config {
             min_free: MIN_FREE_MIB * MIB,
             credentials: BTreeMap::new(),
             workloads: BTreeMap::new(),
+            lock_dir: None,
         }
     }
 }
@@ -132,7 +135,14 @@ impl Config {
                 message: at_line(text, &error),
             })?;
         let root = Keys::new(path, "", &table);
-        root.only(&["registries", "policy", "engine", "credentials", "workload"])?;
+        root.only(&[
+            "registries",
+            "policy",
+            "engine",
+            "credentials",
+            "workload",
+            "locks",
+        ])?;
         Ok(Self {
             registries: registries(&root)?,
             policy: policy(&root)?,
@@ -140,6 +150,7 @@ impl Config {
             min_free: min_free(&root)?,
             credentials: credentials(&root)?,
             workloads: workload::read(&root)?,
+            lock_dir: lock_dir(&root)?,
         })
     }
 
@@ -220,6 +231,21 @@ fn min_free(root: &Keys<'_>) -> Result<u64, ConfigError> {
         None => None,
     };
     Ok(mib.unwrap_or(MIN_FREE_MIB).saturating_mul(MIB))
+}
+
+fn lock_dir(root: &Keys<'_>) -> Result<Option<PathBuf>, ConfigError> {
+    let Some(table) = root.table("locks")? else {
+        return Ok(None);
+    };
+    table.only(&["dir"])?;
+    match table.string("dir")? {
+        Some(dir) if !Path::new(dir).is_absolute() => Err(table.value(
+            "dir",
+            "an absolute path, such as \"/run/pinion/locks\"",
+            dir,
+        )),
+        dir => Ok(dir.map(PathBuf::from)),
+    }
 }
 
 /// Whether `host` names a Unix socket: the agent needs the machine's own engine.

@@ -116,6 +116,12 @@ fn assignment(
         )?,
         min_healthy: span("min_healthy", &message.min_healthy, Duration::from_secs(10))?,
         soak: span("soak", &message.soak, Duration::from_secs(300))?,
+        defer_within: span(
+            "defer_within",
+            &message.defer_within,
+            Duration::from_secs(3600),
+        )?,
+        in_use: v1::InUsePolicy::known(message.in_use).unwrap_or_default(),
         local_tag: message.local_tag.clone(),
     })
 }
@@ -157,6 +163,7 @@ fn refusal(message: &v1::Assignment, error: &InvalidField, now: Timestamp) -> Op
         phase: AgentPhase::Refused,
         waiting_for: String::new(),
         failure: Some(Failure::new(FailureKind::Internal, why)),
+        deferral: None,
         running: None,
         at: now,
     })
@@ -180,12 +187,14 @@ pub fn report(
         sequence,
         running: or_empty(report.running.as_ref()),
         at: Some(timestamp(report.at)),
+        deferral: report.deferral.as_ref().map(v1::Deferral::from),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pinion_model::InUse;
 
     fn image(registry: &str, repository: &str) -> v1::Image {
         v1::Image {
@@ -279,5 +288,7 @@ mod tests {
         let received = desired(message, &Catalog::new(), &[], Timestamp(0));
         let assignment = received.desired.assignments.values().next().expect("one");
         assert_eq!(assignment.soak, Duration::from_secs(300));
+        assert_eq!(assignment.in_use, InUse::Fail);
+        assert_eq!(assignment.defer_within, Duration::from_secs(3600));
     }
 }

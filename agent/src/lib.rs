@@ -21,6 +21,7 @@ pub mod disk;
 pub mod driver;
 pub mod enroll;
 pub mod identity;
+pub mod in_use;
 pub mod journal;
 pub mod lock;
 pub mod logging;

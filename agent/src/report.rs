@@ -260,6 +260,7 @@ mod tests {
             phase,
             waiting_for: String::new(),
             failure: None,
+            deferral: None,
             running: None,
             at: Timestamp(1),
         }

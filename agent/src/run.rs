@@ -30,6 +30,8 @@ use crate::credentials::Resolver;
 use crate::driver::Driver as _;
 use crate::driver::docker::{ConnectError, Docker, Limits};
 use crate::identity::{Identity, IdentityDir, IdentityError};
+use crate::in_use::{InUse, Leases};
+
 use crate::journal::{Journal, JournalError};
 use crate::own::Own;
 use crate::reconcile::{Handle, Reconciler};
@@ -135,7 +137,9 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
             () = stop.cancelled() => return Ok(()),
         }
     }
-    let (reconciler, reports) = reconciler(&driver, journal, &usable);
+    let leases = Leases::open(&options.state_dir, journal.clock().clone());
+    let leases = Arc::new(leases.with_dir(usable.lock_dir.clone()));
+    let (reconciler, reports) = reconciler(&driver, journal, &usable, &leases);
     let reconciler = reconciler.with_own(Arc::clone(&own));
     let reconciler = reconciler.with_image_configs(&options.state_dir.join("images"));
     let handle = reconciler.handle();
@@ -156,6 +160,7 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
                 reports,
                 reconcile,
                 own,
+                leases,
             };
             converge(ready, parts, stop, shutdown).await
         }
@@ -167,6 +172,7 @@ fn reconciler(
     driver: &Arc<Docker>,
     journal: Arc<Journal>,
     config: &Config,
+    leases: &Arc<Leases>,
 ) -> (
     Reconciler<Docker, Resolver>,
     mpsc::UnboundedReceiver<Report>,
@@ -180,11 +186,13 @@ fn reconciler(
         config.policy.clone(),
         reports_in,
     );
+    let in_use = InUse::new(Arc::clone(leases), config.workloads.clone());
     let probe = |(name, settings): (&WorkloadName, &WorkloadSettings)| {
         Some((name.clone(), settings.probe.clone()?))
     };
     let reconciler = reconciler
         .with_min_free(config.min_free)
+        .with_in_use(in_use)
         .with_probes(config.workloads.iter().filter_map(probe).collect());
     (reconciler, reports_out)
 }
@@ -226,6 +234,7 @@ struct Parts {
     reports: mpsc::UnboundedReceiver<Report>,
     reconcile: JoinHandle<()>,
     own: Arc<Own>,
+    leases: Arc<Leases>,
 }
 
 /// The agent's whole life until SIGTERM.
@@ -241,6 +250,7 @@ async fn converge(
         reports,
         mut reconcile,
         own,
+        leases,
     } = parts;
     let identity = watch::Sender::new(Arc::new(ready.identity));
     let sessions = Sessions {
@@ -261,7 +271,12 @@ async fn converge(
     let kept = Arc::clone(&ready.reports);
     let tasks = vec![
         tokio::spawn(keep_reports(reports, ready.reports)),
-        tokio::spawn(socket::serve(ready.listener, local, shutdown.clone())),
+        tokio::spawn(socket::serve(
+            ready.listener,
+            local,
+            leases,
+            shutdown.clone(),
+        )),
         tokio::spawn(sessions.hold(shutdown.clone())),
     ];
     let ended = tokio::select! {

@@ -5,14 +5,18 @@
 //!   GET  /v1/workloads                    {"workloads": [ … ]}
 //!   GET  /v1/workloads/NAME               {"workload", "digest", "image", "local_tag_reference", "phase", "failure"}
 //!   POST /admin/workspace-images/refresh  {"runtimes": [ … ], "recreate": true} → {"pulled", "recreated", "failed"}
+//!   GET, POST /v1/locks                   {"locks": [ … ]}; {"owner", "reason", "workload", "ttl"} → a lock
+//!   POST /v1/locks/ID/renew               {"ttl"} → the lock;  DELETE /v1/locks/ID releases it
 //! ```
 
 mod error;
+mod locks;
 mod refresh;
 
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use axum::extract::{DefaultBodyLimit, Path as UrlPath, Request, State};
 use axum::middleware::{self, Next};
@@ -24,7 +28,10 @@ use serde::{Deserialize, Serialize};
 use tokio::net::{UnixListener, UnixStream};
 use tokio_util::sync::CancellationToken;
 
+use crate::in_use::Leases;
 use error::ApiError;
+pub(crate) use locks::Asked;
+pub use locks::{FileAnswer, LockAnswer, LockList};
 pub use refresh::Refreshed;
 
 /// Bytes of a request's body.
@@ -121,6 +128,7 @@ pub async fn listen(state_dir: &Path) -> Result<UnixListener, SocketError> {
 pub async fn serve<W: Workloads>(
     listener: UnixListener,
     workloads: W,
+    leases: Arc<Leases>,
     shutdown: CancellationToken,
 ) {
     let path = listener
@@ -129,7 +137,7 @@ pub async fn serve<W: Workloads>(
         .and_then(|address| address.as_pathname().map(Path::to_owned));
     let ended = async move { shutdown.cancelled().await };
     tokio::select! {
-        served = axum::serve(listener, router(workloads)) => {
+        served = axum::serve(listener, router(workloads, leases)) => {
             if let Err(error) = served {
                 tracing::error!(%error, "the local socket ended");
             }
@@ -142,7 +150,7 @@ pub async fn serve<W: Workloads>(
     }
 }
 
-fn router<W: Workloads>(workloads: W) -> Router {
+fn router<W: Workloads>(workloads: W, leases: Arc<Leases>) -> Router {
     Router::new()
         .route("/v1/workloads", get(list::<W>))
         .route("/v1/workloads/{name}", get(one::<W>))
@@ -150,14 +158,18 @@ fn router<W: Workloads>(workloads: W) -> Router {
             "/admin/workspace-images/refresh",
             post(refresh::refresh::<W>),
         )
-        .fallback(|| async { ApiError::not_found("there is no such path; try /v1/workloads") })
-        .method_not_allowed_fallback(|| async { ApiError::method() })
         .layer(middleware::from_fn_with_state(
             workloads.clone(),
             ready::<W>,
         ))
-        .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .with_state(workloads)
+        // A lock can be taken whether the engine answers or not.
+        .merge(locks::router(leases))
+        .fallback(|| async {
+            ApiError::not_found("there is no such path; try /v1/workloads or /v1/locks")
+        })
+        .method_not_allowed_fallback(|| async { ApiError::method() })
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
 }
 
 async fn ready<W: Workloads>(

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use http_body_util::{BodyExt as _, Empty};
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
@@ -25,8 +25,8 @@ pub enum StatusError {
     /// It listens, and says nothing.
     #[error("the agent at {0} did not answer within {limit} s: look at its log", limit = LIMIT.as_secs())]
     Slow(PathBuf),
-    /// It cannot say yet.
-    #[error("the agent cannot say yet: {0}")]
+    /// It cannot say yet, or will not do it.
+    #[error("the agent refuses: {0}")]
     Refused(String),
     /// The conversation broke.
     #[error("the agent did not answer")]
@@ -48,9 +48,7 @@ struct List {
 /// If no agent runs there, or it does not answer.
 pub async fn print(state_dir: &Path, json: bool) -> Result<(), StatusError> {
     let socket = state_dir.join(SOCKET);
-    let body = tokio::time::timeout(LIMIT, get(&socket, "/v1/workloads"))
-        .await
-        .map_err(|_| StatusError::Slow(socket))??;
+    let body = ask(&socket, http::Method::GET, "/v1/workloads", Bytes::new()).await?;
     if json {
         println!("{}", String::from_utf8_lossy(&body));
         return Ok(());
@@ -62,15 +60,33 @@ pub async fn print(state_dir: &Path, json: bool) -> Result<(), StatusError> {
     Ok(())
 }
 
-async fn get(socket: &Path, path: &str) -> Result<Bytes, StatusError> {
+/// The answer of the agent at this socket; an error's own words if it refuses.
+pub(crate) async fn ask(
+    socket: &Path,
+    method: http::Method,
+    path: &str,
+    body: Bytes,
+) -> Result<Bytes, StatusError> {
+    let asked = tokio::time::timeout(LIMIT, talk(socket, method, path, body)).await;
+    asked.map_err(|_| StatusError::Slow(socket.to_owned()))?
+}
+
+async fn talk(
+    socket: &Path,
+    method: http::Method,
+    path: &str,
+    body: Bytes,
+) -> Result<Bytes, StatusError> {
     let no_agent = |error| StatusError::NoAgent(socket.to_owned(), error);
     let stream = UnixStream::connect(socket).await.map_err(no_agent)?;
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    let request = http::Request::get(path)
+    let request = http::Request::builder()
+        .method(method)
+        .uri(path)
         .header(http::header::HOST, "agent")
-        .body(Empty::<Bytes>::new())
-        .expect("a constant request is valid");
+        .body(Full::new(body))
+        .map_err(|error| StatusError::Refused(error.to_string()))?;
     let answer = async {
         let response = sender.send_request(request).await?;
         let status = response.status();

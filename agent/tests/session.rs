@@ -52,6 +52,7 @@ fn report(workload: &str, phase: AgentPhase) -> Report {
         phase,
         waiting_for: String::new(),
         failure: None,
+        deferral: None,
         running: None,
         at: Timestamp(1),
     }

@@ -7,7 +7,8 @@
 use std::time::Duration;
 
 use pinion_model::{
-    Actor, AgentPhase, Digest, Failure, FailureKind, ParseError, Role, RolloutPhase, Timestamp,
+    Actor, AgentPhase, Deferral, Digest, Failure, FailureKind, Holder, HolderKind, InUse,
+    ParseError, Role, RolloutPhase, Timestamp,
 };
 
 use crate::v1;
@@ -153,6 +154,55 @@ same_names!(FailureKind <=> FailureKind:
     Credentials, NotFound, Network, Registry, Disk, Platform, Policy, Create, Start, Health,
     Timeout, InUse, Offline, Engine, Internal, Indeterminate);
 same_names!(Role <=> Role: Viewer, Promoter, Operator, Admin);
+same_names!(InUse <=> InUsePolicy: Fail, Skip, Force);
+same_names!(HolderKind <=> HolderKind: Lock, Hook, Probe, Connections);
+
+impl From<&Holder> for v1::Holder {
+    fn from(holder: &Holder) -> Self {
+        Self {
+            kind: v1::HolderKind::from(holder.kind).into(),
+            owner: holder.owner.clone(),
+            reason: holder.reason.clone(),
+            until: holder.until.map(timestamp),
+        }
+    }
+}
+
+impl From<&v1::Holder> for Holder {
+    /// A kind that is newer than this version is a lock; what is too long is cut.
+    fn from(holder: &v1::Holder) -> Self {
+        let kind = v1::HolderKind::known(holder.kind).unwrap_or(HolderKind::Lock);
+        let until = holder.until.as_ref().map(from_timestamp);
+        Self::new(kind, &holder.owner, &holder.reason, until)
+    }
+}
+
+impl From<&Deferral> for v1::Deferral {
+    fn from(deferral: &Deferral) -> Self {
+        Self {
+            since: Some(timestamp(deferral.since)),
+            until: Some(timestamp(deferral.until)),
+            then: v1::InUsePolicy::from(deferral.then).into(),
+            holders: deferral.holders.iter().map(Into::into).collect(),
+            forced: deferral.forced,
+        }
+    }
+}
+
+impl From<&v1::Deferral> for Deferral {
+    /// A policy that is newer than this version is to fail.
+    fn from(deferral: &v1::Deferral) -> Self {
+        let at = |at: Option<&prost_types::Timestamp>| at.map(from_timestamp).unwrap_or_default();
+        let holders = deferral.holders.iter().take(Self::HOLDER_LIMIT);
+        Self {
+            since: at(deferral.since.as_ref()),
+            until: at(deferral.until.as_ref()),
+            then: v1::InUsePolicy::known(deferral.then).unwrap_or_default(),
+            holders: holders.map(Into::into).collect(),
+            forced: deferral.forced,
+        }
+    }
+}
 
 impl From<&Failure> for v1::Failure {
     fn from(failure: &Failure) -> Self {
@@ -214,6 +264,12 @@ mod tests {
                 Some(*kind)
             );
         }
+        for policy in InUse::ALL {
+            assert_eq!(
+                v1::InUsePolicy::known(v1::InUsePolicy::from(*policy).into()),
+                Some(*policy)
+            );
+        }
         for role in Role::ALL {
             assert_eq!(v1::Role::known(v1::Role::from(*role).into()), Some(*role));
         }
@@ -228,6 +284,29 @@ mod tests {
             ..Default::default()
         };
         assert_eq!(Failure::from(&failure).kind, FailureKind::Internal);
+    }
+
+    #[test]
+    fn a_deferral_comes_back_from_its_message_and_a_newer_one_is_read_as_far_as_it_goes() {
+        let holder = |kind| Holder::new(kind, "backup", "nightly dump", Some(Timestamp(5)));
+        let deferral = Deferral {
+            since: Timestamp(1),
+            until: Timestamp(2),
+            then: InUse::Skip,
+            holders: HolderKind::ALL.iter().copied().map(holder).collect(),
+            forced: true,
+        };
+        let mut message = v1::Deferral::from(&deferral);
+        assert_eq!(Deferral::from(&message), deferral);
+        message.then = 99;
+        message.holders[0].kind = 99;
+        message.holders[0].owner = "x".repeat(1000);
+        let read = Deferral::from(&message);
+        assert_eq!(
+            (read.then, read.holders[0].kind),
+            (InUse::Fail, HolderKind::Lock)
+        );
+        assert_eq!(read.holders[0].owner.len(), Holder::OWNER_LIMIT);
     }
 
     #[test]

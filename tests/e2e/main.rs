@@ -9,6 +9,7 @@ mod ecr;
 mod enroll;
 mod grpcurl;
 mod harness_itself;
+mod in_use;
 mod kill;
 mod main_path;
 mod metric_gate;

@@ -28,6 +28,15 @@ agent.toml:
   allow = [\"ghcr.io/molecule-ai/\"]        # repositories, or prefixes; empty: nothing may run
   [engine]
   host = \"unix:///var/run/docker.sock\"
+  [locks]
+  dir = \"/run/pinion/locks\"              # update locks as files, beside those of `lock take`
+  [workload.codex]                         # asked before its containers are replaced
+  idle = \"http://127.0.0.1:8080/idle\"    # 200 idle, 503 busy; \"8080/idle\": at the container's own address
+  max_connections = 0                      # to its published ports
+  pre_cut = [\"/etc/pinion/hooks/drain\"]  # 0 go, 75 not now, else no
+  drain = \"10s\"                          # from then to the stop
+  post_start = [\"/etc/pinion/hooks/up\"]  # 0, or it is taken back
+  hook_timeout = \"60s\"
   [credentials.\"ghcr.io\"]
   helper = \"pinion-ghcr\"                  # or \"ecr-login\", …; helper_key, timeout = \"10s\"
   [credentials.\"registry.fly.io\"]
@@ -44,6 +53,16 @@ pub(super) const STATUS_EXAMPLES: &str = "\
 Examples:
   pinion-agent status --state-dir /srv/pinion
   pinion-agent status --json";
+
+pub(super) const LOCK_EXAMPLES: &str = "\
+Examples:
+  pinion-agent lock take --owner backup --reason 'nightly dump' --ttl 10m      # the whole machine; prints its id
+  pinion-agent lock take --owner build-7 --reason 'a build runs' --workload codex
+  pinion-agent lock renew 9f86d081884c7d65                                     # the heartbeat: 10 minutes more
+  pinion-agent lock release 9f86d081884c7d65
+  pinion-agent lock list
+
+Images are pulled meanwhile; only the replacement waits. A lock that is not renewed ends by itself.";
 
 pub(super) const HELPER_EXAMPLES: &str = "\
 Examples:

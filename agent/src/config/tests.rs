@@ -25,8 +25,17 @@ fn every_key_of_the_design_is_read() {
         username = "x"
         [credentials."localhost:5000"]
         anonymous = true
+        [locks]
+        dir = "/run/pinion/locks"
         [workload.codex]
         probe = "http:8080/healthz"
+        pre_cut = ["/etc/pinion/hooks/drain", "codex"]
+        post_start = ["/etc/pinion/hooks/up"]
+        hook_timeout = "30s"
+        idle = "8080/idle"
+        max_connections = 2
+        drain = "10s"
+        [workload.hermes]
         "#,
     )
     .expect("valid");
@@ -182,4 +191,76 @@ fn what_enroll_writes_is_read_again() {
     assert_eq!(config.policy, policy);
     assert!(config.is_as_written(&text));
     assert!(!config.is_as_written(&format!("{text}# mine\n")));
+}
+
+#[test]
+fn what_is_asked_before_a_cut_over_is_read() {
+    let config = parse(
+        r#"
+        [locks]
+        dir = "/run/pinion/locks"
+        [workload.codex]
+        pre_cut = ["/etc/pinion/hooks/drain", "codex"]
+        hook_timeout = "30s"
+        idle = "8080/idle"
+        max_connections = 2
+        drain = "10s"
+        [workload.hermes]
+        post_start = ["/etc/pinion/hooks/up"]
+        "#,
+    )
+    .expect("valid");
+    assert_eq!(
+        config.lock_dir.as_deref(),
+        Some(Path::new("/run/pinion/locks"))
+    );
+    let codex = &config.workloads[&"codex".parse().expect("name")];
+    let pre_cut = codex.pre_cut.as_ref().expect("a hook");
+    assert_eq!(pre_cut.command, ["/etc/pinion/hooks/drain", "codex"]);
+    assert_eq!(pre_cut.timeout, Duration::from_secs(30));
+    assert_eq!(codex.post_start, None);
+    let idle = codex.idle.as_ref().map(ToString::to_string);
+    assert_eq!(idle.as_deref(), Some("8080/idle"));
+    assert_eq!(codex.max_connections, Some(2));
+    assert_eq!(codex.drain, Some(Duration::from_secs(10)));
+    let hermes = &config.workloads[&"hermes".parse().expect("name")];
+    let timeout = hermes.post_start.as_ref().map(|hook| hook.timeout);
+    assert_eq!(timeout, Some(Duration::from_secs(60)), "the usual one");
+}
+
+#[test]
+fn what_cannot_be_asked_is_refused_with_its_key() {
+    for (text, key) in [
+        (
+            "[workload.codex]\npre_cut = [\"drain\"]",
+            "workload.codex.pre_cut",
+        ),
+        (
+            "[workload.codex]\npost_start = \"/bin/true\"",
+            "workload.codex.post_start",
+        ),
+        (
+            "[workload.codex]\nhook_timeout = \"0\"",
+            "workload.codex.hook_timeout",
+        ),
+        (
+            "[workload.codex]\nhook_timeout = \"2h\"",
+            "workload.codex.hook_timeout",
+        ),
+        (
+            "[workload.codex]\nidle = \"https://127.0.0.1/\"",
+            "workload.codex.idle",
+        ),
+        (
+            "[workload.codex]\nmax_connections = -1",
+            "workload.codex.max_connections",
+        ),
+        ("[workload.codex]\ndrain = \"2h\"", "workload.codex.drain"),
+        ("[workload.codex]\nidel = \"8080\"", "workload.codex.idel"),
+        ("[workload.\"no name\"]\n", "workload.no name"),
+        ("[locks]\ndir = \"locks\"", "locks.dir"),
+    ] {
+        let error = parse(text).expect_err(text).to_string();
+        assert!(error.contains(key), "{text}: {error}");
+    }
 }

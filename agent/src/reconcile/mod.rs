@@ -36,6 +36,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::credentials::Resolve;
 use crate::driver::Driver;
+use crate::in_use::InUse;
 use crate::journal::Journal;
 use crate::own::Own;
 use crate::policy::Policy;
@@ -80,6 +81,7 @@ pub struct Reconciler<D, R> {
     min_free: u64,
     /// What images set that may be gone by now.
     image_configs: ImageConfigs,
+    in_use: InUse,
     emitted: BTreeMap<WorkloadName, News>,
     /// Operations that were found without a journal; none once all are done.
     recovering: Option<BTreeSet<OpId>>,
@@ -121,6 +123,7 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
             engine: Engine::default(),
             min_free: 0,
             image_configs: ImageConfigs::default(),
+            in_use: InUse::default(),
             emitted: BTreeMap::new(),
             recovering: Some(BTreeSet::new()),
         }
@@ -165,6 +168,12 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
         Self { probes, ..self }
     }
 
+    /// What says that its containers are in use.
+    #[must_use]
+    pub fn with_in_use(self, in_use: InUse) -> Self {
+        Self { in_use, ..self }
+    }
+
     /// How the rest of the agent speaks to this loop.
     #[must_use]
     pub fn handle(&self) -> Handle {
@@ -189,6 +198,7 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
                 finished = self.calls.finished() => self.learn(finished).await,
                 () = self.probes.heard(|| journal.clock().now()) => {}
                 Some(ask) = self.asks.recv() => self.asked.push(ask),
+                () = self.in_use.heard(|| journal.clock().now()) => {}
                 () = tokio::time::sleep(pause) => {}
             }
         }

@@ -40,6 +40,8 @@ pub(super) async fn perform<D: Driver, R: Resolve>(
             return create(driver, call, name, spec, None, None).await;
         }
         Call::LastWords(id) => return words(driver, resolver, call, id).await,
+        // Hooks are run by their own room.
+        Call::Hook(_) => Ok(()),
         Call::Tag {
             image,
             repository,

@@ -77,7 +77,7 @@ impl Pending {
             Answer::Refused(failure) | Answer::Failed(failure) => {
                 self.fail(workload, &failure.message)
             }
-            Answer::Done | Answer::Made { .. } | Answer::Words(_) => {
+            Answer::Done | Answer::Made { .. } | Answer::Words(_) | Answer::Deferred(_) => {
                 self.waits.remove(workload);
                 self.outcome.pulled.push(workload.clone());
             }

@@ -49,6 +49,7 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
         wake_at = self
             .probe(&desired, &seen)
             .map_or(wake_at, |at| wake_at.min(at));
+        self.ask_probes(&seen);
         self.answer_asks(&desired);
         self.publish(&desired, &seen);
         wake_at.min(self.net(self.now()))
@@ -60,6 +61,13 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
         let (records, now) = (self.journal.records(), self.now());
         let driver = Arc::clone(&self.driver);
         self.probes.ask(&driver, desired, &records, containers, now)
+    }
+
+    /// Asks those that are at the gate now whether they are in use.
+    fn ask_probes(&mut self, seen: &Observation) {
+        let (records, now) = (self.journal.records(), self.now());
+        let containers = seen.containers.as_deref().unwrap_or_default();
+        self.in_use.ask(&self.driver, &records, containers, now);
     }
 
     /// Takes up what names and labels tell and the journal does not.
@@ -126,6 +134,10 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
             .operation
             .as_ref()
             .map(|operation| operation.assignment.generation);
+        if let Call::Hook(hook) = &call {
+            let made = self.in_use.hook(workload, hook);
+            return self.calls.begin(workload, call, generation, made);
+        }
         let (driver, resolver, own, made) = (
             Arc::clone(&self.driver),
             Arc::clone(&self.resolver),
@@ -191,6 +203,8 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
     ) -> T {
         let permitted = self.permitted(desired, workload, record);
         let records = self.journal.records();
+        let containers = seen.containers.as_deref().unwrap_or_default();
+        let look = self.in_use.look(workload, record, containers, self.now());
         let observed = Observed {
             workload,
             containers: seen.containers.as_deref().map_err(String::as_str),
@@ -202,6 +216,7 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
             busy_with: busy_with(&records, workload),
             itself: &self.handle.own.itself(),
             probes: self.probes.of(workload),
+            in_use: look.seen(),
             jitter: rand::random(),
         };
         ask(&observed, self.now())

@@ -49,8 +49,10 @@ impl ApiError {
         Self {
             status: StatusCode::METHOD_NOT_ALLOWED,
             code: "INVALID_ARGUMENT",
-            message: "this path takes another method: GET for /v1/workloads, POST for the refresh"
-                .into(),
+            message:
+                "this path takes another method: GET for /v1/workloads, POST for the refresh, \
+                      GET and POST for /v1/locks, DELETE for /v1/locks/ID"
+                    .into(),
             field: None,
         }
     }
@@ -61,6 +63,24 @@ impl ApiError {
             code: "INVALID_ARGUMENT",
             message: message.into(),
             field: field.map(str::to_owned),
+        }
+    }
+
+    pub(super) fn full(message: String) -> Self {
+        Self {
+            status: StatusCode::CONFLICT,
+            code: "RESOURCE_EXHAUSTED",
+            message,
+            field: None,
+        }
+    }
+
+    pub(super) fn internal(message: String) -> Self {
+        Self {
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            code: "INTERNAL",
+            message,
+            field: None,
         }
     }
 

@@ -1,4 +1,4 @@
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -44,12 +44,22 @@ impl Workloads for Known {
     }
 }
 
+fn leases(dir: &Path) -> Arc<Leases> {
+    let clock = crate::clock::Clock::new(|| pinion_model::Timestamp(1_000_000));
+    Arc::new(Leases::open(dir, clock))
+}
+
 /// The status and the JSON body of one request over a real socket.
 async fn ask(known: &Known, method: &str, path: &str, body: &str) -> (u16, serde_json::Value) {
     let dir = tempfile::tempdir().expect("directory");
     let listener = listen(dir.path()).await.expect("listens");
     let shutdown = CancellationToken::new();
-    let served = tokio::spawn(serve(listener, known.clone(), shutdown.clone()));
+    let served = tokio::spawn(serve(
+        listener,
+        known.clone(),
+        leases(dir.path()),
+        shutdown.clone(),
+    ));
     let mut stream = UnixStream::connect(dir.path().join(SOCKET))
         .await
         .expect("connects");

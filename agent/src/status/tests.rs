@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pinion_model::{Attempt, FailureKind, Generation, Timestamp};
+use pinion_model::{Attempt, FailureKind, Generation, InUse, Timestamp};
 use pinion_workload::Operation;
 
 use super::*;
@@ -41,6 +41,8 @@ fn assignment() -> Assignment {
         healthy_deadline: Duration::from_secs(60),
         min_healthy: Duration::from_secs(5),
         soak: Duration::ZERO,
+        defer_within: Duration::ZERO,
+        in_use: InUse::Fail,
         local_tag: String::new(),
     }
 }
@@ -54,6 +56,7 @@ fn outcome(generation: u64, phase: AgentPhase, running: Option<Digest>) -> Outco
         failure: phase
             .is_failure()
             .then(|| Failure::new(FailureKind::Health, "it is ill")),
+        forced: None,
         running,
         at: Timestamp(0),
     }

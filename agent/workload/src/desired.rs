@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use pinion_model::{
-    Attempt, Digest, Generation, ImageRef, Repository, RolloutId, StageName, Timestamp,
+    Attempt, Digest, Generation, ImageRef, InUse, Repository, RolloutId, StageName, Timestamp,
     WorkloadName,
 };
 use serde::{Deserialize, Serialize};
@@ -69,6 +69,10 @@ pub struct Assignment {
     pub min_healthy: Duration,
     /// How long the old container is kept after that.
     pub soak: Duration,
+    /// How long the cut-over may be put off because the machine is in use.
+    pub defer_within: Duration,
+    /// What happens when it is in use for longer.
+    pub in_use: InUse,
     /// Tag kept on the chosen digest; empty: the catalog's.
     pub local_tag: String,
 }

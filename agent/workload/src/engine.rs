@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use pinion_model::{
-    AgentPhase, Attempt, Digest, Failure, Generation, ImageRef, Timestamp, WorkloadName,
+    AgentPhase, Attempt, Deferral, Digest, Failure, Generation, ImageRef, Timestamp, WorkloadName,
 };
 use serde::{Deserialize, Serialize};
 
@@ -176,6 +176,9 @@ pub struct Report {
     pub waiting_for: String,
     /// Why it failed; of one that settled, what could not be tidied up.
     pub failure: Option<Failure>,
+    /// While the machine is in use, and afterwards if it was cut over all the same.
+    #[serde(default)]
+    pub deferral: Option<Deferral>,
     /// The digest that its containers run after this, if they run one.
     pub running: Option<Digest>,
     /// When, by the agent's clock; informative.

@@ -3,6 +3,8 @@
 //! What a call did is read from the next observation; this is only about what
 //! an observation cannot show: how often a call failed, and why.
 
+mod hooks;
+
 use std::time::Duration;
 
 use pinion_model::{Failure, FailureKind, ImageRef, Timestamp};
@@ -42,7 +44,8 @@ pub fn learn(
         (_, Answer::Made { id, written, saved }) => {
             made(operation, call, id, *written, saved.as_deref())
         }
-        (_, Answer::Done | Answer::Words(_)) => match idle(operation, call) {
+        (Call::Hook(hook), _) => hooks::heard(operation, hook, answer, now),
+        (_, Answer::Done | Answer::Words(_) | Answer::Deferred(_)) => match idle(operation, call) {
             Some(failure) => fell_short(observed, operation, call, &failure, now),
             None => succeeded(operation, call),
         },

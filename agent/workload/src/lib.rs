@@ -16,8 +16,10 @@ mod belongs;
 mod compose;
 mod desired;
 mod engine;
+mod gate;
 mod group;
 mod health;
+pub mod in_use;
 mod interest;
 mod itself;
 mod learn;
@@ -37,6 +39,7 @@ pub use desired::{Assignment, CatalogEntry, Desired};
 pub use engine::{
     Container, ContainerId, ContainerState, CreateSpec, Health, HealthTiming, Image, Report,
 };
+pub use gate::Gate;
 pub use interest::images_of_interest;
 pub use itself::{Home, ITSELF, Itself, is_itself};
 pub use learn::learn;
@@ -47,4 +50,4 @@ pub use operation::{Old, Operation, Stage, Streak, Unit};
 pub use record::{Accepted, Outcome, Record, busy_with};
 pub use recover::recover;
 pub use slots::{Candidate, Cause, End, Program, Slot, Slots, Start, TRIES, Verdict};
-pub use step::{Answer, Call, OwnCall, Step};
+pub use step::{Answer, Call, Hook, HookPoint, OwnCall, Step};

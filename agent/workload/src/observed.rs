@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use pinion_model::{Failure, ImageRef, Timestamp, WorkloadName};
 
+use crate::in_use::Seen;
 use crate::names::RESTORES_LABEL;
 use crate::probe::Probes;
 use crate::recreate::{OPERATION_LABEL, REPLACES_LABEL};
@@ -32,6 +33,8 @@ pub struct Observed<'a> {
     pub itself: &'a Itself,
     /// What is asked of its containers beyond their health checks, and heard.
     pub probes: Probes<'a>,
+    /// What says whether the containers are in use.
+    pub in_use: Seen<'a>,
     /// 0 to 1, another one each time: spreads what is tried again.
     pub jitter: f64,
 }

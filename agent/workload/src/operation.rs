@@ -1,10 +1,13 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use pinion_model::{AgentPhase, Digest, Failure, Generation, ImageRef, Timestamp, WorkloadName};
+use pinion_model::{
+    AgentPhase, Deferral, Digest, Failure, Generation, ImageRef, Timestamp, WorkloadName,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::compose;
+use crate::gate::Gate;
 use crate::{Assignment, Container, ContainerId, ContainerState, CreateSpec, Health, OpId, Report};
 
 /// One assignment being carried out.
@@ -45,6 +48,9 @@ pub struct Operation {
     pub quiet: bool,
     /// Containers that already run the digest, as they were when they became healthy.
     pub adopted: Option<Streak>,
+    /// What was found in the way of its cut-over.
+    #[serde(default)]
+    pub gate: Gate,
 }
 
 impl Operation {
@@ -69,6 +75,7 @@ impl Operation {
             skipped: BTreeSet::new(),
             quiet: run > 0,
             adopted: None,
+            gate: Gate::default(),
         }
     }
 
@@ -125,8 +132,22 @@ impl Operation {
 
     /// All is made, and only the last look is due: it says itself what it
     /// waits for, and when that is over.
-    pub(crate) fn is_at_the_gate(&self) -> bool {
+    #[must_use]
+    pub fn is_at_the_gate(&self) -> bool {
         self.stage == Stage::Create && self.units.iter().all(|unit| unit.made)
+    }
+
+    /// Whether what says that its containers are in use is to be asked now.
+    #[must_use]
+    pub fn wants_probes(&self) -> bool {
+        let let_go = self.units.iter().any(|unit| unit.let_go);
+        self.is_at_the_gate() && !self.gate.forced && !let_go && self.gate.drained_at.is_none()
+    }
+
+    /// That it is put off, or was cut over although in use.
+    #[must_use]
+    pub fn deferral(&self) -> Option<Deferral> {
+        self.gate.deferral(&self.assignment)
     }
 
     pub(crate) fn is_reported(&self) -> bool {
@@ -144,6 +165,7 @@ impl Operation {
                 .failure
                 .clone()
                 .filter(|_| self.stage == Stage::RollBack),
+            deferral: self.deferral(),
             running: None,
             at: now,
         }
@@ -216,6 +238,12 @@ pub struct Unit {
     /// The one that was made again of the old one, whole.
     #[serde(default)]
     pub remade: Option<ContainerId>,
+    /// The hook before the cut-over let it go.
+    #[serde(default)]
+    pub let_go: bool,
+    /// The hook after the start of the next one was content.
+    #[serde(default)]
+    pub welcomed: bool,
     /// When it was first seen to have been started.
     pub began: Option<Timestamp>,
     /// Since when it is healthy without a break.
@@ -265,6 +293,8 @@ impl Unit {
             made: false,
             saved: None,
             remade: None,
+            let_go: false,
+            welcomed: false,
             began: None,
             healthy: None,
             proven: false,

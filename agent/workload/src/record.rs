@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pinion_model::{
-    AgentPhase, Attempt, Digest, Failure, Generation, ImageRef, Timestamp, WorkloadName,
+    AgentPhase, Attempt, Deferral, Digest, Failure, Generation, ImageRef, Timestamp, WorkloadName,
 };
 use serde::{Deserialize, Serialize};
 
@@ -130,6 +130,9 @@ pub struct Outcome {
     pub phase: AgentPhase,
     /// Why, if it failed; of one that settled, what could not be tidied up.
     pub failure: Option<Failure>,
+    /// That they were replaced although in use.
+    #[serde(default)]
+    pub forced: Option<Deferral>,
     /// What the containers run after it.
     pub running: Option<Digest>,
     /// When, by the agent's clock.
@@ -145,6 +148,7 @@ impl Outcome {
             phase: self.phase,
             waiting_for: String::new(),
             failure: self.failure.clone(),
+            deferral: self.forced.clone(),
             running: self.running.clone(),
             at: self.at,
         }

@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use pinion_model::{Attempt, Failure, FailureKind, Generation, Timestamp, WorkloadName};
+use pinion_model::{Attempt, Failure, FailureKind, Generation, InUse, Timestamp, WorkloadName};
 
 use crate::group::{in_order, needs};
 use crate::names::{
@@ -330,6 +330,8 @@ fn nobodys(workload: &WorkloadName) -> Assignment {
         healthy_deadline: HEALTHY_DEADLINE,
         min_healthy: MIN_HEALTHY,
         soak: Duration::ZERO,
+        defer_within: Duration::ZERO,
+        in_use: InUse::Force,
         local_tag: String::new(),
     }
 }

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use pinion_model::{Failure, ImageRef, Timestamp};
+use pinion_model::{Digest, Failure, Holder, ImageRef, Timestamp};
 
 use crate::{Candidate, ContainerId, CreateSpec, OpId, Operation, Record, Slot};
 
@@ -19,7 +19,7 @@ pub enum Step {
     Call(Call),
 }
 
-/// One call to the engine. Each may be done twice without harm.
+/// One call to the engine, or to a hook. Each may be done twice without harm.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Call {
     /// Pull an image by digest.
@@ -88,6 +88,8 @@ pub enum Call {
     LastWords(ContainerId),
     /// Something about the agent's own program.
     Own(OwnCall),
+    /// Run one of the machine's hooks.
+    Hook(Hook),
 }
 
 /// One call about the agent's own program. Each may be done twice without harm.
@@ -115,6 +117,43 @@ pub enum OwnCall {
     Confirm(OpId),
     /// This program is the current one from now on.
     Keep(OpId),
+}
+
+/// A hook to run, and what it is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hook {
+    /// When it is run.
+    pub point: HookPoint,
+    /// The container that is to be stopped, or that was just started.
+    pub container: ContainerId,
+    /// Its name.
+    pub name: String,
+    /// The digest that it ran before; none if it was not pulled by one.
+    pub old: Option<Digest>,
+    /// The digest that it runs next.
+    pub new: Option<Digest>,
+    /// The operation: the same one when a hook is run again.
+    pub operation: OpId,
+}
+
+/// When a hook is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum HookPoint {
+    /// Before the old container is stopped: 0 lets it go, 75 puts it off.
+    PreCut,
+    /// After the next container was started.
+    PostStart,
+}
+
+impl HookPoint {
+    /// As configuration and hooks know it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::PreCut => "pre-cut",
+            Self::PostStart => "post-start",
+        }
+    }
 }
 
 impl Call {
@@ -149,6 +188,7 @@ impl Call {
             }
             Self::Own(OwnCall::Confirm(op)) => format!("confirm the agent of {op}"),
             Self::Own(OwnCall::Keep(op)) => format!("keep the agent of {op}"),
+            Self::Hook(hook) => format!("run the {} hook of {}", hook.point.word(), hook.name),
         }
     }
 }
@@ -171,6 +211,8 @@ pub enum Answer {
     },
     /// What a container said last.
     Words(String),
+    /// A hook puts it off, and says why.
+    Deferred(Holder),
     /// It was refused, and will be refused again.
     Refused(Failure),
     /// It failed, or nobody knows: what happened is in the next observation.
@@ -186,6 +228,7 @@ impl Answer {
             Self::Done => "done",
             Self::Made { .. } => "made",
             Self::Words(_) => "words",
+            Self::Deferred(_) => "deferred",
             Self::Refused(_) => "refused",
             Self::Failed(_) => "failed",
         }

@@ -141,6 +141,7 @@ fn outcome(assignment: &Assignment, bad: Option<&Digest>) -> Report {
         attempt: assignment.attempt,
         phase,
         waiting_for: "".into(),
+        deferral: None,
         failure,
         containers: vec![container(&runs)],
         running: Some(runs),

@@ -1,6 +1,7 @@
 //! Between the rollout's words and the session's messages.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use pinion_model::{AgentId, Attempt, Failure, Generation, SessionEpoch, Timestamp, WorkloadName};
 use pinion_proto::{convert, v1};
@@ -33,8 +34,9 @@ fn assignment(assignment: &Assignment) -> v1::Assignment {
         healthy_deadline: Some(convert::duration(timing.healthy_deadline)),
         min_healthy: Some(convert::duration(timing.min_healthy)),
         soak: Some(convert::duration(timing.soak)),
-        in_use: v1::InUsePolicy::Wait.into(),
+        in_use: v1::InUsePolicy::from(timing.in_use).into(),
         local_tag: assignment.local_tag.to_string(),
+        defer_within: Some(convert::duration(timing.defer_within)),
     }
 }
 
@@ -111,6 +113,7 @@ pub(super) fn report(agent: &AgentId, report: v1::Report, at: Timestamp) -> Opti
         phase: v1::AgentPhase::known(report.phase)?,
         waiting_for: cut(report.waiting_for, limits::SENTENCE).into(),
         failure: report.failure.as_ref().map(Failure::from),
+        deferral: report.deferral.as_ref().map(|said| Arc::new(said.into())),
         containers: containers(report.containers),
         running: convert::lenient_digest(&report.running),
     };

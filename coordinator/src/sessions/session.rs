@@ -145,7 +145,7 @@ fn hello(first: Option<Result<v1::SessionRequest, Status>>) -> Result<v1::Hello,
 enum Turn {
     Told(Control),
     Desired(Arc<v1::DesiredState>),
-    Said(Option<Result<v1::SessionRequest, Status>>),
+    Said(Option<Result<Box<v1::SessionRequest>, Status>>),
 }
 
 impl<S> Session<S>
@@ -180,7 +180,7 @@ where
                     self.send(&desired);
                     Ok(())
                 }
-                Turn::Said(Some(Ok(request))) => self.hear(request).await,
+                Turn::Said(Some(Ok(request))) => self.hear(*request).await,
                 Turn::Said(Some(Err(status))) => Err(SessionError::Stream(status)),
                 Turn::Said(None) => return None,
             };
@@ -209,7 +209,7 @@ where
             Ok(()) = desired.changed(), if may_send => {
                 Turn::Desired(desired.borrow_and_update().clone())
             }
-            said = self.inbound.next() => Turn::Said(said),
+            said = self.inbound.next() => Turn::Said(said.map(|said| said.map(Box::new))),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The words of TOML for what is one of a few.
 
-use pinion_model::Role;
+use pinion_model::{InUse, Role};
 use pinion_rollout::{Approval, FailureAction, OfflinePolicy, SickPolicy, Supersede};
 
 /// Each word with what it means.
@@ -17,6 +17,11 @@ pub(crate) const OFFLINE: Words<OfflinePolicy, 3> = [
 ];
 pub(crate) const SICK: Words<SickPolicy, 2> =
     [("include", SickPolicy::Include), ("skip", SickPolicy::Skip)];
+pub(crate) const IN_USE: Words<InUse, 3> = [
+    ("fail", InUse::Fail),
+    ("skip", InUse::Skip),
+    ("force", InUse::Force),
+];
 pub(crate) const SUPERSEDE: Words<Supersede, 3> = [
     ("replace", Supersede::Replace),
     ("queue", Supersede::Queue),

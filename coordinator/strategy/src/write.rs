@@ -10,7 +10,7 @@ use pinion_rollout::{
 };
 use toml::{Table, Value};
 
-use crate::words::{APPROVAL, APPROVER, OFFLINE, ON_FAILURE, SICK, SUPERSEDE, word_for};
+use crate::words::{APPROVAL, APPROVER, IN_USE, OFFLINE, ON_FAILURE, SICK, SUPERSEDE, word_for};
 
 /// `[strategy.NAME]` with all that was asked for; what is absent stays absent.
 #[must_use]
@@ -69,6 +69,8 @@ fn keys(strategy: &Strategy) -> Table {
     keys.time("progress_deadline", strategy.progress_deadline);
     keys.time("start_within", strategy.start_within);
     keys.time("soak", strategy.soak);
+    keys.word("in_use", &IN_USE, strategy.in_use);
+    keys.time("defer_within", strategy.defer_within);
     keys.word("offline", &OFFLINE, strategy.offline);
     keys.time("offline_grace", strategy.offline_grace);
     keys.word("sick", &SICK, strategy.sick);

@@ -132,6 +132,8 @@ fn of_strategy(spec: &Spec) -> Vec<(&'static str, String)> {
         ("progress_deadline", duration(spec.progress_deadline)),
         ("start_within", duration(spec.timing.start_within)),
         ("soak", duration(spec.timing.soak)),
+        ("in_use", word(spec.timing.in_use)),
+        ("defer_within", duration(spec.timing.defer_within)),
         ("offline", word(spec.offline)),
         ("offline_grace", duration(spec.offline_grace)),
         ("sick", word(spec.sick)),

@@ -14,6 +14,7 @@ mod digest;
 mod failure;
 mod ids;
 mod image;
+mod in_use;
 mod name;
 mod numbers;
 mod phase;
@@ -28,6 +29,7 @@ pub use ids::{
     WorkloadName,
 };
 pub use image::{Image, ImageRef, Repository};
+pub use in_use::{Deferral, Holder, HolderKind, InUse};
 pub use numbers::{Attempt, Generation, PinNumber, Revision, SessionEpoch};
 pub use phase::{AgentPhase, RolloutPhase};
 pub use role::{Actor, Role};

@@ -213,6 +213,7 @@ pub fn report(n: usize, assignment: &Assignment, phase: AgentPhase) -> Report {
         attempt: assignment.attempt,
         phase,
         waiting_for: "".into(),
+        deferral: None,
         failure: None,
         containers: containers.into_iter().collect(),
         running: if phase == AgentPhase::Settled {

@@ -89,8 +89,11 @@ fn serve(port: &str, version: &str, mode: &Mode) {
             Mode::UnhealthyAfter(after) => started.elapsed() < *after,
             Mode::HealthyAfter(after) => started.elapsed() >= *after,
         };
-        answer(stream, version, healthy);
+        // A client that says nothing keeps nobody else waiting.
+        let version = version.to_owned();
+        let answering = std::thread::spawn(move || answer(stream, &version, healthy));
         if LAST.load(Ordering::Relaxed) {
+            drop(answering.join());
             exit(0);
         }
     }

@@ -6,6 +6,7 @@ use pinion_model::{
     Digest, FailureKind, Image, ImageRef, Labels, Repository, Timestamp, WorkloadName,
 };
 use pinion_workload::CatalogEntry;
+use pinion_workload::in_use::Lease;
 
 use crate::random::{Random, mix};
 
@@ -13,6 +14,8 @@ use crate::random::{Random, mix};
 pub(crate) const BEGIN: Timestamp = Timestamp(1_000_000_000_000);
 /// Builds of a workload that may be promoted, beside the one that machines begin with.
 const BUILDS: usize = 7;
+/// For so many milliseconds a machine is locked.
+const LOCKED_FOR: u64 = 300_000;
 /// Failure domains of the fleet.
 pub(crate) const REGIONS: [&str; 3] = ["ap", "eu", "us"];
 
@@ -148,6 +151,20 @@ impl Scenario {
         self.build(digest).is_none_or(|build| {
             let draw = mix([self.seed.rotate_left(16), build.number(), machine as u64]);
             draw % 1000 >= build.refused
+        })
+    }
+
+    /// The lock of a machine, if somebody holds one: for five minutes now and
+    /// then, until nothing breaks any more.
+    pub(crate) fn lease(&self, machine: usize, now: Timestamp) -> Option<Lease> {
+        let span = now.0 / LOCKED_FOR;
+        let draw = mix([self.seed.rotate_left(48), span, machine as u64]);
+        let is_held = now < self.calm_at && draw.is_multiple_of(16);
+        is_held.then(|| Lease {
+            workload: None,
+            owner: "somebody".to_owned(),
+            reason: "works there".to_owned(),
+            expires_at: Some(Timestamp((span + 1) * LOCKED_FOR)),
         })
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use pinion_model::{LabelSelector, Timestamp, WorkloadName};
+use pinion_model::{InUse, LabelSelector, Timestamp, WorkloadName};
 use pinion_rollout::{
     Amount, Approval, Budget, Calendar, Check, Cohort, FailureAction, FailureGroup, Freeze,
     HttpGet, OfflinePolicy, PrefetchSpec, Probe, SickPolicy, StageSpec, Strategy, Supersede,
@@ -22,6 +22,12 @@ pub(crate) fn strategy(
     let min_healthy = random.seconds(1, 8);
     let healthy_deadline = min_healthy + random.seconds(10, 60);
     let progress_deadline = healthy_deadline + random.seconds(60, 600);
+    let in_use = match progress_deadline.as_secs() % 3 {
+        0 => InUse::Fail,
+        1 => InUse::Skip,
+        _ => InUse::Force,
+    };
+    let defer_within = Duration::from_secs(progress_deadline.as_secs() % 7 * 60);
     Strategy {
         stages: stages(random),
         spread_by: random.chance(300).then(|| "region".to_owned()),
@@ -38,6 +44,8 @@ pub(crate) fn strategy(
         healthy_deadline: Some(healthy_deadline),
         progress_deadline: Some(progress_deadline),
         start_within: Some(random.seconds(20, 600)),
+        in_use: Some(in_use),
+        defer_within: Some(defer_within),
         soak: Some(soak(random)),
         offline: Some(*random.pick(&[
             OfflinePolicy::Wait,

@@ -228,6 +228,27 @@ fn an_agent_that_cuts_over_late_is_caught() {
     assert_eq!(rule, "nothing cuts over after start_within passed");
 }
 
+/// Looks at no lock.
+fn brazen(desired: &Desired, observed: &Observed<'_>, now: Timestamp) -> Step {
+    let observed = Observed {
+        in_use: pinion_workload::in_use::Seen::NOTHING,
+        ..*observed
+    };
+    pinion_workload::next(desired, &observed, now)
+}
+
+#[test]
+fn an_agent_that_cuts_over_what_is_in_use_is_caught() {
+    let rule = broken(|seed| Parameters {
+        next: brazen,
+        ..Parameters::new(seed, 40)
+    });
+    assert_eq!(
+        rule,
+        "nothing that is in use cuts over before its time is up"
+    );
+}
+
 /// Believes that what was started is healthy.
 fn credulous(desired: &Desired, observed: &Observed<'_>, now: Timestamp) -> Step {
     let step = pinion_workload::next(desired, observed, now);

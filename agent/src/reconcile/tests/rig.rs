@@ -16,8 +16,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
+use crate::config::WorkloadSettings;
 use crate::credentials::{Credential, Resolve};
 use crate::driver::fake::{Behaviour, FakeEngine};
+use crate::in_use::{InUse, Leases};
 use crate::journal::Journal;
 use crate::policy::Policy;
 use crate::reconcile::{Handle, Reconciler};
@@ -66,6 +68,8 @@ pub(super) fn wanting(generation: u64, run: Vec<ImageRef>) -> Desired {
         healthy_deadline: Duration::from_secs(60),
         min_healthy: Duration::from_secs(5),
         soak: Duration::from_secs(20),
+        defer_within: Duration::from_secs(60),
+        in_use: pinion_model::InUse::Fail,
         local_tag: String::new(),
     };
     let repositories: Vec<Repository> = [REPOSITORY, OTHER_REPOSITORY]
@@ -117,6 +121,7 @@ pub(super) struct Rig {
     pub(super) engine: Arc<FakeEngine>,
     pub(super) directory: tempfile::TempDir,
     pub(super) allow: Policy,
+    pub(super) settings: BTreeMap<WorkloadName, WorkloadSettings>,
     epoch: Instant,
 }
 
@@ -124,6 +129,7 @@ pub(super) struct Rig {
 pub(super) struct Agent {
     pub(super) handle: Handle,
     pub(super) journal: Arc<Journal>,
+    pub(super) leases: Arc<Leases>,
     reports: mpsc::UnboundedReceiver<Report>,
     running: tokio::task::JoinHandle<()>,
 }
@@ -140,6 +146,7 @@ impl Rig {
             engine: Arc::new(FakeEngine::new()),
             directory: tempfile::tempdir_in(place).expect("a directory"),
             allow: policy(&["ghcr.io/acme", "registry.fly.io/web"]),
+            settings: BTreeMap::new(),
             epoch: Instant::now(),
         }
     }
@@ -152,6 +159,8 @@ impl Rig {
         });
         let journal =
             Arc::new(Journal::open_with_clock(self.directory.path(), clock).expect("a journal"));
+        let leases = Leases::open(self.directory.path(), journal.clock().clone());
+        let leases = Arc::new(leases);
         let (sender, reports) = mpsc::unbounded_channel();
         let reconciler = Reconciler::new(
             Arc::clone(&self.engine),
@@ -161,11 +170,14 @@ impl Rig {
             sender,
         );
         let reconciler = reconciler.with_image_configs(&self.directory.path().join("images"));
+        let in_use = InUse::new(Arc::clone(&leases), self.settings.clone());
+        let reconciler = reconciler.with_in_use(in_use);
         let handle = reconciler.handle();
         let running = tokio::spawn(reconciler.run(CancellationToken::new()));
         Agent {
             handle,
             journal,
+            leases,
             reports,
             running,
         }

@@ -116,6 +116,7 @@ fn withdrawn(
         phase: AgentPhase::Withdrawn,
         failure: None,
         running: itself::running(desired, observed),
+        forced: None,
         at: now,
     };
     close(observed.record, outcome)

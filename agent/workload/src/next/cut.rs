@@ -13,7 +13,7 @@ use crate::health::{Terms, Verdict, Watched, judge, regression};
 use crate::names::{Part, part_name};
 use crate::{Call, Container, ContainerState, Operation, Stage, Step, Unit};
 
-use super::{View, left_behind};
+use super::{View, in_use, left_behind};
 
 pub(super) fn next(view: View<'_>) -> Step {
     let due = view.operation.units.iter().find(|unit| !unit.proven);
@@ -47,6 +47,9 @@ fn cut_over(view: View<'_>, members: &[Member<'_>]) -> Step {
             format!("the next container of {name:?} was removed by somebody else"),
         );
         return view.take_back(*index, failure);
+    }
+    if let Some(step) = in_use::hold_back(view, members) {
+        return step;
     }
     let stop = members
         .iter()
@@ -135,6 +138,9 @@ pub(super) fn verify(view: View<'_>, index: usize, next: &Container) -> Step {
         operation.units[index].began = Some(view.now);
         return view.write(operation);
     };
+    if let Some(step) = in_use::welcome(view, unit, next) {
+        return step;
+    }
     let terms = Terms::of(&operation.assignment, Some(next), true);
     let watched = Watched {
         name: &unit.name,

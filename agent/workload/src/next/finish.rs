@@ -27,6 +27,7 @@ pub(super) fn close(
         digest: operation.assignment.digest().cloned(),
         phase,
         failure,
+        forced: operation.deferral().filter(|deferral| deferral.forced),
         running,
         at: view.now,
     };

@@ -13,6 +13,8 @@ mod begin;
 mod create;
 mod cut;
 mod finish;
+mod gate;
+mod in_use;
 mod itself;
 mod left_behind;
 mod prefetch;
@@ -146,7 +148,7 @@ impl View<'_> {
     fn agent_goes_alone(self) -> Option<Step> {
         self.observed.busy_with.filter(|busy| is_itself(busy))?;
         let why = "the agent of this machine, which is being replaced".to_owned();
-        Some(create::wait_until(self, why))
+        Some(gate::wait_until(self, why))
     }
 
     /// A newer assignment takes this one back, or goes on with it where it
@@ -196,7 +198,9 @@ impl View<'_> {
             true => self.operation.accepted_at,
             false => assignment.received_at,
         };
-        can_cut && self.now > begins + assignment.start_within
+        // The time in which the machine was in use does not count.
+        let deferred = self.operation.gate.deferred(self.now);
+        can_cut && self.now > begins + assignment.start_within + deferred
     }
 
     fn late(self) -> Failure {

@@ -60,6 +60,13 @@ pub(crate) struct StrategyArgs {
     /// How long after its assignment a machine may still begin
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     start_within: Option<Duration>,
+    /// What a machine does that is in use for longer than --defer-within
+    #[arg(long, value_enum)]
+    in_use: Option<InUse>,
+    /// How long a machine may put off its cut-over because it is in use; 0 with
+    /// --in-use force: nobody is asked
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    defer_within: Option<Duration>,
     /// What to do about machines that are offline
     #[arg(long, value_enum)]
     offline: Option<Offline>,
@@ -92,6 +99,17 @@ pub(crate) enum Offline {
     Skip,
     /// Count them as failed
     Fail,
+}
+
+/// What a machine does that is in use for too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum InUse {
+    /// It stays as it is, and counts as failed
+    Fail,
+    /// It stays as it is, and the rollout goes on without it
+    Skip,
+    /// It is updated all the same
+    Force,
 }
 
 /// What becomes of machines that were sick before the rollout.
@@ -140,6 +158,8 @@ impl StrategyArgs {
             progress_deadline: self.progress_deadline.map(wire),
             start_within: self.start_within.map(wire),
             soak: self.soak.map(wire),
+            in_use: self.in_use().into(),
+            defer_within: self.defer_within.map(wire),
             offline: self.offline().into(),
             ..v1::Strategy::default()
         };
@@ -168,6 +188,15 @@ impl StrategyArgs {
             None => v1::SickPolicy::Unspecified,
             Some(Sick::Include) => v1::SickPolicy::Include,
             Some(Sick::Skip) => v1::SickPolicy::Skip,
+        }
+    }
+
+    fn in_use(&self) -> v1::InUsePolicy {
+        match self.in_use {
+            None => v1::InUsePolicy::Unspecified,
+            Some(InUse::Fail) => v1::InUsePolicy::Fail,
+            Some(InUse::Skip) => v1::InUsePolicy::Skip,
+            Some(InUse::Force) => v1::InUsePolicy::Force,
         }
     }
 
@@ -236,6 +265,10 @@ mod tests {
         assert_eq!(strategy.on_failure(), v1::FailureAction::Rollback);
         assert_eq!(strategy.healthy_deadline, None);
         assert_eq!(strategy.offline(), v1::OfflinePolicy::Unspecified);
+        let forced = parse(&["--in-use", "force", "--defer-within", "0"]);
+        let forced = forced.overrides().expect("overrides");
+        assert_eq!(forced.in_use(), v1::InUsePolicy::Force);
+        assert_eq!(forced.defer_within.map(|time| time.seconds), Some(0));
     }
 
     #[test]

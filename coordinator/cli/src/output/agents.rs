@@ -52,7 +52,25 @@ pub(crate) fn show(agent: &v1::Agent, now: Now) -> String {
     if !containers.is_empty() {
         out.push_str(&format!("\n{containers}"));
     }
+    out.push_str(&waits(agent));
     out.push_str(&failures(agent));
+    out
+}
+
+/// What each workload waits for: who holds it, why and until when; or that it
+/// was forced.
+fn waits(agent: &v1::Agent) -> String {
+    let mut out = String::new();
+    for workload in &agent.workloads {
+        let deferral = workload.deferral.as_ref().map(pinion_model::Deferral::from);
+        let told = match (deferral, workload.waiting_for.as_str()) {
+            (Some(deferral), _) => deferral.to_string(),
+            (None, "") => continue,
+            (None, why) => why.to_owned(),
+        };
+        let name = &workload.workload;
+        out.push_str(&format!("\n{name}: {}\n", text::line(&told)));
+    }
     out
 }
 
@@ -325,6 +343,40 @@ mod tests {
                 .all(|part| text.contains(part)),
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_machine_in_use_names_who_holds_it_and_one_that_was_forced_says_so() {
+        let holder = v1::Holder {
+            kind: v1::HolderKind::Lock.into(),
+            owner: "backup".into(),
+            reason: "nightly dump".into(),
+            until: Some(prost_types::Timestamp::default()),
+        };
+        let deferral = v1::Deferral {
+            then: v1::InUsePolicy::Skip.into(),
+            holders: vec![holder],
+            ..Default::default()
+        };
+        let mut agent = agent();
+        agent.workloads[0].deferral = Some(deferral);
+        let text = show(&agent, Now(0));
+        for part in [
+            "codex: in use",
+            "lock of backup: nightly dump",
+            "1970-01-01",
+            "goes on without",
+        ] {
+            assert!(text.contains(part), "{part} is not in:\n{text}");
+        }
+        if let Some(deferral) = &mut agent.workloads[0].deferral {
+            deferral.forced = true;
+        }
+        let text = show(&agent, Now(0));
+        assert!(text.contains("codex: replaced although in use"), "{text}");
+        agent.workloads[0].deferral = None;
+        agent.workloads[0].waiting_for = "container \"web\" to run again".into();
+        assert!(show(&agent, Now(0)).contains("codex: container \"web\" to run again"));
     }
 
     #[test]

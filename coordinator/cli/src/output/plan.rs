@@ -106,6 +106,10 @@ pub(crate) fn strategy(strategy: &v1::Strategy) -> String {
             "start within",
             age::duration(strategy.start_within.as_ref()),
         ),
+        (
+            "in use",
+            words::in_use(strategy.in_use, strategy.defer_within.as_ref()),
+        ),
         ("on failure", words::failure_action(strategy.on_failure)),
         ("offline", words::offline_policy(strategy.offline)),
     ])

@@ -62,6 +62,17 @@ word!(
     offline_policy, OfflinePolicy, "OFFLINE_POLICY_", "wait"
 );
 
+word!(
+    /// What a machine does that is in use for too long.
+    in_use_policy, InUsePolicy, "IN_USE_POLICY_", "fail"
+);
+
+/// `fail after 1h`: what becomes of machines that are in use.
+pub(crate) fn in_use(policy: i32, within: Option<&prost_types::Duration>) -> String {
+    let policy = in_use_policy(policy);
+    format!("{policy} after {}", super::age::duration(within))
+}
+
 /// What stops a rollout, as the guide names it.
 pub(crate) fn gate(gate: v1::Gate) -> String {
     let name = gate.as_str_name();

@@ -99,6 +99,7 @@ fn place(
             placement.failure = None;
             placement.since = at;
             placement.waiting_for = Arc::default();
+            placement.deferral = None;
             placement.running = None;
             placement.drifted = false;
             placement.untidy = None;
@@ -195,6 +196,8 @@ fn ask(member: &mut Member, assignment: &Assignment, at: Timestamp) {
     member.withdrawing = false;
     member.taken_over = false;
     member.failure = None;
+    member.deferred = false;
+    member.in_use = false;
     member.waiting_for = Arc::default();
     member.since = at;
 }

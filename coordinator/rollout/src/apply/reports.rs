@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use pinion_model::{AgentId, AgentPhase, Digest, Failure, FailureKind, Timestamp};
+use pinion_model::{AgentId, AgentPhase, Digest, Failure, FailureKind, InUse, Timestamp};
 
 use super::known::Known;
 use super::quarantine::Ended;
@@ -173,6 +173,7 @@ fn record(
     }
     placement.phase = Some(report.phase);
     placement.waiting_for.clone_from(&report.waiting_for);
+    placement.deferral.clone_from(&report.deferral);
     placement.reported_at = Some(at);
     if !report.containers.is_empty() && *placement.containers != *report.containers {
         placement.containers = report.containers.as_slice().into();
@@ -247,6 +248,8 @@ fn progressed(
     at: Timestamp,
 ) {
     let digest = rollout.digest().clone();
+    let skips = rollout.spec.timing.in_use == InUse::Skip;
+    let is_in_use = |failure: &Arc<Failure>| failure.kind == FailureKind::InUse;
     let Some(member) = rollout
         .members
         .get_mut(agent)
@@ -259,6 +262,8 @@ fn progressed(
     member.changed &= !(report.phase == AgentPhase::RolledBack && restored);
     member.phase = Some(report.phase);
     member.waiting_for.clone_from(&report.waiting_for);
+    let deferral = report.deferral.as_ref();
+    member.deferred = deferral.is_some_and(|deferral| !deferral.forced);
     if report.running.is_some() {
         member.running.clone_from(&report.running);
     }
@@ -272,6 +277,7 @@ fn progressed(
         // A deadline that had passed stays a failure, unless the agent says what became of it.
         if report.phase != AgentPhase::Withdrawn || failure.is_some() {
             member.acknowledged &= failure.is_some();
+            member.in_use = skips && failure.as_ref().is_some_and(is_in_use);
             member.failure = failure;
         }
     }

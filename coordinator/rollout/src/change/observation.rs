@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pinion_model::{
-    AgentId, AgentPhase, Attempt, CheckName, Digest, Failure, Generation, RolloutId, SessionEpoch,
-    StageName, Timestamp, WorkloadName,
+    AgentId, AgentPhase, Attempt, CheckName, Deferral, Digest, Failure, Generation, RolloutId,
+    SessionEpoch, StageName, Timestamp, WorkloadName,
 };
 use serde::{Deserialize, Serialize};
 
@@ -103,6 +103,9 @@ pub struct Report {
     pub waiting_for: Arc<str>,
     /// Why it failed.
     pub failure: Option<Failure>,
+    /// While the machine is in use, and afterwards if it was cut over all the same.
+    #[serde(default)]
+    pub deferral: Option<Arc<Deferral>>,
     /// What the containers run now.
     pub containers: Vec<ObservedContainer>,
     /// The digest that is wanted after this outcome: the new one, or the restored one.

@@ -233,6 +233,7 @@ fn in_flight(class: Class, member: &Member, agent: Option<&Agent>) -> Found {
             agent,
             &format!("it was {phase} when it went; it goes on when it is back"),
         ),
+        _ if member.deferred => ("in_use", doing(phase, member, agent), member.since),
         _ => ("in_flight", doing(phase, member, agent), member.since),
     }
 }

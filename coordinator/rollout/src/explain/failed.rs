@@ -43,6 +43,9 @@ fn aftermath(member: &Member) -> &'static str {
 /// Why the failure of a machine that was sick before counts, or does not.
 fn excuse(rollout: &Rollout, member: &Member) -> &'static str {
     let lost = member.phase == Some(AgentPhase::RollbackFailed);
+    if member.in_use && !member.sick && !lost {
+        return "; the rollout goes round machines that are in use, so this counts against no failure budget";
+    }
     match (member.sick, lost) {
         (false, _) => "",
         (true, true) if !member.acknowledged && !rollout.phase.is_terminal() => {

@@ -32,7 +32,10 @@ pub(crate) fn check(view: View<'_>) -> Verdict {
     let skipped = view.tally.len() - proven - staged - failed - excused;
     let sick = match excused {
         0 => String::new(),
-        _ => format!("{excused} failed that were sick before, "),
+        _ => format!(
+            "{excused} failed that were {}, ",
+            view.rollout.spec.excuse()
+        ),
     };
     let before = match nobody {
         true => format!(", and {} in the stages before it", proven_before(view)),

@@ -11,7 +11,8 @@ use crate::{Member, OfflinePolicy, Presence};
 /// then on, and give none to the others, or one whose link drops again and
 /// again would keep them all. Offline machines are left out where the strategy
 /// waits for them or goes round them, and those that were not seen since the
-/// coordinator began always: they may be done, and had nobody to tell.
+/// coordinator began always: they may be done, and had nobody to tell. One that
+/// puts off its cut-over because it is in use has `defer_within` beside.
 pub(crate) fn check(view: View<'_>) -> Verdict {
     let Some(due) = due(view) else {
         return Verdict::Pass;
@@ -56,7 +57,11 @@ fn counted(view: View<'_>) -> impl Iterator<Item = (&AgentId, &Member, Timestamp
     members.filter_map(move |(id, member)| {
         let agent = view.world.agents.get(id);
         let agent = agent.filter(|agent| agent.presence != Presence::Unknown)?;
-        let moved = agent.presence_since.max(member.since);
+        let deferred = member
+            .deferred
+            .then_some(view.rollout.spec.timing.defer_within);
+        let since = member.since + deferred.unwrap_or_default();
+        let moved = agent.presence_since.max(since);
         Some((id, member, moved.max(view.stage.progressed_at)))
     })
 }

@@ -15,14 +15,15 @@ pub(super) fn of_stage(view: View<'_>) -> String {
         return format!("no machine is in it{taken}");
     }
     let sick = u32::try_from(view.tally.count(Class::Sick)).unwrap_or(u32::MAX);
+    let excuse = view.rollout.spec.excuse();
     let parts = [
-        (counts.failed, "failed", counts.excused),
-        (counts.skipped, "skipped", sick),
-        (counts.staged, "staged only", 0),
+        (counts.failed, "failed", counts.excused, excuse),
+        (counts.skipped, "skipped", sick, "sick before"),
+        (counts.staged, "staged only", 0, ""),
     ];
-    let parts = parts.iter().filter(|(count, _, _)| *count > 0);
+    let parts = parts.iter().filter(|(count, ..)| *count > 0);
     let parts: Vec<_> = parts
-        .map(|(count, what, sick)| format!("{count} {what}{}", before(*sick)))
+        .map(|(count, what, some, why)| format!("{count} {what}{}", of_them(*some, why)))
         .collect();
     let mut notes = Vec::new();
     if !parts.is_empty() {
@@ -39,10 +40,10 @@ pub(super) fn of_stage(view: View<'_>) -> String {
     notes.join(", ")
 }
 
-fn before(sick: u32) -> String {
-    match sick {
+fn of_them(some: u32, why: &str) -> String {
+    match some {
         0 => String::new(),
-        _ => format!(" ({sick} of them sick before)"),
+        _ => format!(" ({some} of them {why})"),
     }
 }
 

@@ -54,6 +54,8 @@ fn filled(strategy: &Strategy, agents: LabelSelector, faults: &mut Faults) -> Sp
         healthy_deadline: strategy.healthy_deadline.unwrap_or(usual.healthy_deadline),
         min_healthy: strategy.min_healthy.unwrap_or(usual.min_healthy),
         soak: strategy.soak.unwrap_or(usual.soak),
+        defer_within: strategy.defer_within.unwrap_or(usual.defer_within),
+        in_use: strategy.in_use.unwrap_or(usual.in_use),
     };
     let failure_budget = strategy
         .failure_budget
@@ -186,6 +188,7 @@ fn check_durations(strategy: &Strategy, spec: &Spec, faults: &mut Faults) {
         ("strategy.progress_deadline", strategy.progress_deadline),
         ("strategy.start_within", strategy.start_within),
         ("strategy.soak", strategy.soak),
+        ("strategy.defer_within", strategy.defer_within),
         ("strategy.offline_grace", strategy.offline_grace),
     ];
     let all = all.map(|(field, value)| (field.to_owned(), value));

@@ -20,7 +20,7 @@ mod window;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use pinion_model::{LabelSelector, StrategyName, WorkloadName};
+use pinion_model::{InUse, LabelSelector, StrategyName, WorkloadName};
 use serde::{Deserialize, Serialize};
 
 pub use amount::Amount;
@@ -85,6 +85,12 @@ pub struct Strategy {
     pub start_within: Option<Duration>,
     /// Absent: 5 min.
     pub soak: Option<Duration>,
+    /// Absent: fail.
+    #[serde(default)]
+    pub in_use: Option<InUse>,
+    /// How long a machine may put off its cut-over because it is in use. Absent: 1 h.
+    #[serde(default)]
+    pub defer_within: Option<Duration>,
     /// Absent: wait.
     pub offline: Option<OfflinePolicy>,
     /// How long a machine may be offline before `offline` means it. Absent: 0.
@@ -156,4 +162,14 @@ pub struct Spec {
     pub after: BTreeSet<WorkloadName>,
     /// When machines may be touched.
     pub calendar: Calendar,
+}
+
+impl Spec {
+    /// What is said of machines whose failure is not blamed on the rollout.
+    pub(crate) fn excuse(&self) -> &'static str {
+        match self.timing.in_use {
+            InUse::Skip => "sick before or in use",
+            InUse::Fail | InUse::Force => "sick before",
+        }
+    }
 }

@@ -23,6 +23,7 @@ fn report(bed: &Bed, name: &str, phase: AgentPhase) -> Report {
         attempt: asked.attempt,
         phase,
         waiting_for: "".into(),
+        deferral: None,
         failure: None,
         containers: Vec::new(),
         running: asked.digest().cloned(),

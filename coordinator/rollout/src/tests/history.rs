@@ -54,6 +54,7 @@ fn fail(bed: &mut Bed, asked: &crate::Assignment) {
         attempt: asked.attempt,
         phase: AgentPhase::RolledBack,
         waiting_for: "".into(),
+        deferral: None,
         failure: Some(failure),
         containers: Vec::new(),
         running: Some(digest(1)),

@@ -156,6 +156,7 @@ impl Machine {
             attempt: work.doing.attempt,
             phase: work.phase,
             waiting_for: "".into(),
+            deferral: None,
             failure: failed.then(|| match work.failed {
                 Some(kind) => Failure::new(kind, "the registry did not give the image"),
                 None => {

@@ -20,6 +20,7 @@ mod held_back;
 mod history;
 mod holds;
 mod imposed;
+mod in_use;
 mod invariants;
 mod kept;
 mod late;

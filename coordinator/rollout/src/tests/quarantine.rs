@@ -44,6 +44,7 @@ pub(super) fn fail(bed: &mut Bed, name: &str, kind: FailureKind) {
         attempt: assignment.attempt,
         phase: AgentPhase::RolledBack,
         waiting_for: "".into(),
+        deferral: None,
         failure: Some(pinion_model::Failure::new(kind, "so it was")),
         containers: Vec::new(),
         running: Some(digest(1)),

@@ -177,6 +177,7 @@ fn what_had_nothing_to_go_back_to_keeps_its_own_outcome() {
         attempt: old.attempt,
         phase: AgentPhase::Settled,
         waiting_for: "".into(),
+        deferral: None,
         failure: None,
         containers: Vec::new(),
         running: Some(digest(2)),

@@ -200,6 +200,7 @@ fn a_machine_that_settles_on_another_digest_has_failed() {
             attempt: assignment.attempt,
             phase: pinion_model::AgentPhase::Settled,
             waiting_for: "".into(),
+            deferral: None,
             failure: None,
             containers: Vec::new(),
             running: Some(digest(9)),

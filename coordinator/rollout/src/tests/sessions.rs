@@ -131,6 +131,7 @@ fn reports_about_the_past_change_nothing() {
         attempt,
         phase,
         waiting_for: "".into(),
+        deferral: None,
         failure: None,
         containers: Vec::new(),
         running: assignment.digest().cloned(),

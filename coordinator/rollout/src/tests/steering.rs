@@ -337,6 +337,7 @@ fn what_could_not_be_tidied_up_stays_visible_and_is_no_failure() {
         attempt: assignment.attempt,
         phase: AgentPhase::Settled,
         waiting_for: "".into(),
+        deferral: None,
         failure: Some(pinion_model::Failure::new(
             pinion_model::FailureKind::Engine,
             "could not move the tag app:current",

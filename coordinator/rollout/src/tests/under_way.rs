@@ -242,6 +242,7 @@ fn a_newcomer_that_was_withdrawn_too_late_and_failed_speaks_against_the_digest()
             attempt: old.attempt,
             phase: AgentPhase::RolledBack,
             waiting_for: "".into(),
+            deferral: None,
             failure: Some(pinion_model::Failure::new(FailureKind::Start, "it exits")),
             containers: Vec::new(),
             running: Some(digest(1)),

@@ -48,7 +48,8 @@ pub(crate) enum Class {
     Failed,
     /// Failed, and an operator went on knowing it.
     Acknowledged,
-    /// Failed, and was sick before: it is not blamed on the rollout.
+    /// Failed, and was sick before, or was in use and is gone round: it is not
+    /// blamed on the rollout.
     Excused,
     /// The rollout ended without it.
     Passed,
@@ -84,7 +85,7 @@ impl Class {
         match member.standing() {
             Standing::Settled => Self::Settled,
             Standing::Staged => Self::Staged,
-            Standing::Failed if member.sick => Self::Excused,
+            Standing::Failed if member.is_excused() => Self::Excused,
             Standing::Failed if member.acknowledged => Self::Acknowledged,
             Standing::Failed => Self::Failed,
             Standing::Pending if rollout.phase.is_terminal() => Self::Passed,

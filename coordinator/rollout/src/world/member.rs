@@ -37,6 +37,12 @@ pub struct Member {
     pub failure: Option<Arc<Failure>>,
     /// An operator resumed in knowledge of this failure.
     pub acknowledged: bool,
+    /// It puts off its cut-over because it is in use.
+    #[serde(default)]
+    pub deferred: bool,
+    /// It was in use for too long, and its strategy goes round such machines.
+    #[serde(default)]
+    pub in_use: bool,
     /// Why it waits, in the agent's words.
     pub waiting_for: Arc<str>,
     /// Since when it is where it is.
@@ -150,6 +156,8 @@ impl Member {
             changed: false,
             failure: None,
             acknowledged: false,
+            deferred: false,
+            in_use: false,
             waiting_for: Arc::default(),
             since: at,
             baseline: None,
@@ -158,6 +166,12 @@ impl Member {
             prefetch: None,
             restore: None,
         }
+    }
+
+    /// What fails here is not blamed on the rollout.
+    #[must_use]
+    pub fn is_excused(&self) -> bool {
+        self.sick || self.in_use
     }
 
     /// Where it stands.

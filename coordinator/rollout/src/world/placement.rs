@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use pinion_model::{AgentPhase, Attempt, Digest, Failure, Generation, Timestamp};
+use pinion_model::{AgentPhase, Attempt, Deferral, Digest, Failure, Generation, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::Attribution;
@@ -21,6 +21,9 @@ pub struct Placement {
     pub since: Timestamp,
     /// Why it waits, in the agent's words.
     pub waiting_for: Arc<str>,
+    /// While the machine is in use, and afterwards if it was cut over all the same.
+    #[serde(default)]
+    pub deferral: Option<Arc<Deferral>>,
     /// Of the assignment.
     pub failure: Option<Arc<Failure>>,
     /// The digest that is wanted after the agent's last outcome.

@@ -109,7 +109,7 @@ impl World {
         }
         match member.standing() {
             Standing::Settled | Standing::Staged => false,
-            Standing::Failed => !member.acknowledged && !member.sick,
+            Standing::Failed => !member.acknowledged && !member.is_excused(),
             Standing::InFlight | Standing::Soaking => true,
             Standing::Pending => self.comes_to(rollout, id, member),
         }

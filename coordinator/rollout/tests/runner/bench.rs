@@ -262,6 +262,7 @@ fn settled(assignment: &Assignment) -> Report {
         attempt: assignment.attempt,
         phase: AgentPhase::Settled,
         waiting_for: "".into(),
+        deferral: None,
         failure: None,
         containers: Vec::new(),
         running: assignment.digest().cloned(),

@@ -210,6 +210,7 @@ fn asked(bench: &Bench, id: &AgentId, event: &Event, words: &Saying) -> Result<R
         attempt: told.attempt,
         phase: words.phase,
         waiting_for: words.waiting_for.as_str().into(),
+        deferral: None,
         failure: words.failure.clone(),
         containers: Vec::new(),
         running: None,

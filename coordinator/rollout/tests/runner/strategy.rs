@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pinion_model::{LabelSelector, Role, StageName, StrategyName, WorkloadName};
+use pinion_model::{InUse, LabelSelector, Role, StageName, StrategyName, WorkloadName};
 use pinion_rollout::{
     Approval, Calendar, Cohort, FailureAction, FailureGroup, OfflinePolicy, PrefetchSpec,
     SickPolicy, StageSpec, Strategy, Supersede,
@@ -39,6 +39,8 @@ struct Asked {
     progress_deadline: Option<Time>,
     start_within: Option<Time>,
     soak: Option<Time>,
+    in_use: Option<InUse>,
+    defer_within: Option<Time>,
     offline: Option<OfflinePolicy>,
     offline_grace: Option<Time>,
     sick: Option<SickPolicy>,
@@ -120,6 +122,8 @@ fn strategy(name: StrategyName, asked: Asked) -> Result<Strategy, String> {
         progress_deadline: asked.progress_deadline.map(Into::into),
         start_within: asked.start_within.map(Into::into),
         soak: asked.soak.map(Into::into),
+        in_use: asked.in_use,
+        defer_within: asked.defer_within.map(Into::into),
         offline: asked.offline,
         offline_grace: asked.offline_grace.map(Into::into),
         sick: asked.sick,

@@ -60,6 +60,8 @@ fn workload(name: &WorkloadName, placement: &Placement) -> v1::AgentWorkload {
         containers: placement.containers.iter().map(container).collect(),
         reported_at: placement.reported_at.map(timestamp),
         drifted: placement.drifted,
+        waiting_for: placement.waiting_for.to_string(),
+        deferral: placement.deferral.as_deref().map(Into::into),
     }
 }
 

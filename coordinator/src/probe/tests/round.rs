@@ -101,6 +101,7 @@ async fn settle(ledger: &Ledger) {
         attempt: asked.attempt,
         phase: AgentPhase::Settled,
         waiting_for: "".into(),
+        deferral: None,
         failure: None,
         containers: Vec::new(),
         running: asked.digest().cloned(),

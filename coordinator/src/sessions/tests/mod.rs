@@ -340,5 +340,7 @@ fn an_assignment_goes_over_the_wire_whole() {
     assert!(sent.run.iter().all(|image| image.digest == digest));
     let soak = sent.soak.as_ref().expect("a soak");
     assert_eq!((soak.seconds, soak.nanos), (1, 500_000_000));
-    assert_eq!(sent.in_use(), v1::InUsePolicy::Wait);
+    assert_eq!(sent.in_use(), v1::InUsePolicy::Fail);
+    let defer_within = sent.defer_within.as_ref().map(|time| time.seconds);
+    assert_eq!(defer_within, Some(3600));
 }

@@ -33,6 +33,8 @@ pub fn spec(spec: &Spec) -> v1::Strategy {
         progress_deadline: Some(duration(spec.progress_deadline)),
         start_within: Some(duration(spec.timing.start_within)),
         soak: Some(duration(spec.timing.soak)),
+        in_use: v1::InUsePolicy::from(spec.timing.in_use).into(),
+        defer_within: Some(duration(spec.timing.defer_within)),
         offline: offline_message(spec.offline).into(),
         offline_grace: Some(duration(spec.offline_grace)),
         sick: sick_message(spec.sick).into(),
@@ -86,6 +88,10 @@ pub fn strategy(strategy: &Strategy) -> v1::Strategy {
         progress_deadline: strategy.progress_deadline.map(duration),
         start_within: strategy.start_within.map(duration),
         soak: strategy.soak.map(duration),
+        in_use: strategy
+            .in_use
+            .map_or(0, |policy| v1::InUsePolicy::from(policy).into()),
+        defer_within: strategy.defer_within.map(duration),
         offline: strategy
             .offline
             .map_or(0, |policy| offline_message(policy).into()),

@@ -1,4 +1,4 @@
-use pinion_model::Role;
+use pinion_model::{InUse, Role};
 use pinion_proto::convert::InvalidField;
 use pinion_proto::v1;
 use pinion_rollout::{Approval, FailureAction, OfflinePolicy, SickPolicy, Supersede};
@@ -65,6 +65,14 @@ pub(super) fn offline_message(policy: OfflinePolicy) -> v1::OfflinePolicy {
         OfflinePolicy::Skip => v1::OfflinePolicy::Skip,
         OfflinePolicy::Fail => v1::OfflinePolicy::Fail,
     }
+}
+
+pub(super) fn in_use(value: i32) -> Result<Option<InUse>, InvalidField> {
+    let values = InUse::ALL.iter();
+    let values: Vec<_> = values
+        .map(|policy| (v1::InUsePolicy::from(*policy).into(), *policy))
+        .collect();
+    known("strategy.in_use", value, &values)
 }
 
 pub(super) fn sick(value: i32) -> Result<Option<SickPolicy>, InvalidField> {

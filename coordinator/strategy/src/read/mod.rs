@@ -13,10 +13,10 @@ use toml::Table;
 
 pub use self::file::{CONFIGURATION_KEYS, read_file};
 use self::limits::{amount, budget, budgets};
-use crate::words::{OFFLINE, ON_FAILURE, SICK, SUPERSEDE};
+use crate::words::{IN_USE, OFFLINE, ON_FAILURE, SICK, SUPERSEDE};
 use crate::{ConfigError, Faults, Section};
 
-const KEYS: [&str; 24] = [
+const KEYS: [&str; 26] = [
     "stage",
     "spread_by",
     "prefetch",
@@ -33,6 +33,8 @@ const KEYS: [&str; 24] = [
     "progress_deadline",
     "start_within",
     "soak",
+    "in_use",
+    "defer_within",
     "offline",
     "offline_grace",
     "sick",
@@ -92,6 +94,8 @@ pub(crate) fn asked(
         progress_deadline: faults.keep(section.duration("progress_deadline")),
         start_within: faults.keep(section.duration("start_within")),
         soak: faults.keep(section.duration("soak")),
+        in_use: faults.keep(section.word("in_use", &IN_USE)),
+        defer_within: faults.keep(section.duration("defer_within")),
         offline: faults.keep(section.word("offline", &OFFLINE)),
         offline_grace: faults.keep(section.duration("offline_grace")),
         sick: faults.keep(section.word("sick", &SICK)),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use pinion_model::{LabelSelector, Role, Timestamp};
+use pinion_model::{InUse, LabelSelector, Role, Timestamp};
 use pinion_rollout::{
     Amount, Approval, Budget, Calendar, Check, Cohort, Comparison, Condition, Day, FailureAction,
     FailureGroup, Freeze, HttpGet, OfflinePolicy, PrefetchSpec, Probe, PromQuery, SickPolicy,
@@ -195,6 +195,7 @@ pub(super) fn any_strategy() -> impl Strategy<Value = Asked> {
         option::of(sick),
         option::of(supersede),
         option::of(word()),
+        option::of(select(InUse::ALL.to_vec())),
     );
     let shares = (
         option::of(amount()),
@@ -204,7 +205,7 @@ pub(super) fn any_strategy() -> impl Strategy<Value = Asked> {
         budgets(),
         option::of(prefetch()),
     );
-    let times = vec(option::of(time()), 6);
+    let times = vec(option::of(time()), 7);
     let flags = (option::of(any::<bool>()), option::of(any::<bool>()));
     let numbers = (option::of(1..=u32::MAX), option::of(1..=u32::MAX));
     let after = btree_set(named(), 0..3);
@@ -229,6 +230,8 @@ pub(super) fn any_strategy() -> impl Strategy<Value = Asked> {
             progress_deadline: times[2],
             start_within: times[3],
             soak: times[4],
+            in_use: words.5,
+            defer_within: times[6],
             offline: words.1,
             offline_grace: times[5],
             sick: words.2,

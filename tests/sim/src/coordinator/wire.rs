@@ -36,6 +36,8 @@ fn assignment(assignment: &Assignment) -> agent::Assignment {
         healthy_deadline: assignment.timing.healthy_deadline,
         min_healthy: assignment.timing.min_healthy,
         soak: assignment.timing.soak,
+        defer_within: assignment.timing.defer_within,
+        in_use: assignment.timing.in_use,
         local_tag: assignment.local_tag.to_string(),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pinion_model::WorkloadName;
+use pinion_model::{InUse, WorkloadName};
 use pinion_workload::{Call, Desired, Operation, Record, Stage};
 
 use super::{Held, holds};
@@ -70,9 +70,36 @@ impl Sim {
             // One that is recovered without a journal had begun before.
             if is_same {
                 self.one_cuts_over_at_a_time(machine, workload)?;
+                self.nothing_in_use_cuts_over(machine, workload, now)?;
             }
         }
         Ok(())
+    }
+
+    /// One that is in use is cut over only where its time is up and the
+    /// strategy says so.
+    fn nothing_in_use_cuts_over(
+        &self,
+        machine: usize,
+        workload: &WorkloadName,
+        operation: &Operation,
+    ) -> Held {
+        let lease = self.scenario.lease(machine, self.now);
+        let (gate, assignment) = (&operation.gate, &operation.assignment);
+        let is_up = gate
+            .since
+            .is_some_and(|since| self.now >= since + assignment.defer_within);
+        let may = gate.forced && is_up && assignment.in_use == InUse::Force;
+        holds(
+            "nothing that is in use cuts over before its time is up",
+            lease.is_none() || may,
+            || {
+                format!(
+                    "m{machine} {workload}: {} cuts over, and {lease:?} is held",
+                    operation.id
+                )
+            },
+        )
     }
 
     /// A cut-over begins in time, and not after the coordinator knows that it
@@ -104,7 +131,12 @@ impl Sim {
         )?;
         let accepted = work.accepted.iter().find(|(each, _)| *each == generation);
         let waited = accepted.map_or(Duration::ZERO, |(_, at)| self.now.since(*at));
-        let within = operation.assignment.start_within;
+        // The time in which it was in use does not count.
+        let gate = &operation.gate;
+        let deferred = gate.since.map_or(Duration::ZERO, |since| {
+            gate.freed.unwrap_or(self.now).since(since)
+        });
+        let within = operation.assignment.start_within + deferred;
         holds(
             "nothing cuts over after start_within passed",
             waited <= within,

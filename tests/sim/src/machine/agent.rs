@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use pinion_model::{Failure, FailureKind, ImageRef, Timestamp, WorkloadName};
+use pinion_workload::in_use::Seen;
 use pinion_workload::probe::Probes;
 use pinion_workload::{
     Answer, Assignment, Call, Itself, Lookup, Observed, Record, Step, busy_with,
@@ -242,6 +243,7 @@ impl Sim {
             }
         }
         let permitted = permitted(&self.scenario, machine, wanted(known, workload, record));
+        let leases = self.scenario.lease(machine, self.now);
         let observed = Observed {
             workload,
             containers: if known.engine_is_silent {
@@ -257,6 +259,10 @@ impl Sim {
             busy_with: busy_with(&known.journal.records, workload),
             itself: &Itself::default(),
             probes: Probes::NONE,
+            in_use: Seen {
+                leases: leases.as_slice(),
+                ..Seen::NOTHING
+            },
             jitter,
         };
         (self.next)(&known.journal.desired, &observed, self.now)
@@ -286,6 +292,7 @@ impl Sim {
             busy_with: busy_with(&known.journal.records, workload),
             itself: &Itself::default(),
             probes: Probes::NONE,
+            in_use: Seen::NOTHING,
             jitter,
         };
         match learn(&observed, call, answer, self.now) {

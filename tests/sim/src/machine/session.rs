@@ -186,6 +186,7 @@ impl Machine {
             phase: report.phase,
             waiting_for: report.waiting_for.as_str().into(),
             failure: report.failure.clone(),
+            deferral: report.deferral.clone().map(Arc::new),
             containers: containers.cloned().unwrap_or_default(),
             running: report.running.clone(),
         }

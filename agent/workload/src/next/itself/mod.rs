@@ -21,7 +21,7 @@ use crate::{
     is_itself,
 };
 
-use super::{ENGINE_PAUSE, View, abandon, create, prefetch, prepare};
+use super::{ENGINE_PAUSE, View, abandon, gate, prefetch, prepare};
 
 /// Whether the workload is the program that asks.
 pub(super) fn is_asking(observed: &Observed<'_>) -> bool {
@@ -167,13 +167,13 @@ fn lay(view: View<'_>) -> Step {
 /// next one would have had one. And never beside anything else.
 fn gate_in(view: View<'_>) -> Step {
     if view.observed.itself.session.is_none() {
-        return create::wait_until(view, "a live session with the coordinator".to_owned());
+        return gate::wait_until(view, "a live session with the coordinator".to_owned());
     }
     if let Some(other) = view.observed.busy_with {
         let why = format!(
             "workload {other} on this machine, which has something under way: the agent itself is last, and alone"
         );
-        return create::wait_until(view, why);
+        return gate::wait_until(view, why);
     }
     view.write(view.operation.clone().at(Stage::Cut, view.now))
 }

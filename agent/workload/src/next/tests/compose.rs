@@ -32,6 +32,7 @@ fn tags_due(labels: &[(&str, &str)], tags: &[&str]) -> Option<String> {
         busy_with: None,
         itself: &Itself::default(),
         probes: crate::probe::Probes::NONE,
+        in_use: crate::in_use::Seen::NOTHING,
         jitter: 1.0,
     };
     match next(&Desired::default(), &observed, NOW) {

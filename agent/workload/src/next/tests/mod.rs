@@ -3,6 +3,7 @@
 mod compose;
 mod gate;
 mod groups;
+mod in_use;
 mod itself;
 mod probes;
 mod properties;
@@ -14,7 +15,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use pinion_model::{
-    AgentPhase, Attempt, Digest, Failure, FailureKind, Generation, ImageRef, WorkloadName,
+    AgentPhase, Attempt, Digest, Failure, FailureKind, Generation, ImageRef, InUse, WorkloadName,
 };
 
 use super::*;
@@ -53,6 +54,8 @@ fn assignment() -> Assignment {
         healthy_deadline: 60 * SECOND,
         min_healthy: 5 * SECOND,
         soak: 20 * SECOND,
+        defer_within: 60 * SECOND,
+        in_use: InUse::Fail,
         local_tag: String::new(),
     }
 }
@@ -151,6 +154,30 @@ fn step_with(
     containers: &[Container],
     now: Timestamp,
 ) -> Step {
+    let in_use = crate::in_use::Seen::NOTHING;
+    step_as(other, images, probes, in_use, record, containers, now)
+}
+
+/// While the machine is seen to be in use, or not.
+fn step_in_use(
+    in_use: crate::in_use::Seen<'_>,
+    record: &Record,
+    containers: &[Container],
+    now: Timestamp,
+) -> Step {
+    let (images, probes) = (BTreeMap::new(), crate::probe::Probes::NONE);
+    step_as(None, &images, probes, in_use, record, containers, now)
+}
+
+fn step_as(
+    other: Option<&WorkloadName>,
+    images: &BTreeMap<String, crate::Lookup>,
+    probes: crate::probe::Probes<'_>,
+    in_use: crate::in_use::Seen<'_>,
+    record: &Record,
+    containers: &[Container],
+    now: Timestamp,
+) -> Step {
     let workload = "web".parse().expect("a name");
     let entry = CatalogEntry {
         repositories: vec![image(1).repository],
@@ -158,7 +185,7 @@ fn step_with(
     };
     let desired = Desired {
         generation: Generation(1),
-        assignments: BTreeMap::from([(assignment().workload, assignment())]),
+        assignments: BTreeMap::from([(assignment().workload, wanted(record))]),
         catalog: BTreeMap::from([(assignment().workload, entry)]),
     };
     let observed = Observed {
@@ -170,11 +197,18 @@ fn step_with(
         platform: Some(("linux", "amd64")),
         room: None,
         busy_with: other,
+        in_use,
         itself: &Itself::default(),
         probes,
         jitter: 1.0,
     };
     next(&desired, &observed, now)
+}
+
+/// What is carried out is what is still wanted.
+fn wanted(record: &Record) -> Assignment {
+    let carried_out = record.operation.as_ref();
+    carried_out.map_or_else(assignment, |operation| operation.assignment.clone())
 }
 
 fn call(stage: Stage, containers: &[Container]) -> String {

@@ -28,6 +28,7 @@ fn first(ahead: bool, found: Lookup, room: Option<Room>) -> String {
         containers: Ok(&[]),
         record: &record,
         busy_with: None,
+        in_use: crate::in_use::Seen::NOTHING,
         images: &BTreeMap::from([(image(2).to_string(), found)]),
         permitted: &Ok(vec![image(2)]),
         platform: Some(("linux", "amd64")),

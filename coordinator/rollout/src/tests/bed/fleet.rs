@@ -117,6 +117,7 @@ impl Bed {
             attempt: ahead.assignment.attempt,
             phase,
             waiting_for: "".into(),
+            deferral: None,
             failure: phase
                 .is_failure()
                 .then(|| pinion_model::Failure::new(FailureKind::Credentials, "denied")),
@@ -157,6 +158,7 @@ impl Bed {
             attempt: assignment.attempt,
             phase,
             waiting_for: "".into(),
+            deferral: None,
             failure,
             containers: Vec::new(),
             running,

@@ -124,6 +124,7 @@ impl Case<'_> {
             room: None,
             busy_with: self.busy_with,
             itself: &self.itself,
+            in_use: crate::in_use::Seen::NOTHING,
             probes: crate::probe::Probes::NONE,
             jitter: 1.0,
         };

@@ -1,0 +1,110 @@
+//! The idle probe: one GET request. 200 is idle, 503 is busy, all else is not
+//! known.
+
+use std::time::Duration;
+
+use http_body_util::Empty;
+use hyper_util::rt::TokioIo;
+use pinion_workload::ContainerId;
+use pinion_workload::in_use::Verdict;
+use tokio::net::TcpStream;
+
+use super::place;
+use crate::driver::Driver;
+
+/// For connection and answer.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What is asked whether it is idle.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdleProbe {
+    /// None: the container itself, at its own address.
+    host: Option<String>,
+    port: u16,
+    path: String,
+}
+
+impl IdleProbe {
+    /// What may be written for one.
+    pub const ALLOWED: &str =
+        "\"http://HOST:PORT/PATH\", or \"PORT/PATH\" for the container's own address";
+
+    /// Reads one; none if it is something else.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let own = text.split_once('/').map_or((text, ""), |parts| parts);
+        if let Ok(port @ 1..) = own.0.parse::<u16>() {
+            let path = format!("/{}", own.1);
+            path.parse::<http::uri::PathAndQuery>().ok()?;
+            return Some(Self {
+                host: None,
+                port,
+                path,
+            });
+        }
+        let uri: http::Uri = text.parse().ok()?;
+        let is_plain = uri.scheme_str() == Some("http");
+        let has_user = uri.authority()?.as_str().contains('@');
+        (is_plain && !has_user).then_some(())?;
+        Some(Self {
+            host: Some(uri.host()?.to_owned()),
+            port: uri.port_u16().unwrap_or(80),
+            path: uri
+                .path_and_query()
+                .map_or("/", |path| path.as_str())
+                .to_owned(),
+        })
+    }
+
+    /// Asks it of one container.
+    pub(super) async fn ask<D: Driver>(&self, driver: &D, container: &ContainerId) -> Verdict {
+        match tokio::time::timeout(TIMEOUT, self.answer(driver, container)).await {
+            Ok(Ok(200)) => Verdict::Idle,
+            Ok(Ok(503)) => Verdict::Busy("it says that it is busy (503)".to_owned()),
+            Ok(Ok(status)) => Verdict::Unknown(format!(
+                "it answered {status}, which is neither 200 (idle) nor 503 (busy)"
+            )),
+            Ok(Err(why)) => Verdict::Unknown(why),
+            Err(_) => Verdict::Unknown(format!("no answer within {} s", TIMEOUT.as_secs())),
+        }
+    }
+
+    async fn answer<D: Driver>(&self, driver: &D, container: &ContainerId) -> Result<u16, String> {
+        let host = match &self.host {
+            Some(host) => host.clone(),
+            None => {
+                let inspect = driver.inspect(container).await;
+                let inspect = inspect.map_err(|error| error.to_string())?;
+                place::address(&inspect).ok_or("the container has no address of its own")?
+            }
+        };
+        let dialled = host.trim_start_matches('[').trim_end_matches(']');
+        let stream = TcpStream::connect((dialled, self.port)).await;
+        let stream = stream.map_err(|error| format!("{host}:{}: {error}", self.port))?;
+        let said = |error: hyper::Error| format!("{host}:{}: {error}", self.port);
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(said)?;
+        let request = http::Request::get(&self.path)
+            .header(http::header::HOST, format!("{host}:{}", self.port))
+            .header(http::header::USER_AGENT, "pinion-agent")
+            .body(Empty::<bytes::Bytes>::new())
+            .map_err(|error| error.to_string())?;
+        tokio::select! {
+            answer = sender.send_request(request) => Ok(answer.map_err(said)?.status().as_u16()),
+            Err(error) = connection => Err(said(error)),
+        }
+    }
+}
+
+impl std::fmt::Display for IdleProbe {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.host {
+            Some(host) => write!(f, "http://{host}:{}{}", self.port, self.path),
+            None => write!(f, "{}{}", self.port, self.path),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
