@@ -221,6 +221,10 @@ fn an_operator_can_force_a_machine_that_waits() {
         lock(&fleet.machines[0], &wanted)?;
         let (v2, rollout) = fleet.release(world, &App::new("v2"))?;
         in_use(&fleet, &rollout, "t1", &["backup"]).await?;
+        fleet.cli.json(&["rollout", "abort", &rollout])?;
+        fleet
+            .rollout_is(&rollout, "ROLLOUT_PHASE_ABORTED", SOON)
+            .await?;
         let force = [
             "rollout",
             "start",

@@ -257,7 +257,7 @@ fn what_cannot_be_asked_is_refused_with_its_key() {
         ),
         ("[workload.codex]\ndrain = \"2h\"", "workload.codex.drain"),
         ("[workload.codex]\nidel = \"8080\"", "workload.codex.idel"),
-        ("[workload.\"no name\"]\n", "workload.no name"),
+        ("[workload.\"no name\"]\n", "workload.\"no name\""),
         ("[locks]\ndir = \"locks\"", "locks.dir"),
     ] {
         let error = parse(text).expect_err(text).to_string();

@@ -3,7 +3,7 @@
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use pinion_model::{Failure, FailureKind, Holder, HolderKind, WorkloadName, written};
+use pinion_model::{Failure, FailureKind, Holder, HolderKind, WorkloadName, last_lines, written};
 use pinion_workload::{Answer, Hook, HookPoint};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
@@ -13,6 +13,8 @@ use tokio::process::{Child, Command};
 const NOT_NOW: i32 = 75;
 /// Bytes that are kept of each of its two outputs, the last ones.
 const OUTPUT_LIMIT: usize = 4 * 1024;
+/// Bytes of them that a failure tells: less than it may hold, so that it keeps the end.
+const SAID_LIMIT: usize = Failure::MESSAGE_LIMIT - 1024;
 /// How long what a hook left behind may still write once it has ended.
 const AFTERMATH: Duration = Duration::from_millis(200);
 /// Where a hook finds its programs.
@@ -126,7 +128,7 @@ impl HookCommand {
             HookPoint::PreCut => "nothing was touched",
             HookPoint::PostStart => "it is taken back",
         };
-        let said = match said.trim() {
+        let said = match last_lines(said.trim(), SAID_LIMIT) {
             "" => String::new(),
             said => format!(". It said: {said}"),
         };

@@ -156,7 +156,10 @@ fn read(body: Result<Bytes, BytesRejection>) -> Result<Asked, ApiError> {
     if body.is_empty() {
         return Ok(Asked::default());
     }
-    serde_json::from_slice(&body).map_err(|error| {
+    // A list of values in the fields' order is none of it.
+    let object = serde_json::from_slice::<serde_json::Map<_, _>>(&body);
+    let asked = object.and_then(|object| serde_json::from_value(object.into()));
+    asked.map_err(|error| {
         ApiError::invalid(
             None,
             format!(

@@ -72,7 +72,7 @@ fn an_empty_file_locks_the_machine_for_ten_minutes_and_so_does_one_that_says_non
 fn a_clock_that_was_set_back_and_a_long_time_make_no_lock_for_ever() {
     let dir = tempfile::tempdir().expect("directory");
     let path = dir.path().join("a");
-    std::fs::write(&path, r#"{"ttl": "300 days"}"#).expect("file");
+    std::fs::write(&path, r#"{"ttl": "300h"}"#).expect("file");
     let file = OpenOptions::new().write(true).open(&path).expect("file");
     file.set_modified(SystemTime::now() + Duration::from_secs(999_999))
         .expect("touched");

@@ -212,3 +212,20 @@ fn a_preview_tells_of_a_selector_that_matches_nobody_as_a_blocker() {
         planned.blockers
     );
 }
+
+#[test]
+fn a_last_stage_that_matches_nobody_asks_for_no_proof_since_nobody_comes_after_it() {
+    let mut bed = Bed::new(0);
+    for name in ["m1", "m2"] {
+        bed.enrol(name, false);
+    }
+    let unproven = StageSpec {
+        min_proven: Some(0),
+        ..count(2)
+    };
+    let stages = vec![unproven, selecting("ring", "canary")];
+    let id = bed.promote_auto(3, strategy(stages));
+    bed.drive();
+    assert_eq!(bed.counts(&id, 0).staged, 2);
+    assert_eq!(bed.phase(&id), RolloutPhase::Completed);
+}
