@@ -1,6 +1,7 @@
-use pinion_model::{AgentId, AgentPhase, WorkloadName};
+use pinion_model::{AgentId, AgentPhase, Timestamp, WorkloadName};
 
 use super::agent::Found;
+use super::shut::shut;
 use crate::spec::stage_of_late;
 use crate::world::{Class, First};
 use crate::{Agent, Rollout, World};
@@ -11,10 +12,11 @@ pub(super) fn others(
     rollout: &Rollout,
     id: &AgentId,
     class: Class,
+    now: Timestamp,
 ) -> Option<Found> {
     match class {
         Class::Busy => busy(world.agents.get(id)?, &rollout.workload),
-        Class::After => after(world, rollout, id),
+        Class::After => after(world, rollout, id, now),
         _ => None,
     }
 }
@@ -34,11 +36,11 @@ pub(super) fn busy(agent: &Agent, workload: &WorkloadName) -> Option<Found> {
 }
 
 /// A workload that goes first has yet to finish there, or to begin.
-fn after(world: &World, rollout: &Rollout, id: &AgentId) -> Option<Found> {
+fn after(world: &World, rollout: &Rollout, id: &AgentId, now: Timestamp) -> Option<Found> {
     let agent = world.agents.get(id)?;
     match world.goes_first(rollout, id)? {
         First::Rollout(first) => after_rollout(first, id, agent),
-        First::CatchUp(first) => Some(after_catch_up(first, id, agent)),
+        First::CatchUp(first) => Some(after_catch_up(world, first, id, agent, now)),
     }
 }
 
@@ -55,11 +57,23 @@ fn after_rollout(first: &Rollout, id: &AgentId, agent: &Agent) -> Option<Found> 
     Some(("after", detail, since))
 }
 
-fn after_catch_up(first: &WorkloadName, id: &AgentId, agent: &Agent) -> Found {
+fn after_catch_up(
+    world: &World,
+    first: &WorkloadName,
+    id: &AgentId,
+    agent: &Agent,
+    now: Timestamp,
+) -> Found {
     let placement = agent.placements.get(first);
     let since = placement.map_or(agent.enrolled_at, |placement| placement.since);
+    let proven = world.proven_for(first, id);
+    let shut = proven.and_then(|(_, proven)| shut(proven, &proven.openings, &agent.labels, now));
+    let when = match shut {
+        Some(shut) => shut.advice(),
+        None => "it is asked for as soon as it may be".to_owned(),
+    };
     let detail = format!(
-        "{first} goes first, and has yet to run its stable digest there; it is asked for as soon as it may be, and `pinion agent show {id}` says how far it is"
+        "{first} goes first, and has yet to run its stable digest there: {when}; `pinion agent show {id}` says how far it is"
     );
     ("after", detail, since)
 }

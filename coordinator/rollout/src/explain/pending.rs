@@ -27,7 +27,7 @@ pub(super) fn pending(
         .or_else(|| ahead::pulling(world, rollout, member, class, agent, now))
         .or_else(|| by_stage(rollout, stage, member))
         .or_else(|| by_calendar(rollout, stage, member, class, agent, now))
-        .or_else(|| others(world, rollout, id, class))
+        .or_else(|| others(world, rollout, id, class, now))
         .unwrap_or_else(|| in_open_stage(world, rollout, member, class, agent));
     Some(found)
 }

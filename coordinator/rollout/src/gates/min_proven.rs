@@ -57,14 +57,15 @@ fn matched_nobody(view: View<'_>) -> Verdict {
     let Cohort::Selector(selector) = &view.stage.rules.cohort else {
         return Verdict::Pass;
     };
-    let mut later = view.rollout.stages.iter().skip(view.number + 1);
+    // None of its own is in the order.
+    let mut later = view.rollout.stages.iter().skip(view.number);
     let later = later.any(|stage| !stage.order.is_empty());
     let proven = proven_before(view) + view.tally.count(Class::Settled);
     if !later || proven > 0 || was_accepted(view) {
         return Verdict::Pass;
     }
     let name = &view.stage.rules.name;
-    match view.tally.count_of(&AT_WORK) {
+    match view.tally.count_of(&AT_WORK) + view.tally.count_of(&Class::IN_FLIGHT) {
         0 => Verdict::stop(
             Gate::MinProven,
             format!(
@@ -78,12 +79,12 @@ fn matched_nobody(view: View<'_>) -> Verdict {
     }
 }
 
-/// Each is to be asked, or comes to an outcome.
+/// Each is to be asked, or proven soon; those in flight come beside.
 const AT_WORK: [Class; 5] = [
     Class::Ready,
-    Class::Asked,
-    Class::Withdrawing,
-    Class::CutOver,
+    Class::Unknown,
+    Class::After,
+    Class::Busy,
     Class::Soaking,
 ];
 

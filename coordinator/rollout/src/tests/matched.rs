@@ -188,6 +188,11 @@ fn a_canary_that_joins_late_proves_for_a_stage_that_matched_nobody() {
         let waits = crate::waiting_for(&bed.world, &id, 0, bed.now);
         let late = "proof in stage 1 of 1 machine(s) that joined it late";
         assert!(waits.iter().any(|line| line == late), "{waits:?}");
+        bed.say("canary", AgentPhase::Verifying);
+        bed.offline("canary");
+        bed.plan();
+        assert_eq!(bed.phase(&id), RolloutPhase::Running, "its link drops");
+        bed.hello("canary");
         bed.say("canary", phase);
         bed.drive();
         assert_eq!(bed.phase(&id), outcome, "{phase:?}");

@@ -338,8 +338,11 @@ fn what_was_asked_before_ends_first_but_is_not_waited_for_for_ever() {
     let planned = bed.plan();
     let deadline = bed.rollout(&id).spec.progress_deadline;
     assert_eq!(planned.wake_at, Some(bed.now + deadline));
+    let begun = |bed: &Bed| bed.rollout(&id).stages[0].opened_at.is_some();
+    assert!(!begun(&bed), "its image is waited for");
     bed.pass(deadline);
     bed.plan();
+    assert!(begun(&bed));
     let pass = bed.rollout(&id).prefetch.as_ref().expect("a pass");
     assert_eq!(pass.note, "1 of 2 machine(s) have the image, 1 gone round");
 }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::super::bed::{agent, alice, digest};
+use super::super::workloads::{after, all, also};
 use super::{at, bed, moves, nights, override_all, region, relabel, within};
 use crate::commands::{Refresh, refresh};
 
@@ -119,4 +120,22 @@ fn a_refresh_waits_for_the_window_unless_it_was_overridden() {
     assert!(answer.failed.is_empty(), "{:?}", answer.failed);
     bed.drive();
     assert_eq!(*bed.running("m1"), digest(2));
+}
+
+#[test]
+fn what_goes_after_it_waits_for_its_window_too_and_says_so() {
+    let mut bed = bed("2026-07-01T20:00Z", &["eu"]);
+    bed.roll_out(2, within(vec![nights()], vec![]));
+    bed.drive();
+    bed.now = at("2026-07-05T12:00Z");
+    bed.enrol_with("m2", true, region("eu"));
+    let web = also(&mut bed, "web", after(&["app"], all()));
+    bed.drive();
+    let why = bed.why(&web, "m2").expect("it waits");
+    assert_eq!(why.word, "after");
+    let opens = "opens at 2026-07-05T20:00:00Z";
+    assert!(why.detail.contains(opens), "{}", why.detail);
+    bed.now = at("2026-07-05T20:00Z");
+    bed.drive();
+    assert_eq!(bed.word(&web, "m2"), None, "it has got it");
 }
