@@ -9,12 +9,11 @@ use pinion_workload::probe::Probe;
 
 use super::ConfigError;
 use super::keys::Keys;
-use crate::in_use::{HookCommand, IdleProbe};
+use crate::in_use::{HookCommand, IdleProbe, LONGEST_DRAIN};
 
-/// Longest time that a hook may be given.
-const LONGEST_HOOK: Duration = Duration::from_secs(3600);
-/// Longest drain.
-const LONGEST_DRAIN: Duration = Duration::from_secs(3600);
+/// Longest time that a hook may be given: well within the usual `start_within`
+/// and `progress_deadline` of a rollout, which count it.
+const LONGEST_HOOK: Duration = Duration::from_secs(300);
 
 /// One of these tables. What it leaves out is as for every workload.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -101,7 +100,8 @@ fn idle(entry: &Keys<'_>) -> Result<Option<IdleProbe>, ConfigError> {
     };
     match IdleProbe::parse(text) {
         Some(probe) => Ok(Some(probe)),
-        None => Err(entry.value("idle", IdleProbe::ALLOWED, text)),
+        // What stands there may hold a password.
+        None => Err(entry.value("idle", IdleProbe::ALLOWED, "something else")),
     }
 }
 
@@ -118,7 +118,7 @@ fn up_to(entry: &Keys<'_>, key: &str, limit: Duration) -> Result<Option<Duration
     match entry.duration(key)? {
         Some(time) if time.is_zero() && key == "hook_timeout" || time > limit => Err(entry.value(
             key,
-            "more than 0 and at most \"1h\"",
+            "more than 0 and at most \"5m\"",
             &pinion_model::written(time),
         )),
         time => Ok(time),

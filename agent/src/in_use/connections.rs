@@ -29,8 +29,9 @@ pub(super) async fn count<D: Driver>(driver: &D, container: &ContainerId, max: u
         return Verdict::Unknown("the container publishes no TCP port".to_owned());
     }
     match established(&inspect, container, &ports) {
+        // Not how many: that changes all the time, and each change is written and told.
         Ok(open) if open > max as usize => Verdict::Busy(format!(
-            "{open} open connection(s) to its published ports, and {max} count as idle"
+            "more than {max} open connection(s) to its published ports"
         )),
         Ok(_) => Verdict::Idle,
         Err(why) => Verdict::Unknown(why),

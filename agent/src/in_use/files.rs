@@ -4,9 +4,9 @@
 //! touched: touching it is the heartbeat. What cannot be read counts as a
 //! lock, for nobody knows what it says.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -19,7 +19,7 @@ use super::leases::Leases;
 /// Bytes of a file.
 const SIZE_LIMIT: u64 = 4 * 1024;
 /// Files that are read; with more, the machine counts as locked.
-const FILE_LIMIT: usize = 64;
+const FILE_LIMIT: usize = 1024;
 
 /// What stands in a file; an empty one is a lock of the whole machine.
 #[derive(Debug, Default, Deserialize)]
@@ -49,7 +49,7 @@ pub(super) fn read(dir: &Path, now: Timestamp) -> Vec<Lease> {
     names.retain(|name| !name.as_encoded_bytes().starts_with(b"."));
     names.sort();
     if names.len() > FILE_LIMIT {
-        let many = format!("it has more than {FILE_LIMIT} files");
+        let many = format!("it has more than {FILE_LIMIT} files; remove those that are over");
         return vec![unknown(dir, &io::Error::other(many))];
     }
     let wall = SystemTime::now();
@@ -62,18 +62,19 @@ pub(super) fn read(dir: &Path, now: Timestamp) -> Vec<Lease> {
             Err(error) => Some(unknown(&path, &error)),
         }
     });
-    leases.collect()
+    let is_over = |lease: &Lease| lease.expires_at.is_some_and(|end| end <= now);
+    leases.filter(|lease| !is_over(lease)).collect()
 }
 
 fn lease(path: &Path, wall: SystemTime, now: Timestamp) -> io::Result<Lease> {
     let (text, written) = content(path)?;
-    // A file of the future was written when the wall clock was wrong: it
-    // begins now, and lasts no longer than it says.
+    // One of the future was written when the wall clock was wrong.
     let age = wall.duration_since(written).unwrap_or_default();
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let content = match text.trim() {
-        "" => Ok(Content::default()),
-        text => serde_json::from_str(text).map_err(|error| error.to_string()),
+    let content = match text.as_deref().map(str::trim) {
+        None => Err("the agent may not read it; make it readable for everybody".to_owned()),
+        Some("") => Ok(Content::default()),
+        Some(text) => serde_json::from_str(text).map_err(|error| error.to_string()),
     };
     let content = content.and_then(|content: Content| {
         let ttl = content.ttl.as_deref().map(parse_duration).transpose();
@@ -107,23 +108,39 @@ fn end(now: Timestamp, ttl: Duration, age: Duration) -> Timestamp {
     }
 }
 
-/// What stands in it, and when it was last written. Never follows a link, and
-/// never waits for a pipe.
-fn content(path: &Path) -> io::Result<(String, SystemTime)> {
+/// What stands in it, none if that may not be read, and when it was last
+/// written. Never follows a link, and never waits for a pipe.
+fn content(path: &Path) -> io::Result<(Option<String>, SystemTime)> {
     let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
     let flags = i32::try_from(flags.bits()).unwrap_or_default();
-    let file: File = OpenOptions::new()
-        .read(true)
-        .custom_flags(flags)
-        .open(path)?;
-    let metadata = file.metadata()?;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path);
+    let file: Option<File> = match file {
+        Ok(file) => Some(file),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => None,
+        Err(error) => return Err(error),
+    };
+    let metadata = match &file {
+        Some(file) => file.metadata()?,
+        None => std::fs::symlink_metadata(path)?,
+    };
     if !metadata.is_file() {
         return Err(io::Error::other("it is no regular file"));
     }
-    let mut bytes = Vec::new();
-    file.take(SIZE_LIMIT).read_to_end(&mut bytes)?;
-    let text = String::from_utf8_lossy(&bytes).into_owned();
-    Ok((text, metadata.modified()?))
+    let text = file.map(|file| {
+        let mut bytes = Vec::new();
+        file.take(SIZE_LIMIT).read_to_end(&mut bytes)?;
+        Ok::<_, io::Error>(String::from_utf8_lossy(&bytes).into_owned())
+    });
+    Ok((text.transpose()?, touched(&metadata)?))
+}
+
+/// When it was last written or touched, whatever somebody set that to: the
+/// kernel's own mark of the last change is never in the future, as long as the
+/// clock was right (`inode(7)`).
+fn touched(metadata: &Metadata) -> io::Result<SystemTime> {
+    let changed = u64::try_from(metadata.ctime()).unwrap_or_default();
+    let changed = SystemTime::UNIX_EPOCH + Duration::from_secs(changed);
+    Ok(metadata.modified()?.min(changed + Duration::from_secs(1)))
 }
 
 fn line(text: &str) -> String {

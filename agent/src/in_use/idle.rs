@@ -98,10 +98,12 @@ impl IdleProbe {
 }
 
 impl std::fmt::Display for IdleProbe {
+    /// Without its query, which may hold a secret.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let path = self.path.split('?').next().unwrap_or_default();
         match &self.host {
-            Some(host) => write!(f, "http://{host}:{}{}", self.port, self.path),
-            None => write!(f, "{}{}", self.port, self.path),
+            Some(host) => write!(f, "http://{host}:{}{path}", self.port),
+            None => write!(f, "{}{path}", self.port),
         }
     }
 }

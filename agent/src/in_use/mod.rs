@@ -37,6 +37,9 @@ use probes::Probes;
 
 /// Label of a container: from the gate's opening to its stop, such as `10s`.
 pub const DRAIN_LABEL: &str = "pinion.drain";
+/// Longest drain: within the usual `start_within` and `progress_deadline` of a
+/// rollout, which count it.
+pub const LONGEST_DRAIN: Duration = Duration::from_secs(300);
 /// Label of a container: what is asked whether it is idle, such as `8080/idle`
 /// or `http://127.0.0.1:8080/idle`.
 pub const IDLE_LABEL: &str = "pinion.idle";
@@ -195,5 +198,6 @@ fn drain(
     let labels = running(record, containers)
         .filter_map(|old| parse_duration(old.labels.get(DRAIN_LABEL)?).ok());
     let configured = settings.and_then(|settings| settings.drain);
-    labels.max().or(configured).unwrap_or_default()
+    let drain = labels.max().or(configured).unwrap_or_default();
+    drain.min(LONGEST_DRAIN)
 }

@@ -38,8 +38,8 @@ pub(super) fn questions<'a>(
         let (id, name) = (&container.id, &container.name);
         let label = container.labels.get(IDLE_LABEL);
         let idle = match label.map(|text| (text, IdleProbe::parse(text))) {
-            Some((text, None)) => {
-                let why = format!("{text:?} must be {}", IdleProbe::ALLOWED);
+            Some((_, None)) => {
+                let why = format!("it must be {}", IdleProbe::ALLOWED);
                 questions.push(unreadable(container, IDLE_LABEL, why));
                 None
             }

@@ -70,8 +70,10 @@ pub struct Assignment {
     /// How long the old container is kept after that.
     pub soak: Duration,
     /// How long the cut-over may be put off because the machine is in use.
+    #[serde(default)]
     pub defer_within: Duration,
     /// What happens when it is in use for longer.
+    #[serde(default)]
     pub in_use: InUse,
     /// Tag kept on the chosen digest; empty: the catalog's.
     pub local_tag: String,

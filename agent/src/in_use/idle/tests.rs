@@ -11,7 +11,7 @@ fn what_can_be_asked_is_read_and_all_else_is_refused() {
         ("8080", "8080/"),
         (
             "http://127.0.0.1:8080/idle?deep=1",
-            "http://127.0.0.1:8080/idle?deep=1",
+            "http://127.0.0.1:8080/idle",
         ),
         ("http://127.0.0.1/", "http://127.0.0.1:80/"),
         ("http://[::1]:8080", "http://[::1]:8080/"),

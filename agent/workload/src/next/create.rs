@@ -7,7 +7,7 @@ use crate::names::{
     WORKLOAD_LABEL, part_name, split_part,
 };
 use crate::recreate::{OPERATION_LABEL, REPLACES_LABEL};
-use crate::{Call, ContainerState, Operation, Stage, Step, Unit};
+use crate::{Call, ContainerState, Stage, Step, Unit};
 
 use super::{View, gate};
 
@@ -102,8 +102,8 @@ fn orphan(view: View<'_>) -> Option<Step> {
 
 /// The containers are not those that were looked at: begin with what is there.
 pub(super) fn look_again(view: View<'_>) -> Step {
-    view.write(Operation {
-        units: Vec::new(),
-        ..view.operation.clone().at(Stage::Preflight, view.now)
-    })
+    let mut operation = view.operation.clone().at(Stage::Preflight, view.now);
+    operation.gate.open(view.now);
+    operation.units = Vec::new();
+    view.write(operation)
 }

@@ -18,7 +18,7 @@ use crate::group::members;
 use crate::health::state_word;
 use crate::names::{FOR_LABEL, OpId, Part, part_name};
 use crate::recreate::OPERATION_LABEL;
-use crate::{Container, ContainerState, Operation, Stage, Step, Unit};
+use crate::{Container, ContainerId, ContainerState, Operation, Stage, Step, Unit};
 
 use super::create::look_again;
 use super::{View, in_use};
@@ -41,8 +41,10 @@ pub(super) fn next(view: View<'_>) -> Step {
             return look_again(view);
         };
         // What the new image says of its probe is known only now.
-        let next = view.machine.next_of(view.operation, &old.id);
-        if let Some(Err(failure)) = next.map(|next| view.observed.probes.check(next)) {
+        let Some(next) = view.machine.next_of(view.operation, &old.id) else {
+            return make_again(view, &old.id);
+        };
+        if let Err(failure) = view.observed.probes.check(next) {
             return view.abandon(failure);
         }
         if let Some(other) = under_way(view, old) {
@@ -87,6 +89,18 @@ pub(super) fn next(view: View<'_>) -> Step {
     view.write(Operation { units, ..operation })
 }
 
+/// The next container waits for hours, and somebody may tidy up what does not
+/// run meanwhile: that says nothing of the image.
+fn make_again(view: View<'_>, old: &ContainerId) -> Step {
+    let mut operation = view.operation.clone();
+    let units = operation.units.iter_mut();
+    for unit in units.filter(|unit| unit.old.id == *old) {
+        unit.made = false;
+    }
+    operation.gate.open(view.now);
+    view.write(operation)
+}
+
 /// Another workload whose operation made this container, and is not over: it
 /// may still take it back.
 fn under_way(view: View<'_>, old: &Container) -> Option<WorkloadName> {
@@ -121,14 +135,17 @@ fn wait_for(view: View<'_>, old: &Container) -> Step {
     wait_until(view, waiting_for)
 }
 
+/// It waits for something else than its use: that time counts as late again.
 pub(super) fn wait_until(view: View<'_>, waiting_for: String) -> Step {
-    if view.operation.waiting_for == waiting_for {
+    if view.operation.waiting_for == waiting_for && !view.operation.gate.is_shut() {
         return Step::Rest {
             wake_at: Some(view.now + GATE_PAUSE),
         };
     }
+    let mut operation = view.operation.clone();
+    operation.gate.open(view.now);
     view.write(Operation {
         waiting_for,
-        ..view.operation.clone()
+        ..operation
     })
 }

@@ -88,16 +88,17 @@ fn wait(view: View<'_>, holders: Vec<Holder>) -> Step {
         let soon = ends.chain([deadline(view), view.now + GATE_PAUSE]).min();
         return Step::Rest { wake_at: soon };
     }
-    let mut operation = view.operation.clone();
-    operation.gate.shut(holders, view.now);
+    view.write(shut(view.operation.clone(), holders, view.now))
+}
+
+/// The same, put off; whom a hook has let go is asked again.
+fn shut(mut operation: Operation, holders: Vec<Holder>, now: Timestamp) -> Operation {
+    operation.gate.shut(holders, now);
+    let units = operation.units.iter_mut();
+    units.for_each(|unit| unit.let_go = false);
+    let deferral = operation.deferral();
+    operation.waiting_for = deferral.map_or_else(String::new, |deferral| deferral.to_string());
     operation
-        .units
-        .iter_mut()
-        .for_each(|unit| unit.let_go = false);
-    operation.waiting_for = operation
-        .deferral()
-        .map_or_else(String::new, |d| d.to_string());
-    view.write(operation)
 }
 
 /// Whether those are told already. A lock that is renewed is told anew only
@@ -232,7 +233,8 @@ pub(super) fn hold_back(view: View<'_>, members: &[(usize, &Unit)]) -> Option<St
         return Some(Step::Call(call));
     }
     if !view.operation.units.iter().any(|unit| unit.proven) {
-        return Some(view.write(view.operation.clone().at(Stage::Create, view.now)));
+        let back = view.operation.clone().at(Stage::Create, view.now);
+        return Some(view.write(shut(back, holders, view.now)));
     }
     if view.now < deadline(view) {
         return Some(wait(view, holders));

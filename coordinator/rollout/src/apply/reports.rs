@@ -96,7 +96,16 @@ fn is_due(placement: &Placement, report: &Report) -> bool {
     let newer = placement
         .phase
         .is_none_or(|phase| rank(report.phase) >= rank(phase));
+    let newer = newer || is_back_at_the_gate(placement, report);
     named && report.attempt == assignment.attempt && !terminal && newer
+}
+
+/// Somebody came in the way right before the first container was touched.
+fn is_back_at_the_gate(placement: &Placement, report: &Report) -> bool {
+    let deferral = report.deferral.as_ref();
+    placement.phase == Some(AgentPhase::CuttingOver)
+        && report.phase == AgentPhase::Waiting
+        && deferral.is_some_and(|deferral| !deferral.forced)
 }
 
 /// Phases go up only: a report that was delayed or repeated never takes a proof back,

@@ -6,7 +6,7 @@ use super::others::busy;
 use crate::gates::Verdict;
 use crate::gates::restore::check;
 use crate::world::Way;
-use crate::{Member, Restore, Rollout, Standing, World};
+use crate::{Agent, Member, Restore, Rollout, Standing, World};
 
 /// Nobody takes it back, and it does not stay.
 const TO_STABLE: &str = "it could not be reached while the others were taken back; it gets the stable digest when its turn comes, a tenth of the fleet at a time";
@@ -24,7 +24,10 @@ pub(super) fn on_its_way(
         Way::Held => on_hold(world, rollout, id, member),
         Way::ToStable => Some(("rolling_back", TO_STABLE.to_owned(), member.since)),
         Way::Stuck | Way::Back => arrived(world, rollout, id, member),
-        Way::Going | Way::Astray => Some(("rolling_back", going(member), member.since)),
+        Way::Going | Way::Astray => {
+            let detail = going(member, waits_for(agent, rollout));
+            Some(("rolling_back", detail, member.since))
+        }
         Way::GoingOffline => Some(offline(
             agent,
             "it was on its way back, and goes on when it is online again",
@@ -118,7 +121,13 @@ fn turn(rollout: &Rollout) -> String {
     format!("it is about to be taken back; at most {limit} of the machines are at once")
 }
 
-fn going(member: &Member) -> String {
+/// What the machine says that it waits for; empty if for nothing.
+fn waits_for<'a>(agent: Option<&'a Agent>, rollout: &Rollout) -> &'a str {
+    let placement = agent.and_then(|agent| agent.placements.get(&rollout.workload));
+    placement.map_or("", |placement| &placement.waiting_for)
+}
+
+fn going(member: &Member, waits_for: &str) -> String {
     let (what, phase) = match &member.restore {
         Some(restore) => ("on its way back to what it ran before", restore.phase),
         None => (
@@ -127,7 +136,10 @@ fn going(member: &Member) -> String {
         ),
     };
     let phase = phase.map_or("not reported yet", AgentPhase::word);
-    format!("{what}: {phase}")
+    match waits_for {
+        "" => format!("{what}: {phase}"),
+        why => format!("{what}: {phase}: {why}"),
+    }
 }
 
 /// What became of a machine that was taken back, unless all is well.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// What an agent is told of time. Measured on the agent's boot clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Timing {
     /// From receipt: what has not cut over by then never does.
     pub start_within: Duration,

@@ -169,3 +169,31 @@ fn one_that_was_forced_is_told_so_for_as_long_as_it_runs() {
     let placement = &bed.world.agents[&agent("m1")].placements[&bed.workload];
     assert_eq!(placement.deferral, None, "another assignment");
 }
+
+#[test]
+fn one_that_is_locked_right_before_the_stop_is_back_at_the_gate_for_everybody() {
+    let (mut bed, id) = one_of_two(InUse::Fail);
+    bed.say("m1", AgentPhase::CuttingOver);
+    assert_eq!(bed.word(&id, "m1"), Some("in_flight"));
+    says(&mut bed, "m1", AgentPhase::Waiting, false);
+    assert_eq!(bed.word(&id, "m1"), Some("in_use"));
+    assert!(!bed.rollout(&id).members[&agent("m1")].has_cut_over());
+    // What is proven is not taken back by a word that comes late.
+    bed.say("m1", AgentPhase::Verifying);
+    says(&mut bed, "m1", AgentPhase::Waiting, false);
+    assert_eq!(bed.word(&id, "m1"), Some("in_flight"));
+}
+
+#[test]
+fn one_that_is_in_use_on_its_way_back_says_who_holds_it() {
+    let (mut bed, id) = one_of_two(InUse::Fail);
+    bed.say("m1", AgentPhase::Settled);
+    bed.steer_with(crate::commands::roll_back, &id);
+    bed.plan();
+    says(&mut bed, "m1", AgentPhase::Waiting, false);
+    let why = bed.why(&id, "m1").expect("it is on its way");
+    assert_eq!(why.word, "rolling_back");
+    for words in ["backup", "nightly dump"] {
+        assert!(why.detail.contains(words), "{}", why.detail);
+    }
+}

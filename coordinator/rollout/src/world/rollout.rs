@@ -75,6 +75,7 @@ pub struct Rollout {
     /// Its machines are (or were) taken back to their baselines.
     pub rolled_back: bool,
     /// The same, because it was aborted so, and not because its digest is bad.
+    #[serde(default)]
     pub reverted: bool,
     /// Who started it, and why.
     pub started: Attribution,

@@ -280,9 +280,11 @@ fn failures_within_the_budget(world: &World, (id, stage): &Place) -> Held {
     Ok(())
 }
 
-/// Failed, nobody went on knowing it, and it was well before.
+/// Failed, nobody went on knowing it, it was well before, and it was not gone
+/// round because it was in use.
 fn is_blamed(member: &Member) -> bool {
-    member.standing() == Standing::Failed && !member.acknowledged && !member.sick
+    let excused = member.sick || member.in_use;
+    member.standing() == Standing::Failed && !member.acknowledged && !excused
 }
 
 /// Failed after it was asked, and nobody went on knowing it. Any number may be

@@ -431,6 +431,9 @@ fn a_lock_right_before_the_stop_leads_back_to_the_gate_with_the_fence_taken_down
     assert_eq!(policy, "always");
     let back = written(at(&operation, "always"));
     assert_eq!((&back.stage, back.units[0].made), (&Stage::Create, true));
+    let told = back.report(&name("web"), NOW);
+    assert_eq!(told.phase, AgentPhase::Waiting);
+    assert!(told.deferral.is_some(), "so that it is known who came");
     // What was stopped already goes on.
     let stopped = [
         old("web", ContainerState::Exited, "no"),
@@ -445,6 +448,49 @@ fn a_lock_right_before_the_stop_leads_back_to_the_gate_with_the_fence_taken_down
         at(&operation, "no"),
         Step::Call(Call::Stop { .. })
     ));
+}
+
+#[test]
+fn one_that_is_stopped_while_it_is_locked_is_late_like_any_once_that_is_over() {
+    let held = [lease(None, Some(NOW + 30 * SECOND))];
+    let locked = Seen {
+        leases: &held,
+        ..Seen::NOTHING
+    };
+    let mut operation = at_gate(InUse::Fail);
+    operation.assignment.start_within = 10 * SECOND;
+    let (mut waits, _) = settle(operation, locked, NOW);
+    let stopped = [
+        old("web", ContainerState::Exited, "always"),
+        made("web.next.g1a1", ContainerState::Created, "always"),
+    ];
+    for seconds in [5, 6] {
+        let now = NOW + seconds * SECOND;
+        if let Step::Write(record) =
+            step_in_use(locked, &record(Some(waits.clone())), &stopped, now)
+        {
+            waits = record.operation.expect("it goes on");
+        }
+    }
+    assert!(
+        waits.waiting_for.contains("to run again"),
+        "{}",
+        waits.waiting_for
+    );
+    assert_eq!(waits.deferral(), None);
+    let end = NOW + 16 * SECOND;
+    let late = written(step_in_use(locked, &record(Some(waits)), &stopped, end));
+    assert_eq!(late.stage, Stage::Abandon { withdrawn: false });
+}
+
+#[test]
+fn a_next_container_that_somebody_tidied_up_while_it_waited_is_made_again() {
+    let operation = at_gate(InUse::Fail);
+    let alone = [old("web", ContainerState::Running, "always")];
+    let again = written(step(&record(Some(operation)), &alone, NOW));
+    assert_eq!((&again.stage, again.units[0].made), (&Stage::Create, false));
+    let step = step(&record(Some(again)), &alone, NOW);
+    assert!(matches!(step, Step::Call(Call::Create { .. })), "{step:?}");
 }
 
 /// The first of two containers was cut and is proven, the second is next.
