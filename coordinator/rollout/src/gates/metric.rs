@@ -64,7 +64,7 @@ fn stop(view: View<'_>, check: &Check, run: &CheckRun, verdict: CheckVerdict) ->
         return Verdict::stop(Gate::Metric, reason);
     }
     let reason = format!(
-        "stage {stage}: check {name} is inconclusive: {} of {} success(es) in a row after {}; the last sample: {last}; mend what it asks and resume, or start another rollout without it",
+        "stage {stage}: check {name} is inconclusive: {} of {} success(es) in a row after {}; the last sample: {last}; mend what it asks and resume, or abort this one and start another without it",
         run.successes,
         check.samples,
         written(check.timeout)
