@@ -484,6 +484,21 @@ fn one_that_is_stopped_while_it_is_locked_is_late_like_any_once_that_is_over() {
 }
 
 #[test]
+fn one_that_is_in_use_once_more_is_put_off_once_more_and_by_the_same_deadline() {
+    let held = [lease(None, Some(NOW + 30 * SECOND))];
+    let locked = Seen {
+        leases: &held,
+        ..Seen::NOTHING
+    };
+    let (mut freed, _) = settle(at_gate(InUse::Fail), locked, NOW);
+    freed.gate.open(NOW + 5 * SECOND);
+    assert_eq!(freed.deferral(), None);
+    let (again, _) = settle(freed, locked, NOW + 6 * SECOND);
+    let deferral = again.deferral().expect("it is put off");
+    assert_eq!((deferral.since, deferral.until), (NOW, NOW + DEFER_WITHIN));
+}
+
+#[test]
 fn a_next_container_that_somebody_tidied_up_while_it_waited_is_made_again() {
     let operation = at_gate(InUse::Fail);
     let alone = [old("web", ContainerState::Running, "always")];
