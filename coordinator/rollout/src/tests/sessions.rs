@@ -225,3 +225,20 @@ fn workloads_with_pins_come_first_where_a_machine_names_too_many() {
     let placements = &bed.world.agents[&id].placements;
     assert!(placements.contains_key(&bed.workload));
 }
+
+#[test]
+fn a_generation_that_an_agent_claims_between_plan_and_commit_is_raised_above_it() {
+    let mut bed = Bed::new(1);
+    let id = agent("m1");
+    bed.roll_out(2, strategy(vec![rest()]));
+    let planned = crate::plan(&bed.world, bed.now).changes;
+    // It has that one from before a restored backup: it means something else there.
+    let given = bed.world.agents[&id].generation.next();
+    hello(&mut bed, "m1", "process-m1", given.0);
+    bed.commit(planned);
+    assert_eq!(bed.world.agents[&id].generation, given);
+    bed.plan();
+    let desired = bed.world.desired(&id);
+    assert!(desired.generation > given, "it would never accept it");
+    assert_eq!(desired.assignments[0].generation, desired.generation);
+}

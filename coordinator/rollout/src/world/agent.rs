@@ -34,9 +34,9 @@ pub struct Agent {
     pub generation: Generation,
     /// The highest generation that it said to have accepted.
     pub claimed: Generation,
-    /// The first generation that was given out while it had no session. If it
-    /// claims that one when it comes, it has it from before a restored backup,
-    /// where it meant something else.
+    /// The first generation that was given out while it had no session, or that
+    /// it had claimed when it was. If it claims that one when it comes, it has
+    /// it from before a restored backup, where it meant something else.
     #[serde(default)]
     pub unsent: Option<Generation>,
     /// That it may use, newest last; at most [`Agent::CERTIFICATES`].
@@ -86,10 +86,11 @@ impl Agent {
         unsent || self.claimed > self.generation
     }
 
-    /// Gives out a generation.
+    /// Gives out a generation. One that it has claimed between the plan and
+    /// this means something else to it.
     pub(crate) fn give_out(&mut self, generation: Generation) {
         self.generation = self.generation.max(generation);
-        if self.presence != Presence::Online {
+        if self.presence != Presence::Online || generation <= self.claimed {
             self.unsent.get_or_insert(generation);
         }
     }
