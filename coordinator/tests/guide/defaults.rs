@@ -35,6 +35,7 @@ fn amount(amount: Amount) -> String {
 fn duration(duration: Duration) -> String {
     match duration.as_secs() {
         0 => "\"0\"".to_owned(),
+        seconds if seconds % 3600 == 0 => format!("\"{}h\"", seconds / 3600),
         seconds if seconds % 60 == 0 => format!("\"{}m\"", seconds / 60),
         seconds => format!("\"{seconds}s\""),
     }
