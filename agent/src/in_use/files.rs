@@ -31,7 +31,7 @@ struct Content {
     ttl: Option<String>,
 }
 
-/// The locks of a directory; one that is not there has none. Names that begin
+/// The locks of a directory that have not ended; one that is not there has none. Names that begin
 /// with a dot are left out, so that a file can be written beside and renamed.
 pub(super) fn read(dir: &Path, now: Timestamp) -> Vec<Lease> {
     let entries = match std::fs::read_dir(dir) {

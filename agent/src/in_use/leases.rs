@@ -133,13 +133,8 @@ impl Leases {
     /// Those that lie as files and have not ended.
     #[must_use]
     pub fn files(&self) -> Vec<Lease> {
-        let now = self.clock.now();
-        let mut files = self
-            .dir
-            .as_deref()
-            .map_or_else(Vec::new, |dir| files::read(dir, now));
-        files.retain(|lease| lease.expires_at.is_none_or(|end| now < end));
-        files
+        let dir = self.dir.as_deref();
+        dir.map_or_else(Vec::new, |dir| files::read(dir, self.clock.now()))
     }
 
     /// Those that have not ended, the one that was taken first before all.

@@ -1,20 +1,17 @@
-//! Takes out of a hook's output what the agent itself was given as a secret:
-//! the values of its environment whose names look like one.
+//! Takes out of a hook's output what the agent itself was given as a secret.
 
-/// In names of variables that hold secrets.
-const PARTS: [&str; 6] = ["TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL", "KEY"];
-/// Shorter values would be cut out of every other word.
-const SHORTEST: usize = 6;
+use secrecy::SecretString;
 
+use crate::words::without_secrets;
+
+/// What is secret in the agent's own environment; there, unlike in a
+/// container's, also whatever has KEY anywhere in its name.
 pub(super) fn without(text: &str) -> String {
-    let environment = std::env::vars_os();
-    let values = environment.filter_map(|(name, value)| {
-        let name = name.to_string_lossy().to_ascii_uppercase();
-        let looks_secret = PARTS.iter().any(|part| name.contains(part));
-        looks_secret.then(|| value.to_string_lossy().into_owned())
-    });
-    let values = values.filter(|value| value.len() >= SHORTEST);
-    values.fold(text.to_owned(), |text, value| {
-        text.replace(&value, "[removed]")
-    })
+    let all = std::env::vars_os();
+    let all = all.map(|(name, value)| format!("{}={}", name.display(), value.display()));
+    let all: Vec<String> = all.collect();
+    let entries = all.iter().filter_map(|entry| entry.split_once('='));
+    let keys = entries.filter(|(name, _)| name.to_ascii_uppercase().contains("KEY"));
+    let keys: Vec<SecretString> = keys.map(|(_, value)| value.into()).collect();
+    without_secrets(text, &all, &keys)
 }

@@ -43,7 +43,7 @@ impl LastWords {
     #[must_use]
     pub fn reported(&self, credentials: &[SecretString]) -> String {
         let secrets = Secrets::of(&self.env, credentials);
-        let safe = |text: &str| tokens::without(&secrets.without(&clean(text)));
+        let safe = |text: &str| safe(text, &secrets);
         let head: Vec<String> = [&self.state]
             .into_iter()
             .chain(&self.checks)
@@ -54,6 +54,16 @@ impl LastWords {
         let log = safe(&self.log);
         format!("{head}\n{}", last_lines(&log, room))
     }
+}
+
+/// The same of a text that is no container's: without control characters, what
+/// is secret in this environment (`NAME=value`), these, and what looks like a token.
+pub(crate) fn without_secrets(text: &str, env: &[String], known: &[SecretString]) -> String {
+    safe(text, &Secrets::of(env, known))
+}
+
+fn safe(text: &str, secrets: &Secrets) -> String {
+    tokens::without(&secrets.without(&clean(text)))
 }
 
 /// A container's output ends up in an operator's terminal: no control characters but the line's end.
