@@ -4,9 +4,11 @@
 mod bad_image;
 mod bad_input;
 mod compose;
+mod compose_project;
 mod credentials;
 mod ecr;
 mod enroll;
+mod groups;
 mod grpcurl;
 mod harness_itself;
 mod in_use;

@@ -128,7 +128,9 @@ pub(crate) fn settings(inspect: &Value) -> Value {
         mount["Mode"] = Value::Null;
     }
     sort(&mut mounts);
-    json!({ "Config": config, "HostConfig": inspect["HostConfig"], "Networks": networks, "Mounts": mounts })
+    let mut host = inspect["HostConfig"].clone();
+    sort(&mut host["Links"]);
+    json!({ "Config": config, "HostConfig": host, "Networks": networks, "Mounts": mounts })
 }
 
 fn users_part(endpoint: &mut Value, short_id: &str) {
@@ -157,6 +159,7 @@ fn users_part(endpoint: &mut Value, short_id: &str) {
     endpoint["Aliases"] = endpoint["Aliases"]
         .as_array()
         .map_or(Value::Null, without_id);
+    sort(&mut endpoint["Aliases"]);
     if endpoint["IPAMConfig"] == json!({}) {
         endpoint["IPAMConfig"] = Value::Null;
     }

@@ -2,6 +2,7 @@
 
 mod api;
 mod calls;
+mod inspect_diff;
 mod probes;
 mod pull;
 mod quirks;

@@ -58,7 +58,7 @@ pub struct App {
     behaviour: Behaviour,
     ballast: usize,
     architecture: &'static str,
-    checked: bool,
+    config: Value,
 }
 
 impl App {
@@ -70,8 +70,15 @@ impl App {
             behaviour: Behaviour::Good,
             ballast: 0,
             architecture: architecture(),
-            checked: true,
+            config: json!({}),
         }
+    }
+
+    /// The same with these fields in its image's configuration, instead of those that it has.
+    #[must_use]
+    pub fn with_config(mut self, config: Value) -> Self {
+        self.config = config;
+        self
     }
 
     /// The same with another behaviour.
@@ -91,7 +98,7 @@ impl App {
     /// The same without a health check: the engine never says how it fares.
     #[must_use]
     pub fn without_health_check(mut self) -> Self {
-        self.checked = false;
+        self.config["Healthcheck"] = Value::Null;
         self
     }
 
@@ -158,38 +165,46 @@ impl App {
             .iter()
             .map(|layer| Ok(format!("sha256:{}", hex(&Sha256::digest(fs::read(layer)?)))))
             .collect::<anyhow::Result<Vec<_>>>()?;
-        let check = json!({
-            "Test": ["CMD", "/app", "health"],
-            "Interval": SECOND,
-            "Timeout": 2 * SECOND,
-            "Retries": 2,
-        });
         Ok(json!({
             "architecture": self.architecture,
             "os": "linux",
             "created": "2026-01-01T00:00:00Z",
-            "config": {
-                "Env": [
-                    "PATH=/",
-                    format!("APP_VERSION={}", self.version),
-                    format!("APP_MODE={}", self.behaviour.mode()),
-                ],
-                "Cmd": ["/app"],
-                "ExposedPorts": {"8080/tcp": {}},
-                "Healthcheck": if self.checked { check } else { Value::Null },
-                "Labels": {
-                    "org.opencontainers.image.source": "https://git.example/molecule-ai/platform",
-                    "org.opencontainers.image.revision": self.source_sha(),
-                    "org.opencontainers.image.created": "2026-01-01T00:00:00Z",
-                    "molecule.workflow.run_id": "4711",
-                },
-            },
+            "config": self.defaults(),
             "rootfs": {"type": "layers", "diff_ids": diff_ids},
             "history": [
                 {"created": "2026-01-01T00:00:00Z", "created_by": "base"},
                 {"created": "2026-01-01T00:00:00Z", "created_by": "top"},
             ],
         }))
+    }
+
+    /// What the program needs, and what it was given instead.
+    fn defaults(&self) -> Value {
+        let mut config = json!({
+            "Env": [
+                "PATH=/",
+                format!("APP_VERSION={}", self.version),
+                format!("APP_MODE={}", self.behaviour.mode()),
+            ],
+            "Cmd": ["/app"],
+            "ExposedPorts": {"8080/tcp": {}},
+            "Healthcheck": {
+                "Test": ["CMD", "/app", "health"],
+                "Interval": SECOND,
+                "Timeout": 2 * SECOND,
+                "Retries": 2,
+            },
+            "Labels": {
+                "org.opencontainers.image.source": "https://git.example/molecule-ai/platform",
+                "org.opencontainers.image.revision": self.source_sha(),
+                "org.opencontainers.image.created": "2026-01-01T00:00:00Z",
+                "molecule.workflow.run_id": "4711",
+            },
+        });
+        if let (Some(config), Some(own)) = (config.as_object_mut(), self.config.as_object()) {
+            config.extend(own.clone());
+        }
+        config
     }
 }
 

@@ -7,6 +7,7 @@ use anyhow::bail;
 /// Programs and the Debian packages that bring them.
 const PROGRAMS: &[(&str, &str)] = &[
     ("dockerd", "docker.io"),
+    ("docker", "docker.io"),
     ("docker-registry", "docker-registry"),
     ("docker-compose", "docker-compose"),
     ("skopeo", "skopeo"),

@@ -115,6 +115,19 @@ impl Tenant {
         inside(&self.namespace, program)
     }
 
+    /// Docker's own command on this machine's engine, as its user types it.
+    ///
+    /// # Errors
+    ///
+    /// If it fails, with what it said.
+    pub fn docker(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        let mut docker = command("docker");
+        docker
+            .env("DOCKER_HOST", self.docker_host())
+            .args(arguments);
+        Ok(crate::command::run_command(&mut docker)?.trim().to_owned())
+    }
+
     /// Cuts its network: nothing gets in or out, and nobody is told.
     ///
     /// # Errors
