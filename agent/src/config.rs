@@ -9,6 +9,7 @@ use toml::Table;
 
 use crate::credentials::{Binding, Source, is_helper_name};
 use crate::policy::{AllowedPrefix, Policy};
+use crate::reconcile::PullLimits;
 
 mod keys;
 mod workload;
@@ -26,11 +27,11 @@ const WRITTEN_BY_ENROLL: &str =
     "# Written by `pinion-agent enroll`. See `pinion-agent run --help`.";
 
 const MIB: u64 = 1024 * 1024;
-/// For most images, and for what tenants write meanwhile.
-const MIN_FREE_MIB: u64 = 512;
+/// Most images that a machine may pull at once.
+const PULLS_LIMIT: usize = 16;
 
 /// All of agent.toml, checked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Config {
     /// Names of registries, the first preferred. Empty: the coordinator's order.
     pub registries: Vec<RegistryName>,
@@ -38,8 +39,8 @@ pub struct Config {
     pub policy: Policy,
     /// The engine's address, such as `unix:///var/run/docker.sock`.
     pub engine_host: Option<String>,
-    /// Bytes that are to be free on the engine's disk before anything is pulled.
-    pub min_free: u64,
+    /// What pulls may take of the machine.
+    pub pulls: PullLimits,
     /// Where credentials come from, by registry host.
     pub credentials: BTreeMap<String, Binding>,
     /// What this machine does differently for single workloads.
@@ -94,20 +95,6 @@ pub enum ConfigError {
     },
 }
 
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            registries: Vec::new(),
-            policy: Policy::default(),
-            engine_host: None,
-            min_free: MIN_FREE_MIB * MIB,
-            credentials: BTreeMap::new(),
-            workloads: BTreeMap::new(),
-            lock_dir: None,
-        }
-    }
-}
-
 impl Config {
     /// Reads and checks a file.
     ///
@@ -147,7 +134,7 @@ impl Config {
             registries: registries(&root)?,
             policy: policy(&root)?,
             engine_host: engine_host(&root)?,
-            min_free: min_free(&root)?,
+            pulls: pulls(&root)?,
             credentials: credentials(&root)?,
             workloads: workload::read(&root)?,
             lock_dir: lock_dir(&root)?,
@@ -214,7 +201,7 @@ fn engine_host(root: &Keys<'_>) -> Result<Option<String>, ConfigError> {
     let Some(table) = root.table("engine")? else {
         return Ok(None);
     };
-    table.only(&["host", "min_free_mib"])?;
+    table.only(&["host", "min_free_mib", "pulls"])?;
     match table.string("host")? {
         Some(host) if !is_engine_host(host) => Err(table.value(
             "host",
@@ -225,12 +212,21 @@ fn engine_host(root: &Keys<'_>) -> Result<Option<String>, ConfigError> {
     }
 }
 
-fn min_free(root: &Keys<'_>) -> Result<u64, ConfigError> {
-    let mib = match root.table("engine")? {
-        Some(table) => table.natural("min_free_mib")?,
-        None => None,
+fn pulls(root: &Keys<'_>) -> Result<PullLimits, ConfigError> {
+    let mut limits = PullLimits::default();
+    let Some(table) = root.table("engine")? else {
+        return Ok(limits);
     };
-    Ok(mib.unwrap_or(MIN_FREE_MIB).saturating_mul(MIB))
+    let mib = table.natural("min_free_mib")?;
+    limits.min_free = mib.map(|mib| mib.saturating_mul(MIB));
+    if let Some(number) = table.natural("pulls")? {
+        let number = usize::try_from(number)
+            .ok()
+            .filter(|n| (1..=PULLS_LIMIT).contains(n));
+        limits.at_once =
+            number.ok_or_else(|| table.value("pulls", "a number from 1 to 16", "another"))?;
+    }
+    Ok(limits)
 }
 
 fn lock_dir(root: &Keys<'_>) -> Result<Option<PathBuf>, ConfigError> {

@@ -14,6 +14,8 @@ use pinion_proto::convert::{
 use pinion_proto::v1;
 use pinion_workload::{Assignment, CatalogEntry, Desired, Report};
 
+use crate::happenings::Happening;
+
 /// The catalog of a Welcome, by workload.
 pub type Catalog = BTreeMap<WorkloadName, CatalogEntry>;
 
@@ -167,6 +169,18 @@ fn refusal(message: &v1::Assignment, error: &InvalidField, now: Timestamp) -> Op
         running: None,
         at: now,
     })
+}
+
+/// What happened, as a message.
+#[must_use]
+pub fn happening(happening: &Happening) -> v1::Happening {
+    v1::Happening {
+        at: Some(timestamp(happening.at)),
+        workload: or_empty(happening.workload.as_ref()),
+        what: happening.what.clone(),
+        times: happening.times,
+        away: happening.away,
+    }
 }
 
 /// A report as the message that is acknowledged as `sequence`.

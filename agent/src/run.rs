@@ -29,6 +29,7 @@ use crate::config::{Config, ConfigError, WorkloadSettings};
 use crate::credentials::Resolver;
 use crate::driver::Driver as _;
 use crate::driver::docker::{ConnectError, Docker, Limits};
+use crate::happenings::Happenings;
 use crate::identity::{Identity, IdentityDir, IdentityError};
 use crate::in_use::{InUse, Leases};
 
@@ -137,11 +138,20 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
             () = stop.cancelled() => return Ok(()),
         }
     }
+    let happenings = Arc::new(Happenings::open(
+        &options.state_dir,
+        journal.clock().clone(),
+    ));
+    happenings.note(
+        None,
+        concat!("the agent ", env!("CARGO_PKG_VERSION"), " started"),
+    );
     let leases = Leases::open(&options.state_dir, journal.clock().clone());
     let leases = Arc::new(leases.with_dir(usable.lock_dir.clone()));
     let (reconciler, reports) = reconciler(&driver, journal, &usable, &leases);
     let reconciler = reconciler.with_own(Arc::clone(&own));
     let reconciler = reconciler.with_image_configs(&options.state_dir.join("images"));
+    let reconciler = reconciler.with_happenings(Arc::clone(&happenings));
     let handle = reconciler.handle();
     let shutdown = CancellationToken::new();
     let reconcile = tokio::spawn(reconciler.run(shutdown.clone()));
@@ -156,6 +166,7 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
             let engine_version = engine_version(driver, ready.identity.agent.clone());
             let parts = Parts {
                 handle,
+                happenings,
                 engine_version,
                 reports,
                 reconcile,
@@ -191,7 +202,7 @@ fn reconciler(
         Some((name.clone(), settings.probe.clone()?))
     };
     let reconciler = reconciler
-        .with_min_free(config.min_free)
+        .with_pull_limits(config.pulls)
         .with_in_use(in_use)
         .with_probes(config.workloads.iter().filter_map(probe).collect());
     (reconciler, reports_out)
@@ -230,6 +241,7 @@ async fn prepare(
 /// What was made for the agent's life.
 struct Parts {
     handle: Handle,
+    happenings: Arc<Happenings>,
     engine_version: watch::Receiver<String>,
     reports: mpsc::UnboundedReceiver<Report>,
     reconcile: JoinHandle<()>,
@@ -246,6 +258,7 @@ async fn converge(
 ) -> Result<(), RunError> {
     let Parts {
         handle,
+        happenings,
         engine_version,
         reports,
         mut reconcile,
@@ -257,6 +270,7 @@ async fn converge(
         converge: handle.clone(),
         identity: identity.subscribe(),
         reports: Arc::clone(&ready.reports),
+        happenings,
         inventory: adapters::inventory(handle.status(), shutdown.clone()),
         order: ready.config.registries,
         facts: machine::facts().into_iter().chain(own.facts()).collect(),

@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use coordinator::{Authority, Coordinator, Session};
+use pinion_agent::clock::Clock;
+use pinion_agent::happenings::Happenings;
 use pinion_agent::identity::{Identity, IdentityDir};
 use pinion_agent::machine::wall_clock;
 use pinion_agent::renew;
@@ -75,6 +77,7 @@ struct World {
     coordinator: Coordinator,
     machine: Machine,
     reports: Arc<Reports>,
+    happenings: Arc<Happenings>,
     inventory: watch::Sender<Option<v1::Inventory>>,
     engine_version: watch::Sender<String>,
     shutdown: CancellationToken,
@@ -97,6 +100,7 @@ impl World {
             coordinator,
             machine,
             reports,
+            happenings: Arc::new(Happenings::open(dir.path(), Clock::new(|| Timestamp(7)))),
             inventory,
             engine_version: watch::Sender::new("20.10".into()),
             shutdown,
@@ -111,6 +115,7 @@ impl World {
             converge: self.machine.clone(),
             identity: self.identity.subscribe(),
             reports: Arc::clone(&self.reports),
+            happenings: Arc::clone(&self.happenings),
             inventory: self.inventory.subscribe(),
             order: Vec::new(),
             facts: BTreeMap::from([("os".to_owned(), "linux".to_owned())]),
@@ -160,7 +165,7 @@ async fn hear(session: &mut Session) -> FromAgent {
 async fn hear_news(session: &mut Session) -> FromAgent {
     loop {
         match hear(session).await {
-            FromAgent::Heartbeat(_) => {}
+            FromAgent::Heartbeat(_) | FromAgent::Happenings(_) => {}
             news => return news,
         }
     }
@@ -187,6 +192,10 @@ async fn a_session_says_hello_heartbeats_and_acknowledges_what_is_on_disk() {
         (hello.engine_version.as_str(), hello.reports.len()),
         ("20.10", 1)
     );
+    let FromAgent::Happenings(none) = hear(&mut session).await else {
+        panic!("what happened")
+    };
+    assert!(none.whole && none.happenings.is_empty());
     assert!(matches!(hear(&mut session).await, FromAgent::Heartbeat(_)));
     for (sent, acknowledged) in [(5, 5), (4, 5), (5, 5), (6, 6)] {
         say(
@@ -257,6 +266,42 @@ async fn an_outcome_is_sent_again_until_it_is_acknowledged() {
     };
     assert_eq!(next.sequence, 2, "the acknowledged one is not sent again");
     world.shutdown.cancel();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_happened_while_it_was_away_is_told_on_return_and_then_as_it_comes() {
+    let mut world = World::new().await;
+    let codex = "codex".parse().expect("name");
+    world.happenings.note(Some(&codex), "rolled back");
+    world.start();
+    for _ in 0..2 {
+        let (mut session, _) = world.welcome().await;
+        let told = hear_happenings(&mut session).await;
+        assert!(told.whole, "all of it at each begin");
+        let first = &told.happenings[0];
+        assert_eq!(
+            (first.workload.as_str(), first.what.as_str(), first.away),
+            ("codex", "rolled back", true)
+        );
+        world.happenings.note(None, "something new");
+        let told = hear_happenings(&mut session).await;
+        let new: Vec<_> = told
+            .happenings
+            .iter()
+            .map(|h| (h.what.as_str(), h.away))
+            .collect();
+        assert_eq!((told.whole, new), (false, vec![("something new", false)]));
+        drop(session);
+    }
+    world.shutdown.cancel();
+}
+
+async fn hear_happenings(session: &mut Session) -> v1::Happenings {
+    loop {
+        if let FromAgent::Happenings(told) = hear(session).await {
+            return told;
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,12 +8,15 @@
 //! 3. **Rollout.** From the pipeline's promotion until four engines show the new digest healthy, against the same
 //!    commands typed on the four at once.
 //! 4. **Memory.** Resident size of the coordinator and of the agents after that.
+//! 5. **Footprint.** Memory and processor time of an agent that has nothing to do, on a machine with ten containers,
+//!    two minutes after it began and for five.
 //!
 //! All series of one table are interleaved: one update of each, then the next round. What is printed is Markdown,
 //! to be pasted. Nothing else of weight may run on the machine meanwhile.
 
 mod by_hand;
 mod downtime;
+mod footprint;
 mod memory;
 mod overhead;
 mod prober;
@@ -71,6 +74,7 @@ enum Part {
     Downtime,
     Overhead,
     Rollout,
+    Footprint,
 }
 
 impl Args {
@@ -108,6 +112,10 @@ async fn measure(args: &Args) -> anyhow::Result<()> {
         let fleet = fleet(&world, 4, true).await?;
         rollout::measure(&world, &fleet, args.rounds).await?;
         memory::measure(&fleet)?;
+    }
+    if args.wants(Part::Footprint) {
+        let world = World::new()?;
+        footprint::measure(&world).await?;
     }
     Ok(())
 }

@@ -1,9 +1,8 @@
 //! Resident size of the processes.
 
-use std::fs;
-
-use anyhow::Context as _;
 use harness::fleet::Fleet;
+
+use crate::footprint::field_mib;
 
 pub(crate) fn measure(fleet: &Fleet) -> anyhow::Result<()> {
     println!("\n### Memory, resident\n");
@@ -17,17 +16,7 @@ pub(crate) fn measure(fleet: &Fleet) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// `VmRSS` of a process (proc(5)), in MiB.
+/// What of a process is in memory (proc(5)), in MiB.
 fn resident_mib(id: u32) -> anyhow::Result<f64> {
-    let status = fs::read_to_string(format!("/proc/{id}/status"))?;
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmRSS:"))
-        .context("VmRSS")?;
-    let kib: f64 = line
-        .split_whitespace()
-        .nth(1)
-        .context("a figure")?
-        .parse()?;
-    Ok(kib / 1024.0)
+    field_mib(&format!("/proc/{id}/status"), "VmRSS:")
 }

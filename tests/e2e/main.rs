@@ -11,6 +11,7 @@ mod enroll;
 mod groups;
 mod grpcurl;
 mod harness_itself;
+mod images;
 mod in_use;
 mod kill;
 mod main_path;

@@ -1,7 +1,7 @@
 //! Machines that are away, come back, or come late.
 
 use anyhow::ensure;
-use harness::fleet::{Machine, run_by_hand, setup};
+use harness::fleet::{CONTAINER, Machine, run_by_hand, setup};
 use harness::{Agent, App, Fleet, FleetSpec, Tenant, scenario};
 
 use crate::support::SOON;
@@ -79,6 +79,39 @@ fn a_coordinator_that_is_away_changes_nothing_on_the_machines() {
         for (machine, before) in fleet.machines.iter().zip(&before) {
             crate::support::ensure_untouched(before, &machine.container().await?)?;
         }
+        Ok(())
+    });
+}
+
+#[test]
+fn on_its_return_a_machine_says_what_it_did_meanwhile() {
+    scenario(async |world| {
+        let mut fleet = Fleet::start(world, &FleetSpec::of(1)).await?;
+        fleet.coordinator.stop().await?;
+        let machine = &fleet.machines[0];
+        let before = machine.container().await?;
+        // Its user restarts it, while nobody is there to be told.
+        let docker = machine.tenant.engine().docker();
+        docker.restart_container(CONTAINER, None).await?;
+        machine.runs(&fleet.v1.digest, SOON).await?;
+        fleet.coordinator.start_again().await?;
+        fleet.all_online().await?;
+        let what = "the coordinator knows of the restart, and that nobody was told of it then";
+        harness::eventually(what, SOON, async || {
+            let shown = fleet.cli.agent("t1")?;
+            let happenings = shown["happenings"].as_array().into_iter().flatten();
+            let mut restarts = happenings.filter(|h| {
+                let words = h["what"].as_str().unwrap_or_default();
+                h["away"] == true && words.starts_with(&format!("container {CONTAINER} "))
+            });
+            ensure!(restarts.next().is_some(), "{shown:#}");
+            Ok(())
+        })
+        .await?;
+        ensure!(
+            machine.container().await?.id == before.id,
+            "it was replaced"
+        );
         Ok(())
     });
 }

@@ -1,6 +1,7 @@
 //! Prefetch and credential preflight: every machine has the image before any container is touched.
 
 use anyhow::{Context as _, ensure};
+use harness::agent::MIN_FREE_MIB;
 use harness::fault::{Fault, Proxy, Rule};
 use harness::registry::{USER, docker_config};
 use harness::{App, Auth, Fleet, FleetSpec, Registry, World, scenario};
@@ -79,10 +80,9 @@ fn a_machine_with_too_little_room_stops_the_rollout_before_any_container_is_touc
         let full = &mut fleet.machines[1];
         let file = full.agent.state().join("agent.toml");
         let text = std::fs::read_to_string(&file)?;
-        std::fs::write(
-            &file,
-            format!("{text}\n[engine]\nmin_free_mib = 1000000000000\n"),
-        )?;
+        let floor = format!("min_free_mib = {MIN_FREE_MIB}");
+        let text = text.replace(&floor, "min_free_mib = 1000000000000");
+        std::fs::write(&file, text)?;
         full.agent.stop().await?;
         full.agent.start_again(&full.tenant).await?;
 

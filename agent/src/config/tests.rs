@@ -14,6 +14,7 @@ fn every_key_of_the_design_is_read() {
         [engine]
         host = "unix:///var/run/docker.sock"
         min_free_mib = 64
+        pulls = 3
         [credentials."ghcr.io"]
         helper = "pinion-ghcr"
         timeout = "3s"
@@ -61,7 +62,11 @@ fn every_key_of_the_design_is_read() {
         config.engine_host.as_deref(),
         Some("unix:///var/run/docker.sock")
     );
-    assert_eq!(config.min_free, 64 * 1024 * 1024);
+    let limits = PullLimits {
+        min_free: Some(64 * 1024 * 1024),
+        at_once: 3,
+    };
+    assert_eq!(config.pulls, limits);
     assert_eq!(
         config.credentials["ghcr.io"].timeout,
         Duration::from_secs(3)
@@ -143,6 +148,14 @@ fn a_bad_value_is_named_with_its_key_and_what_is_allowed() {
         (
             "[engine]\nmin_free_mib = -1",
             "`engine.min_free_mib` must be a whole number",
+        ),
+        (
+            "[engine]\npulls = 0",
+            "`engine.pulls` must be a number from 1 to 16",
+        ),
+        (
+            "[engine]\npulls = 17",
+            "`engine.pulls` must be a number from 1 to 16",
         ),
         (
             "[credentials.\"ghcr.io/a\"]\nanonymous = true",

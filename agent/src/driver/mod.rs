@@ -12,6 +12,7 @@ use pinion_workload::probe::{Probe, ProbeAnswer};
 use pinion_workload::{Container, ContainerId, CreateSpec, Image};
 
 use crate::credentials::Credential;
+use crate::room::Disk;
 use crate::words::LastWords;
 
 pub mod docker;
@@ -67,6 +68,15 @@ pub struct EngineInfo {
     pub root_dir: PathBuf,
 }
 
+/// An image that is there after a pull.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pulled {
+    /// The image.
+    pub image: Image,
+    /// It was there already under that repository and digest: nobody was asked.
+    pub was_there: bool,
+}
+
 /// A container engine.
 pub trait Driver: Send + Sync + 'static {
     /// Who the engine is.
@@ -89,14 +99,16 @@ pub trait Driver: Send + Sync + 'static {
     fn image(&self, reference: &str) -> impl Future<Output = Result<Image, EngineError>> + Send;
 
     /// Pulls by digest, reads the answer to its end, and checks that the image
-    /// is there under that digest.
+    /// is there under that digest. Given up as soon as what it brings does not
+    /// fit into `disk`.
     ///
     /// The error is the typed failure that goes into the report.
     fn pull(
         &self,
         image: &ImageRef,
         credential: Option<&Credential>,
-    ) -> impl Future<Output = Result<Image, Failure>> + Send;
+        disk: &Disk,
+    ) -> impl Future<Output = Result<Pulled, Failure>> + Send;
 
     /// Adds the tag `repository:tag` to an image; moves it if it is taken.
     fn tag(
@@ -106,7 +118,8 @@ pub trait Driver: Send + Sync + 'static {
         tag: &str,
     ) -> impl Future<Output = Result<(), EngineError>> + Send;
 
-    /// Removes one reference (never forced).
+    /// Removes one reference, never forced, and with the last one the image.
+    /// Already gone is done.
     fn untag(&self, reference: &str) -> impl Future<Output = Result<(), EngineError>> + Send;
 
     /// Creates a container and connects its networks; does not start it.

@@ -35,6 +35,14 @@ impl Calls {
         self.by_workload.contains_key(workload)
     }
 
+    /// Pulls that are under way.
+    pub(super) fn pulls(&self) -> usize {
+        let running = self.by_workload.values();
+        running
+            .filter(|running| matches!(running.call, Call::Pull(_)))
+            .count()
+    }
+
     /// Makes a call for an assignment's generation.
     pub(super) fn begin(
         &mut self,

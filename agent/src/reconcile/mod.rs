@@ -15,6 +15,7 @@ mod asks;
 mod calls;
 mod handle;
 mod image_configs;
+mod notes;
 mod observe;
 mod perform;
 mod probes;
@@ -36,6 +37,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::credentials::Resolve;
 use crate::driver::Driver;
+use crate::happenings::Happenings;
 use crate::in_use::InUse;
 use crate::journal::Journal;
 use crate::own::Own;
@@ -43,6 +45,7 @@ use crate::policy::Policy;
 use crate::status::Views;
 use calls::Calls;
 use image_configs::ImageConfigs;
+use notes::Notes;
 use observe::Engine;
 use probes::Probes;
 use refresh::{Ask, Pending};
@@ -58,6 +61,25 @@ const WATCH_PAUSE: Duration = Duration::from_secs(1);
 const SOAK_PAUSE: Duration = Duration::from_secs(5);
 /// Asks that wait their turn.
 const ASK_LIMIT: usize = 16;
+
+/// What pulls may take of the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PullLimits {
+    /// Bytes that stay free on the engine's disk; none: the greater of 2 GiB and a tenth.
+    pub min_free: Option<u64>,
+    /// Images that are pulled at once.
+    pub at_once: usize,
+}
+
+impl Default for PullLimits {
+    /// The usual room, two at once.
+    fn default() -> Self {
+        Self {
+            min_free: None,
+            at_once: 2,
+        }
+    }
+}
 
 /// What of a report makes another one news.
 type News = (Generation, Attempt, AgentPhase, String);
@@ -77,11 +99,11 @@ pub struct Reconciler<D, R> {
     calls: Calls,
     probes: Probes,
     engine: Engine,
-    /// Bytes that are to be free on the engine's disk before anything is pulled.
-    min_free: u64,
     /// What images set that may be gone by now.
     image_configs: ImageConfigs,
     in_use: InUse,
+    limits: PullLimits,
+    notes: Notes,
     emitted: BTreeMap<WorkloadName, News>,
     /// Operations that were found without a journal; none once all are done.
     recovering: Option<BTreeSet<OpId>>,
@@ -100,6 +122,7 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
     ) -> Self {
         let (asks_in, asks) = mpsc::channel(ASK_LIMIT);
         let (views, views_out) = watch::channel(Views::new());
+        let notes = Notes::new(Happenings::in_memory(journal.clock().clone()));
         let handle = Handle {
             journal: Arc::clone(&journal),
             desired_changed: Arc::new(Notify::new()),
@@ -121,18 +144,26 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
             calls: Calls::default(),
             probes: Probes::default(),
             engine: Engine::default(),
-            min_free: 0,
             image_configs: ImageConfigs::default(),
             in_use: InUse::default(),
+            limits: PullLimits::default(),
+            notes,
             emitted: BTreeMap::new(),
             recovering: Some(BTreeSet::new()),
         }
     }
 
-    /// With fewer bytes free on the engine's disk, nothing is pulled.
+    /// Keeps pulls within the machine's limits.
     #[must_use]
-    pub fn with_min_free(self, min_free: u64) -> Self {
-        Self { min_free, ..self }
+    pub fn with_pull_limits(self, limits: PullLimits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// Notes there what happens on the machine.
+    #[must_use]
+    pub fn with_happenings(mut self, happenings: Arc<Happenings>) -> Self {
+        self.notes.happenings = happenings;
+        self
     }
 
     /// With a program of its own that is known.

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use pinion_workload::{Container, Lookup, Room};
+use pinion_workload::{Container, Lookup};
 
 use crate::driver::{Driver, EngineError, EngineInfo};
+use crate::room::Disk;
 
 /// What was asked of the engine in one turn.
 pub(super) struct Observation {
@@ -53,13 +54,12 @@ impl Engine {
         }
     }
 
-    /// The room where it keeps its images; none if that is not a directory here,
-    /// as where the agent is itself in a container.
-    pub(super) fn room(&self, floor: u64) -> Option<Room> {
-        let root = &self.0.as_ref()?.root_dir;
-        let disk = rustix::fs::statvfs(root).ok()?;
-        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-        Some(Room { free, floor })
+    /// Where it keeps its images.
+    pub(super) fn disk(&self, floor: Option<u64>) -> Disk {
+        Disk {
+            directory: self.0.as_ref().map(|info| info.root_dir.clone()),
+            floor,
+        }
     }
 
     /// Its os and architecture.

@@ -10,6 +10,7 @@ use crate::credentials::Resolve;
 use crate::driver::{Driver, EngineError};
 use crate::own::Own;
 use crate::recreate::Facts;
+use crate::room::Disk;
 
 /// Makes the call; what it means is for the planner to say.
 pub(super) async fn perform<D: Driver, R: Resolve>(
@@ -17,11 +18,12 @@ pub(super) async fn perform<D: Driver, R: Resolve>(
     resolver: &R,
     own: &Own,
     configs: &ImageConfigs,
+    disk: &Disk,
     call: &Call,
 ) -> Answer {
     let done = match call {
         Call::Own(call) => return own.perform(driver, call).await,
-        Call::Pull(image) => return pull(driver, resolver, image).await,
+        Call::Pull(image) => return pull(driver, resolver, disk, image).await,
         Call::Create {
             old,
             name,
@@ -82,14 +84,20 @@ fn answer(call: &Call, done: Result<Answer, EngineError>) -> Answer {
 
 /// A credential that was refused may have ended meanwhile: it is fetched
 /// anew, once.
-async fn pull<D: Driver, R: Resolve>(driver: &D, resolver: &R, image: &ImageRef) -> Answer {
+async fn pull<D: Driver, R: Resolve>(
+    driver: &D,
+    resolver: &R,
+    disk: &Disk,
+    image: &ImageRef,
+) -> Answer {
     let mut fresh = false;
     loop {
         let credential = match resolver.resolve(&image.repository).await {
             Ok(credential) => credential,
             Err(failure) => return Answer::Failed(failure),
         };
-        match driver.pull(image, credential.as_ref()).await {
+        match driver.pull(image, credential.as_ref(), disk).await {
+            Ok(pulled) if pulled.was_there => return Answer::WasThere,
             Ok(_) => return Answer::Done,
             Err(failure)
                 if failure.kind == FailureKind::Credentials && credential.is_some() && !fresh =>

@@ -77,7 +77,11 @@ impl Pending {
             Answer::Refused(failure) | Answer::Failed(failure) => {
                 self.fail(workload, &failure.message)
             }
-            Answer::Done | Answer::Made { .. } | Answer::Words(_) | Answer::Deferred(_) => {
+            Answer::Done
+            | Answer::WasThere
+            | Answer::Made { .. }
+            | Answer::Words(_)
+            | Answer::Deferred(_) => {
                 self.waits.remove(workload);
                 self.outcome.pulled.push(workload.clone());
             }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use pinion_model::{Failure, ImageRef, Timestamp, WorkloadName};
 use pinion_workload::{
-    Assignment, Call, Desired, Observed, Record, Step, busy_with, images_of_interest, learn, next,
-    recover,
+    Assignment, Call, Desired, Observed, Record, Step, busy_with, images_of_interest, learn,
+    needed_elsewhere, next, recover,
 };
 
 use super::Reconciler;
@@ -16,6 +16,7 @@ use super::observe::Observation;
 use super::perform::perform;
 use crate::credentials::Resolve;
 use crate::driver::Driver;
+use crate::room::Disk;
 use crate::status::{own_program, views};
 
 /// Before a journal that could not be written is tried again.
@@ -36,6 +37,7 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
                 .is_some_and(|a| a.generation == generation)
         });
         let mut seen = Observation::make(&*self.driver).await;
+        self.notes.engine(&seen);
         self.recover(&seen);
         self.open_asks(&desired, &mut seen).await;
         let mut wake_at = self.net(self.now());
@@ -145,13 +147,20 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
             call.clone(),
         );
         let configs = self.image_configs.clone();
+        let disk = self.disk();
         self.calls.begin(workload, call, generation, async move {
-            perform(&*driver, &*resolver, &own, &configs, &made).await
+            perform(&*driver, &*resolver, &own, &configs, &disk, &made).await
         });
+    }
+
+    /// Where the engine keeps its images.
+    fn disk(&self) -> Disk {
+        self.engine.disk(self.limits.min_free)
     }
 
     /// Keeps what a call's answer tells beyond what will be observed.
     pub(super) async fn learn(&mut self, finished: Finished) {
+        self.notes.call(&finished);
         let Finished {
             workload,
             call,
@@ -180,8 +189,11 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
     }
 
     pub(super) fn write(&mut self, workload: &WorkloadName, record: Record) -> bool {
+        let before = self.journal.record(workload);
+        let after = record.clone();
         match self.journal.write(workload, record) {
             Ok(()) => {
+                self.notes.outcome(workload, &before, &after);
                 self.emit(workload);
                 true
             }
@@ -212,7 +224,9 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
             images: &seen.images,
             permitted: &permitted,
             platform: self.engine.platform(),
-            room: self.engine.room(self.min_free),
+            room: self.disk().room(),
+            needed_elsewhere: &needed_elsewhere(desired, &records, workload),
+            may_pull: self.calls.pulls() < self.limits.at_once,
             busy_with: busy_with(&records, workload),
             itself: &self.handle.own.itself(),
             probes: self.probes.of(workload),
@@ -249,13 +263,15 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
 
     /// Tells the local socket and the inventory what stands. What an engine
     /// that is silent runs is not known, so the last view stays.
-    fn publish(&self, desired: &Desired, seen: &Observation) {
+    fn publish(&mut self, desired: &Desired, seen: &Observation) {
         let Ok(containers) = &seen.containers else {
             return;
         };
         let permitted = |a: &Assignment| self.permitted_of(a).unwrap_or_default();
-        let mut now = views(desired, &self.journal.records(), containers, &permitted);
+        let records = self.journal.records();
+        let mut now = views(desired, &records, containers, &permitted);
         own_program(&mut now, &self.handle.own.itself());
+        self.notes.containers(&self.views.borrow(), &now, &records);
         self.views.send_if_modified(|held| {
             let changed = *held != now;
             *held = now;

@@ -5,6 +5,7 @@
 //!   Hello ─▶                    ◀─ Welcome (heartbeat period, catalog)
 //!   Heartbeat, Inventory ─▶     ◀─ DesiredState ──▶ journal ──▶ DesiredStateAck
 //!   Report (until acknowledged) ─▶  ◀─ ReportAck         Drain: leave, come back later
+//!   Happenings (what it did meanwhile) ─▶
 //! ```
 //!
 //! Being away changes nothing on the machine: the reconciler goes on with what
@@ -24,6 +25,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::happenings::Happenings;
 use crate::identity::Identity;
 use crate::machine::wall_clock;
 use crate::report::Reports;
@@ -62,6 +64,8 @@ pub struct Sessions<C> {
     pub identity: watch::Receiver<Arc<Identity>>,
     /// What is to be told.
     pub reports: Arc<Reports>,
+    /// What happened, told at the begin of each session and then as it comes.
+    pub happenings: Arc<Happenings>,
     /// What the machine runs; none until that is known.
     pub inventory: watch::Receiver<Option<v1::Inventory>>,
     /// The machine's own order of registries.

@@ -14,6 +14,7 @@ use tonic::Streaming;
 
 use super::{Converge, Sessions, backoff, client, connect};
 use crate::convert::{self, Catalog};
+use crate::happenings::Happenings;
 use crate::identity::Identity;
 use crate::machine::wall_clock;
 use crate::tls;
@@ -62,7 +63,9 @@ pub(super) async fn run<C: Converge>(
                 "session with the coordinator"
             );
             sessions.converge.session(true);
+            sessions.happenings.connected(true);
             let ended = stream.talk(sessions).await;
+            sessions.happenings.connected(false);
             sessions.converge.session(false);
             ended
         }
@@ -227,6 +230,9 @@ impl Stream {
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut news = sessions.reports.watch();
         news.mark_changed();
+        let mut happened = sessions.happenings.watch();
+        happened.mark_changed();
+        let mut told = None;
         loop {
             let step = tokio::select! {
                 message = self.inbound.message() => match message {
@@ -240,6 +246,7 @@ impl Stream {
                 },
                 _ = heartbeat.tick() => self.send(Outbound::Heartbeat(v1::Heartbeat {})).await,
                 Ok(()) = news.changed() => self.send_reports(sessions).await,
+                Ok(()) = happened.changed() => self.tell(&sessions.happenings, &mut told).await,
                 Ok(()) = sessions.inventory.changed() => {
                     let inventory = sessions.inventory.borrow_and_update().clone();
                     match inventory {
@@ -330,6 +337,17 @@ impl Stream {
             self.sent = sequence;
         }
         Ok(())
+    }
+
+    /// All that is held at first, then what came since.
+    async fn tell(&self, happenings: &Happenings, told: &mut Option<u64>) -> Result<(), String> {
+        let new = happenings.after(told.unwrap_or(0));
+        let message = v1::Happenings {
+            whole: told.is_none(),
+            happenings: new.iter().map(convert::happening).collect(),
+        };
+        *told = Some(new.last().map_or(told.unwrap_or(0), |last| last.sequence));
+        self.send(Outbound::Happenings(message)).await
     }
 
     async fn send(&self, message: Outbound) -> Result<(), String> {

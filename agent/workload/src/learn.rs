@@ -4,10 +4,11 @@
 //! an observation cannot show: how often a call failed, and why.
 
 mod hooks;
+mod pulls;
 
 use std::time::Duration;
 
-use pinion_model::{Failure, FailureKind, ImageRef, Timestamp};
+use pinion_model::{Failure, FailureKind, Timestamp};
 
 use crate::names::RESTORES_LABEL;
 use crate::next::taken_back;
@@ -19,7 +20,8 @@ const START_PAUSE: Duration = Duration::from_secs(2);
 const TRY_LIMIT: u32 = 3;
 /// Failures in a row until a call that only tidies up or goes back is left out.
 const SKIP_LIMIT: u32 = 5;
-const PULL_PAUSE: Duration = Duration::from_secs(5);
+/// Before what the engine did not remove is tried again.
+const COLLECT_PAUSE: Duration = Duration::from_secs(10 * 60);
 const PAUSE_LIMIT: Duration = Duration::from_secs(60);
 
 /// What to write to the journal after a call; none if there is nothing new.
@@ -32,10 +34,15 @@ pub fn learn(
 ) -> Option<Record> {
     let mut record = observed.record.clone();
     if let Call::Untag(reference) = call {
-        record.retired.retain(|retired| retired != reference);
+        removed(&mut record, reference, answer, now);
         return Some(record);
     }
-    let operation = record.operation.as_ref()?;
+    if let (Call::Pull(image), Answer::Done) = (call, answer) {
+        record.pulled.insert(image.clone());
+    }
+    let Some(operation) = record.operation.as_ref() else {
+        return (record != *observed.record).then_some(record);
+    };
     let operation = match (call, answer) {
         (Call::LastWords(_), _) => heard(operation, answer),
         (Call::Start(id), _) if operation.stage == Stage::RollBack => {
@@ -45,10 +52,12 @@ pub fn learn(
             made(operation, call, id, *written, saved.as_deref())
         }
         (Call::Hook(hook), _) => hooks::heard(operation, hook, answer, now),
-        (_, Answer::Done | Answer::Words(_) | Answer::Deferred(_)) => match idle(operation, call) {
-            Some(failure) => fell_short(observed, operation, call, &failure, now),
-            None => succeeded(operation, call),
-        },
+        (_, Answer::Done | Answer::WasThere | Answer::Words(_) | Answer::Deferred(_)) => {
+            match idle(operation, call) {
+                Some(failure) => fell_short(observed, operation, call, &failure, now),
+                None => succeeded(operation, call),
+            }
+        }
         (Call::Pull(_), Answer::Refused(failure) | Answer::Failed(failure)) => {
             fell_short(observed, operation, call, failure, now)
         }
@@ -57,6 +66,22 @@ pub fn learn(
     };
     record.operation = Some(operation);
     Some(record)
+}
+
+/// What the engine does not remove is left for a while: somebody uses it whom
+/// the observation did not show, or the engine says so and does nothing.
+fn removed(record: &mut Record, reference: &str, answer: &Answer, now: Timestamp) {
+    let repeated = record.collected.as_deref() == Some(reference);
+    if matches!(answer, Answer::Refused(_) | Answer::Failed(_)) || repeated {
+        record.collected = None;
+        record.collect_after = Some(now + COLLECT_PAUSE);
+        return;
+    }
+    record.collected = Some(reference.to_owned());
+    record.collect_after = None;
+    if let Some(operation) = &mut record.operation {
+        operation.shortage.freed = true;
+    }
 }
 
 fn succeeded(operation: &Operation, call: &Call) -> Operation {
@@ -87,7 +112,7 @@ fn fell_short(
     now: Timestamp,
 ) -> Operation {
     match call {
-        Call::Pull(image) => pull_failed(observed, operation, image, failure, now),
+        Call::Pull(image) => pulls::failed(observed, operation, image, failure, now),
         _ => failed(operation, call, failure, false, now),
     }
 }
@@ -208,72 +233,6 @@ fn left_out(mut operation: Operation, call: &Call, failure: &Failure) -> Operati
         operation.failure = Some(Failure::new(failure.kind, both.unwrap_or(message)));
     }
     operation
-}
-
-/// The same digest may be in another registry; when none has it, what may
-/// pass is tried again until the deadline.
-fn pull_failed(
-    observed: &Observed<'_>,
-    operation: &Operation,
-    image: &ImageRef,
-    failure: &Failure,
-    now: Timestamp,
-) -> Operation {
-    let mut pulling = operation.clone();
-    if pulling.candidate == 0 {
-        pulling.pull_failures.clear();
-    }
-    pulling.pull_failures.push(failure.clone());
-    let elsewhere = matches!(
-        failure.kind,
-        FailureKind::NotFound
-            | FailureKind::Network
-            | FailureKind::Credentials
-            | FailureKind::Registry
-    );
-    let sources = observed.permitted.as_ref().map_or(0, |all| {
-        all.iter().filter(|i| i.digest == image.digest).count()
-    });
-    if elsewhere && pulling.candidate + 1 < sources {
-        pulling.candidate += 1;
-        return pulling;
-    }
-    let round = std::mem::take(&mut pulling.pull_failures);
-    let failure = joined(&round, failure);
-    pulling.candidate = 0;
-    pulling.tries += 1;
-    let retry_at = now + backoff(PULL_PAUSE, pulling.tries, observed.jitter);
-    let may_pass =
-        elsewhere && round.iter().any(|f| f.kind.is_transient()) || failure.kind.is_transient();
-    if may_pass && retry_at < pulling.accepted_at + pulling.assignment.healthy_deadline {
-        pulling.waiting_for = format!(
-            "the pull to be tried again in {} s: {}",
-            retry_at.since(now).as_secs(),
-            failure.message
-        );
-        pulling.pull_failures = vec![failure];
-        pulling.retry_at = Some(retry_at);
-        return pulling;
-    }
-    Operation {
-        failure: Some(failure),
-        ..pulling.at(Stage::Abandon { withdrawn: false }, now)
-    }
-}
-
-/// One failure of several: the kind that tells most, and all of the words.
-fn joined(round: &[Failure], last: &Failure) -> Failure {
-    let telling = round
-        .iter()
-        .find(|f| f.kind.is_transient())
-        .or(round.iter().find(|f| f.kind != FailureKind::NotFound));
-    let mut messages: Vec<&str> = Vec::new();
-    for failure in round {
-        if !messages.contains(&failure.message.as_str()) {
-            messages.push(&failure.message);
-        }
-    }
-    Failure::new(telling.unwrap_or(last).kind, messages.join("; "))
 }
 
 /// Doubles with each try; `spread` (0 to 1) takes away up to half.

@@ -1,12 +1,15 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use pinion_model::{Failure, ImageRef, Timestamp, WorkloadName};
+use pinion_model::{Digest, Failure, ImageRef, Timestamp, WorkloadName};
 
 use crate::in_use::Seen;
 use crate::names::RESTORES_LABEL;
+use crate::next::short;
 use crate::probe::Probes;
 use crate::recreate::{OPERATION_LABEL, REPLACES_LABEL};
 use crate::{Container, ContainerId, ContainerState, Image, Itself, Operation, Record};
+
+pub(crate) const MIB: u64 = 1024 * 1024;
 
 /// What is known about one workload on this machine. Unknown is not absent.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +29,11 @@ pub struct Observed<'a> {
     pub platform: Option<(&'a str, &'a str)>,
     /// How much room there is for images; none if that cannot be seen from here.
     pub room: Option<Room>,
+    /// Digests that other workloads of the machine need
+    /// ([`needed_elsewhere`](crate::needed_elsewhere)).
+    pub needed_elsewhere: &'a BTreeSet<Digest>,
+    /// Fewer pulls are under way on the machine than may be at once.
+    pub may_pull: bool,
     /// Another workload of which containers are being replaced or put back
     /// ([`busy_with`](crate::busy_with)).
     pub busy_with: Option<&'a WorkloadName>,
@@ -44,8 +52,23 @@ pub struct Observed<'a> {
 pub struct Room {
     /// Free, for those who are not root.
     pub free: u64,
-    /// With less than this, nothing is pulled.
+    /// This much stays free: with less, nothing is pulled.
     pub floor: u64,
+}
+
+impl Room {
+    /// Why nothing may be pulled: too little would be left to the machine.
+    #[must_use]
+    pub fn too_little(self) -> Option<Failure> {
+        (self.free < self.floor).then(|| {
+            short(format!(
+                "the engine's disk has {} MiB free, and with less than {} MiB nothing is pulled: {} MiB are lacking",
+                self.free / MIB,
+                self.floor / MIB,
+                (self.floor - self.free).div_ceil(MIB)
+            ))
+        })
+    }
 }
 
 /// What the engine said about an image.

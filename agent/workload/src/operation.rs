@@ -42,6 +42,9 @@ pub struct Operation {
     pub candidate: usize,
     /// What the candidates before it answered in this round.
     pub pull_failures: Vec<Failure>,
+    /// What is known of room that is lacking.
+    #[serde(default)]
+    pub shortage: Shortage,
     /// Calls that failed so often that they are left out.
     pub skipped: BTreeSet<String>,
     /// The machine was asked to do it over: only its end is reported.
@@ -72,6 +75,7 @@ impl Operation {
             retry_at: None,
             candidate: 0,
             pull_failures: Vec::new(),
+            shortage: Shortage::default(),
             skipped: BTreeSet::new(),
             quiet: run > 0,
             adopted: None,
@@ -170,6 +174,17 @@ impl Operation {
             at: now,
         }
     }
+}
+
+/// A pull that was given up for want of room.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shortage {
+    /// Why, until it is looked again.
+    pub failure: Option<Failure>,
+    /// An image that nobody needed was removed since.
+    pub freed: bool,
+    /// This is the second pull: a third does not follow.
+    pub again: bool,
 }
 
 /// How far an operation is.

@@ -31,9 +31,16 @@ pub struct Record {
     /// starts from.
     #[serde(default)]
     pub tagged: Option<ImageRef>,
-    /// References whose tag is to be removed when nothing else is to do.
+    /// References that were not on the machine, and that the engine then said
+    /// it had pulled for this workload: no other image is ever removed.
     #[serde(default)]
-    pub retired: Vec<String>,
+    pub pulled: BTreeSet<ImageRef>,
+    /// The reference that was removed last: still there, the engine did not do it.
+    #[serde(default)]
+    pub collected: Option<String>,
+    /// Nothing is removed before this instant, since the engine refused to.
+    #[serde(default)]
+    pub collect_after: Option<Timestamp>,
     /// How often this machine was asked to do the accepted assignment over.
     #[serde(default)]
     pub runs: u32,
@@ -99,6 +106,13 @@ impl Record {
     pub(crate) fn clear_failures(&mut self, digest: &Digest) {
         self.failed
             .retain(|outcome| outcome.digest.as_ref() != Some(digest));
+    }
+
+    /// Nothing is being done, and what was done last ended well.
+    #[must_use]
+    pub fn has_settled(&self) -> bool {
+        let settled = |outcome: &Outcome| outcome.phase == AgentPhase::Settled;
+        self.operation.is_none() && self.outcome.as_ref().is_some_and(settled)
     }
 
     /// Whether this digest was observed healthy here.

@@ -209,6 +209,8 @@ pub enum Answer {
         /// was made again itself.
         saved: Option<Box<CreateSpec>>,
     },
+    /// What was to be pulled was there already.
+    WasThere,
     /// What a container said last.
     Words(String),
     /// A hook puts it off, and says why.
@@ -227,6 +229,7 @@ impl Answer {
         match self {
             Self::Done => "done",
             Self::Made { .. } => "made",
+            Self::WasThere => "was there",
             Self::Words(_) => "words",
             Self::Deferred(_) => "deferred",
             Self::Refused(_) => "refused",

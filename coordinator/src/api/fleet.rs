@@ -75,9 +75,11 @@ impl FleetService for FleetApi {
         request: Request<v1::GetAgentRequest>,
     ) -> Result<Response<v1::GetAgentResponse>, Status> {
         let name = agent_name(&request.into_inner().agent)?;
-        Ok(Response::new(v1::GetAgentResponse {
-            agent: self.agent(&name)?,
-        }))
+        let mut agent = self.agent(&name)?;
+        if let Some(agent) = &mut agent {
+            agent.happenings = self.0.sessions.lately(&name);
+        }
+        Ok(Response::new(v1::GetAgentResponse { agent }))
     }
 
     type WatchAgentsStream = Watch<v1::WatchAgentsResponse>;
@@ -221,6 +223,7 @@ impl FleetService for FleetApi {
         self.0
             .sessions
             .end(&name, "the agent was removed: enrol the machine anew");
+        self.0.sessions.forget(&name);
         Ok(Response::new(v1::RemoveAgentResponse {}))
     }
 }

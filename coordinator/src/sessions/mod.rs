@@ -16,6 +16,7 @@
 
 mod convert;
 mod intake;
+mod lately;
 mod limits;
 mod liveness;
 mod seat;
@@ -35,6 +36,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use self::intake::Intake;
+use self::lately::Lately;
 use self::seat::{Control, Ending, Place, Seat};
 use crate::ledger::Ledger;
 
@@ -52,6 +54,7 @@ pub struct Sessions {
     settings: SessionSettings,
     catalog: Catalog,
     intake: Intake,
+    lately: Lately,
     places: Mutex<Places>,
     /// How many streams are open, those that were told to end included.
     open: watch::Sender<usize>,
@@ -83,6 +86,7 @@ impl Sessions {
             settings,
             catalog,
             intake,
+            lately: Lately::default(),
             places: Mutex::default(),
             open: watch::Sender::new(0),
             admitting: watch::Sender::new(false),
@@ -146,6 +150,17 @@ impl Sessions {
         if let Some(place) = self.places().by_agent.get(agent) {
             place.end(Ending::Denied(reason.into()));
         }
+    }
+
+    /// What an agent said happened on its machine lately, the oldest first.
+    #[must_use]
+    pub fn lately(&self, agent: &AgentId) -> Vec<v1::Happening> {
+        self.lately.of(agent)
+    }
+
+    /// Forgets what a machine said that was removed.
+    pub fn forget(&self, agent: &AgentId) {
+        self.lately.forget(agent);
     }
 
     /// Tells every agent to leave and to come back after a random part of

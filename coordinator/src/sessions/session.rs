@@ -258,6 +258,13 @@ where
                 self.observe(convert::inventory(&self.seat.agent, inventory, at))
                     .await
             }
+            Some(session_request::Message::Happenings(told)) => {
+                let away = self.seat.sessions().lately.hear(&self.seat.agent, told);
+                if away > 0 {
+                    tracing::info!(away, "told what happened while it was away");
+                }
+                Ok(())
+            }
             Some(session_request::Message::DesiredStateAck(ack)) => {
                 self.unacknowledged.take_if(|sent| sent.0 <= ack.generation);
                 Ok(())

@@ -9,6 +9,7 @@ use harness::registry::{PASSWORD, TRICKY_PASSWORD, TRICKY_USER, USER};
 use harness::{App, Auth, Registry, Tenant, World, scenario};
 use pinion_agent::driver::Driver as _;
 use pinion_agent::driver::docker::{Docker, Limits};
+use pinion_agent::room::Disk;
 use pinion_model::{Failure, FailureKind, ImageRef};
 
 use crate::api::{credential, credential_of, driver, image_of};
@@ -31,18 +32,20 @@ async fn arrives(world: &World, auth: Auth) -> anyhow::Result<()> {
 
     let wrong = credential_of(&registry.host(), TRICKY_USER, "wrong");
     fails(
-        driver.pull(&image, Some(&wrong)).await,
+        driver.pull(&image, Some(&wrong), &anywhere()).await,
         FailureKind::Credentials,
     )?;
-    fails(driver.pull(&image, None).await, FailureKind::Credentials)?;
+    fails(
+        driver.pull(&image, None, &anywhere()).await,
+        FailureKind::Credentials,
+    )?;
 
     let tricky = credential_of(&registry.host(), TRICKY_USER, TRICKY_PASSWORD);
-    let pulled = driver.pull(&image, Some(&tricky)).await;
+    let pulled = driver.pull(&image, Some(&tricky), &anywhere()).await;
     let pulled = pulled.map_err(|failure| anyhow::anyhow!("{failure}"))?;
     ensure!(
-        pulled.repo_digests.contains(&image),
-        "{:?}",
-        pulled.repo_digests
+        pulled.image.repo_digests.contains(&image) && !pulled.was_there,
+        "{pulled:?}"
     );
     Ok(())
 }
@@ -57,7 +60,8 @@ fn a_pull_that_cannot_work_says_why_in_a_type() {
         let pushed = registry.push(world, REPOSITORY, &App::new("v1"))?;
         let image: ImageRef = format!("{}/{REPOSITORY}@{}", proxy.host(), pushed.digest).parse()?;
         let credential = credential(&proxy.host());
-        let pull = async |image: &ImageRef| driver.pull(image, Some(&credential)).await;
+        let pull =
+            async |image: &ImageRef| driver.pull(image, Some(&credential), &anywhere()).await;
 
         let unknown = format!("{}/{REPOSITORY}@sha256:{}", proxy.host(), "0".repeat(64)).parse()?;
         fails(pull(&unknown).await, FailureKind::NotFound)?;
@@ -109,6 +113,7 @@ fn a_pull_without_progress_is_cancelled_and_the_next_one_works() {
         let tenant = Tenant::start(world, 1).await?;
         let limits = Limits {
             stall: Duration::from_secs(2),
+            resumes: 1,
             ..Limits::default()
         };
         let driver = Docker::connect(&tenant.docker_host(), limits).await?;
@@ -119,12 +124,13 @@ fn a_pull_without_progress_is_cancelled_and_the_next_one_works() {
 
         proxy.rule(Rule::get("/blobs/", Fault::Stall(10_000)));
         let failure = fails(
-            driver.pull(&image, Some(&credential)).await,
+            driver.pull(&image, Some(&credential), &anywhere()).await,
             FailureKind::Network,
         )?;
-        ensure!(failure.message.contains("no progress for 2s"), "{failure}");
+        let said = "no progress for 2s, cancelled; taken up again 1 times";
+        ensure!(failure.message.contains(said), "{failure}");
         proxy.clear();
-        let pulled = driver.pull(&image, Some(&credential)).await;
+        let pulled = driver.pull(&image, Some(&credential), &anywhere()).await;
         ensure!(pulled.is_ok(), "{pulled:?}");
 
         let short = Limits {
@@ -135,7 +141,7 @@ fn a_pull_without_progress_is_cancelled_and_the_next_one_works() {
         proxy.rule(Rule::any("/v2/", Fault::Delay(Duration::from_secs(30))));
         let other = format!("{}/{REPOSITORY}@sha256:{}", proxy.host(), "1".repeat(64)).parse()?;
         fails(
-            hasty.pull(&other, Some(&credential)).await,
+            hasty.pull(&other, Some(&credential), &anywhere()).await,
             FailureKind::Timeout,
         )?;
         Ok(())
@@ -151,12 +157,18 @@ fn an_image_that_is_there_is_not_asked_for_again() {
         let driver = driver(&tenant).await?;
         let pushed = registry.push(world, REPOSITORY, &App::new("v1"))?;
         let image: ImageRef = format!("{}/{REPOSITORY}@{}", proxy.host(), pushed.digest).parse()?;
-        let first = driver.pull(&image, Some(&credential(&proxy.host()))).await;
+        let first = driver
+            .pull(&image, Some(&credential(&proxy.host())), &anywhere())
+            .await;
         ensure!(first.is_ok(), "{first:?}");
         let asked = proxy.seen().len();
         ensure!(asked > 0, "the first pull asked nobody");
-        let second = driver.pull(&image, None).await;
-        ensure!(second == first, "{second:?}");
+        let second = driver.pull(&image, None, &anywhere()).await;
+        let (first, second) = (first.map_err(said)?, second.map_err(said)?);
+        ensure!(
+            second.image == first.image && second.was_there && !first.was_there,
+            "{second:?}"
+        );
         ensure!(
             proxy.seen().len() == asked,
             "the registry was asked for what is there"
@@ -166,7 +178,7 @@ fn an_image_that_is_there_is_not_asked_for_again() {
         let elsewhere: ImageRef =
             format!("{}/{REPOSITORY}@{}", registry.host(), pushed.digest).parse()?;
         fails(
-            driver.pull(&elsewhere, None).await,
+            driver.pull(&elsewhere, None, &anywhere()).await,
             FailureKind::Credentials,
         )?;
         Ok(())
@@ -182,11 +194,20 @@ fn an_image_for_another_platform_says_which() {
         let foreign = App::new("v1").built_for("s390x");
         let image = image_of(&registry.push(world, REPOSITORY, &foreign)?)?;
         // Whether it may run here is decided once, with what else the platform allows.
-        let pulled = driver.pull(&image, None).await;
-        let architecture = pulled.map(|image| image.architecture);
+        let pulled = driver.pull(&image, None, &anywhere()).await;
+        let architecture = pulled.map(|pulled| pulled.image.architecture);
         ensure!(architecture.as_deref() == Ok("s390x"), "{architecture:?}");
         Ok(())
     });
+}
+
+/// However full the disk is.
+fn anywhere() -> Disk {
+    Disk::default()
+}
+
+fn said(failure: Failure) -> anyhow::Error {
+    anyhow::anyhow!("{failure}")
 }
 
 /// The failure, if it is one of that kind, with no secret in it.

@@ -4,6 +4,7 @@ use anyhow::{Context as _, ensure};
 use harness::fleet::REPOSITORY;
 use harness::{App, Auth, Registry, Tenant, scenario};
 use pinion_agent::driver::Driver as _;
+use pinion_agent::room::Disk;
 use serde_json::{Value, json};
 
 use crate::api::{ask, create, differences, driver, image_of, respecified, settings};
@@ -70,9 +71,10 @@ fn what_the_engine_would_refuse_or_lose_comes_back_as_it_was() {
         let driver = driver(&tenant).await?;
         let reference = image_of(&registry.push(world, REPOSITORY, &App::new("v1"))?)?;
         let image = driver
-            .pull(&reference, None)
+            .pull(&reference, None, &Disk::default())
             .await
-            .map_err(|failure| anyhow::anyhow!("{failure}"))?;
+            .map_err(|failure| anyhow::anyhow!("{failure}"))?
+            .image;
         ask(
             &tenant,
             "POST",

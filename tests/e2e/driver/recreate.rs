@@ -8,6 +8,7 @@ use harness::fleet::REPOSITORY;
 use harness::{App, Auth, Registry, Tenant, World, scenario};
 use pinion_agent::driver::Driver as _;
 use pinion_agent::driver::docker::Docker;
+use pinion_agent::room::Disk;
 use pinion_workload::{ContainerId, Image};
 use serde_json::{Value, json};
 
@@ -72,13 +73,18 @@ impl Machine {
         let credential = credential(&registry.host());
         let v1 = image_of(&registry.push(world, REPOSITORY, &App::new("v1"))?)?;
         let v2 = image_of(&registry.push(world, REPOSITORY, &App::new("v2"))?)?;
-        let pulled = async |image| driver.pull(image, Some(&credential)).await;
+        let pulled = async |image| {
+            driver
+                .pull(image, Some(&credential), &Disk::default())
+                .await
+        };
         pulled(&v1)
             .await
             .map_err(|failure| anyhow::anyhow!("{failure}"))?;
         let new = pulled(&v2)
             .await
-            .map_err(|failure| anyhow::anyhow!("{failure}"))?;
+            .map_err(|failure| anyhow::anyhow!("{failure}"))?
+            .image;
         Ok(Self {
             tenant,
             driver,

@@ -17,6 +17,9 @@ use crate::tenant::Tenant;
 /// A policy for machines that are to run nothing.
 pub const ANYWHERE: &str = "registry.example/molecule-ai/";
 
+/// What every agent is told to leave free on its engine's disk.
+pub const MIN_FREE_MIB: u64 = 64;
+
 const START: Duration = Duration::from_secs(30);
 
 /// An agent with a state directory of its own. Killed on drop.
@@ -88,6 +91,7 @@ impl Agent {
             false => enrol.args(setup.allow.iter().flat_map(|prefix| ["--allow", prefix])),
         };
         run_command(&mut enrol).with_context(|| format!("enrol {}", agent.name))?;
+        agent.leave_little_free()?;
         Ok(agent)
     }
 
@@ -259,6 +263,22 @@ impl Agent {
 
     fn config_file(&self) -> PathBuf {
         self.directory.join("agent.toml")
+    }
+
+    /// The tester's disk is nobody's tenant: what is free there by chance decides nothing.
+    fn leave_little_free(&self) -> anyhow::Result<()> {
+        let own = self.config_file();
+        let file = if own.exists() {
+            own
+        } else {
+            self.state().join("agent.toml")
+        };
+        let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+        if !text.contains("[engine]") {
+            let text = format!("{text}\n[engine]\nmin_free_mib = {MIN_FREE_MIB}\n");
+            fs::write(&file, text)?;
+        }
+        Ok(())
     }
 
     /// What its local socket answers to a GET of `path`.

@@ -26,6 +26,7 @@ pub mod engine;
 pub mod fault;
 pub mod fleet;
 pub mod image;
+pub mod loop_disk;
 pub mod needs;
 pub mod process;
 pub mod prometheus;

@@ -15,7 +15,8 @@ use serde_json::{Value, json};
 use super::errors::from_client;
 use super::{Docker, archive, containers, last_words, probe, pull, raw, read};
 use crate::credentials::Credential;
-use crate::driver::{Driver, EngineError, EngineInfo};
+use crate::driver::{Driver, EngineError, EngineInfo, Pulled};
+use crate::room::Disk;
 use crate::words::LastWords;
 
 /// How long an answer of "stop" may take beyond the grace.
@@ -133,8 +134,9 @@ impl Driver for Docker {
         &self,
         image: &ImageRef,
         credential: Option<&Credential>,
-    ) -> Result<Image, Failure> {
-        pull::pull(self, image, credential).await
+        disk: &Disk,
+    ) -> Result<Pulled, Failure> {
+        pull::pull(self, image, credential, disk).await
     }
 
     async fn tag(&self, image: &str, repository: &str, tag: &str) -> Result<(), EngineError> {
@@ -154,6 +156,8 @@ impl Driver for Docker {
     async fn untag(&self, reference: &str) -> Result<(), EngineError> {
         let options = RemoveImageOptions {
             force: false,
+            // What it was built from is somebody else's.
+            noprune: true,
             ..Default::default()
         };
         let done = self
@@ -162,8 +166,10 @@ impl Driver for Docker {
             .client
             .remove_image(reference, Some(options), None)
             .await;
-        done.map(drop)
-            .map_err(|error| from_client("untag", &format!("image {reference}"), error))
+        match done.map_err(|error| from_client("untag", &format!("image {reference}"), error)) {
+            Ok(_) | Err(EngineError::NotFound(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     async fn create(&self, name: &str, spec: &CreateSpec) -> Result<ContainerId, EngineError> {

@@ -44,16 +44,19 @@ pub struct Limits {
     pub call: Duration,
     /// For progress within a pull: without any it is cancelled.
     pub stall: Duration,
-    /// For a whole pull.
+    /// How often a pull that was cancelled so is taken up again.
+    pub resumes: u32,
+    /// For a whole pull, with all that is taken up again.
     pub pull: Duration,
 }
 
 impl Default for Limits {
-    /// A minute, a minute, half an hour.
+    /// A minute, a minute, three times, half an hour.
     fn default() -> Self {
         Self {
             call: Duration::from_secs(60),
             stall: Duration::from_secs(60),
+            resumes: 3,
             pull: Duration::from_secs(30 * 60),
         }
     }

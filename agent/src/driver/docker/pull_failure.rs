@@ -147,12 +147,12 @@ fn advice(kind: FailureKind, image: &ImageRef) -> String {
     }
 }
 
-/// Nothing came for so long that the pull was cancelled.
-pub(super) fn stalled(image: &ImageRef, limit: Duration) -> Failure {
+/// Nothing came for so long that the pull was cancelled, each time.
+pub(super) fn stalled(image: &ImageRef, limit: Duration, resumes: u32) -> Failure {
     failure(
         FailureKind::Network,
         image,
-        &format!("no progress for {limit:?}, cancelled"),
+        &format!("no progress for {limit:?}, cancelled; taken up again {resumes} times"),
     )
 }
 

@@ -5,11 +5,11 @@ use pinion_model::{Digest, Failure, FailureKind, ImageRef};
 use pinion_workload::names::RESTORES_LABEL;
 use pinion_workload::probe::{Probe, ProbeAnswer};
 use pinion_workload::recreate::REPLACES_LABEL;
-use pinion_workload::{ContainerId, ContainerState, Image};
+use pinion_workload::{ContainerId, ContainerState};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::EngineError;
+use super::{EngineError, Pulled};
 use crate::words::LastWords;
 
 /// What a container does that runs an image.
@@ -89,10 +89,33 @@ pub(crate) enum Need {
 
 #[derive(Debug, Clone)]
 pub(super) struct HeldImage {
+    /// It was not pulled by the agent.
+    pub(super) was_here: bool,
     pub(super) behaviour: Behaviour,
     pub(super) references: BTreeSet<ImageRef>,
     pub(super) tags: BTreeSet<String>,
     pub(super) architecture: String,
+}
+
+impl HeldImage {
+    /// The same after one reference was removed.
+    fn without(&self, reference: &str) -> Self {
+        let mut left = self.clone();
+        if left.tags.remove(reference) {
+            let repository = reference
+                .rsplit_once(':')
+                .map_or(reference, |(name, _)| name);
+            let beginning = format!("{repository}:");
+            if !left.tags.iter().any(|tag| tag.starts_with(&beginning)) {
+                left.references
+                    .retain(|image| image.repository.as_str() != repository);
+            }
+        } else {
+            left.references
+                .retain(|image| image.to_string() != reference);
+        }
+        left
+    }
 }
 
 impl Machine {
@@ -194,7 +217,8 @@ impl Machine {
         }
     }
 
-    pub(super) fn pull(&mut self, image: &ImageRef) -> Result<Image, Failure> {
+    pub(super) fn pull(&mut self, image: &ImageRef) -> Result<Pulled, Failure> {
+        let was_there = self.image(&image.to_string()).is_ok();
         let answer = self.registry.get(image).cloned();
         let missing = || {
             Failure::new(
@@ -203,9 +227,15 @@ impl Machine {
             )
         };
         let behaviour = answer.unwrap_or_else(|| Err(missing()))?;
+        let is_new = !self.images.contains_key(&image.digest);
         self.load(image, behaviour);
-        self.image(&image.to_string())
-            .map_err(|error| Failure::new(FailureKind::Engine, error.to_string()))
+        if let Some(held) = self.images.get_mut(&image.digest) {
+            held.was_here &= !is_new;
+        }
+        let image = self
+            .image(&image.to_string())
+            .map_err(|error| Failure::new(FailureKind::Engine, error.to_string()))?;
+        Ok(Pulled { image, was_there })
     }
 
     pub(super) fn tag(&mut self, image: &str, name: &str) -> Result<(), EngineError> {
@@ -222,19 +252,33 @@ impl Machine {
         Ok(())
     }
 
-    /// The last tag takes the image with it, unless a container needs it.
+    /// The last tag of a repository takes its digests with it, and the last
+    /// reference the image; refused while a container needs that.
     pub(super) fn untag(&mut self, reference: &str) -> Result<(), EngineError> {
-        let digest = self
-            .digest_of(reference)
-            .ok_or_else(|| EngineError::NotFound(reference.to_owned()))?;
+        let Some(digest) = self.digest_of(reference) else {
+            return Ok(());
+        };
         let used = self.containers.iter().any(|c| c.digest == digest);
-        let image = self
-            .images
-            .get_mut(&digest)
-            .ok_or_else(|| EngineError::NotFound(reference.to_owned()))?;
-        image.tags.remove(reference);
-        if image.tags.is_empty() && !used {
+        let Some(image) = self.images.get_mut(&digest) else {
+            return Ok(());
+        };
+        let left = image.without(reference);
+        if left.references.is_empty() && left.tags.is_empty() {
+            if used {
+                let message = format!("unable to remove {reference}: a container is using it");
+                return Err(EngineError::Conflict {
+                    call: "untag",
+                    message,
+                });
+            }
+            if left.was_here {
+                self.violations.push(format!(
+                    "an image that was here before is removed: {reference}"
+                ));
+            }
             self.images.remove(&digest);
+        } else {
+            *image = left;
         }
         Ok(())
     }

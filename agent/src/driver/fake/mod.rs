@@ -18,8 +18,9 @@ use pinion_workload::probe::{Probe, ProbeAnswer};
 use pinion_workload::{Container, ContainerId, CreateSpec, Image};
 use tokio::sync::Notify;
 
-use super::{Driver, EngineError, EngineInfo};
+use super::{Driver, EngineError, EngineInfo, Pulled};
 use crate::credentials::Credential;
+use crate::room::Disk;
 use crate::words::LastWords;
 
 pub(crate) use machine::{Behaviour, Machine, Need};
@@ -36,6 +37,7 @@ pub(crate) enum Crash {
 /// The engine.
 pub(crate) struct FakeEngine {
     machine: Mutex<Machine>,
+    pulls: Mutex<Pulls>,
     faults: Mutex<Faults>,
     happened: Notify,
     died: Notify,
@@ -54,6 +56,30 @@ struct Faults {
     defects: Vec<(String, Defect)>,
 }
 
+#[derive(Default)]
+struct Pulls {
+    now: usize,
+    most: usize,
+}
+
+/// A pull, until it is dropped.
+struct PullUnderWay<'a>(&'a Mutex<Pulls>);
+
+impl<'a> PullUnderWay<'a> {
+    fn begin(pulls: &'a Mutex<Pulls>) -> Self {
+        let mut counted = pulls.lock().unwrap_or_else(PoisonError::into_inner);
+        counted.now += 1;
+        counted.most = counted.most.max(counted.now);
+        Self(pulls)
+    }
+}
+
+impl Drop for PullUnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).now -= 1;
+    }
+}
+
 /// What an engine does instead of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Defect {
@@ -67,6 +93,7 @@ impl FakeEngine {
     pub(crate) fn new() -> Self {
         Self {
             machine: Mutex::new(Machine::new()),
+            pulls: Mutex::default(),
             faults: Mutex::default(),
             happened: Notify::new(),
             died: Notify::new(),
@@ -126,6 +153,14 @@ impl FakeEngine {
     /// Calls that changed something, so far.
     pub(crate) fn calls(&self) -> usize {
         self.faults().calls
+    }
+
+    /// The most pulls that were under way at one time.
+    pub(crate) fn most_pulls(&self) -> usize {
+        self.pulls
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .most
     }
 
     /// What was called, in order.
@@ -261,12 +296,19 @@ impl Driver for FakeEngine {
             .await
     }
 
-    async fn pull(&self, image: &ImageRef, _: Option<&Credential>) -> Result<Image, Failure> {
+    async fn pull(
+        &self,
+        image: &ImageRef,
+        _: Option<&Credential>,
+        _: &Disk,
+    ) -> Result<Pulled, Failure> {
         let reference = image.to_string();
+        let under_way = PullUnderWay::begin(&self.pulls);
         let pulled = self
             .change("pull", &reference, |machine| Ok(machine.pull(image)))
             .await;
         tokio::time::sleep(Duration::from_millis(200)).await;
+        drop(under_way);
         pulled.unwrap_or_else(|error| {
             Err(Failure::new(
                 pinion_model::FailureKind::Engine,
@@ -282,7 +324,7 @@ impl Driver for FakeEngine {
     }
 
     async fn untag(&self, reference: &str) -> Result<(), EngineError> {
-        self.change("untag", reference, |machine| machine.untag(reference))
+        self.act("untag", reference, |machine| machine.untag(reference))
             .await
     }
 

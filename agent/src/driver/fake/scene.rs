@@ -21,6 +21,7 @@ impl Machine {
             .images
             .entry(image.digest.clone())
             .or_insert_with(|| HeldImage {
+                was_here: true,
                 behaviour,
                 references: BTreeSet::new(),
                 tags: BTreeSet::new(),
@@ -181,6 +182,18 @@ impl Machine {
             .iter()
             .find(|(_, image)| image.tags.contains(tag))
             .map(|(digest, _)| digest.clone())
+    }
+
+    /// Puts a tag on an image, as a person does.
+    pub(crate) fn tag_by_hand(&mut self, digest: &Digest, tag: &str) {
+        if let Some(image) = self.images.get_mut(digest) {
+            image.tags.insert(tag.to_owned());
+        }
+    }
+
+    /// Every image that is there.
+    pub(crate) fn held_images(&self) -> BTreeSet<Digest> {
+        self.images.keys().cloned().collect()
     }
 
     /// Every tag of the machine.

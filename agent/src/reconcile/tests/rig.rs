@@ -1,6 +1,6 @@
 //! One machine, its journal, and agents that come and go.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use pinion_model::{
     AgentPhase, Attempt, Digest, Failure, FailureKind, Generation, ImageRef, Repository, Timestamp,
     WorkloadName,
 };
-use pinion_workload::{Assignment, CatalogEntry, Desired, Outcome, Report};
+use pinion_workload::{Assignment, CatalogEntry, Desired, Outcome, Record, Report};
 use secrecy::SecretString;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -203,12 +203,30 @@ impl Agent {
     pub(super) async fn outcome(&self, generation: u64) -> Outcome {
         self.until(|journal| {
             let record = journal.record(&web());
-            let idle = record.operation.is_none() && record.retired.is_empty();
+            let idle = record.operation.is_none() && !self.is_collecting(&record);
             record
                 .outcome
                 .filter(|o| idle && o.generation == Generation(generation))
         })
         .await
+    }
+
+    /// Something that was pulled here is not needed any more, and is still there.
+    fn is_collecting(&self, record: &Record) -> bool {
+        let desired = self.journal.desired();
+        let of = desired.assignments.get(&web());
+        let wanted = of.into_iter().flat_map(|a| a.run.iter().chain(&a.prefetch));
+        let needed: BTreeSet<_> = record
+            .proven
+            .iter()
+            .chain(&record.tagged)
+            .chain(wanted)
+            .map(|i| &i.digest)
+            .collect();
+        let idle = |image: &&ImageRef| !needed.contains(&image.digest);
+        record.has_settled()
+            && record.collect_after.is_none()
+            && record.pulled.iter().any(|image| idle(&image))
     }
 
     /// Waits for a phase.

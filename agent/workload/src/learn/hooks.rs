@@ -30,7 +30,11 @@ fn before(operation: &Operation, hook: &Hook, answer: &Answer, now: Timestamp) -
         Answer::Deferred(holder) if !operation.gate.forced => {
             heard.gate.hook = Some((holder.clone(), now + HOOK_PAUSE));
         }
-        Answer::Done | Answer::Made { .. } | Answer::Words(_) | Answer::Deferred(_) => {
+        Answer::Done
+        | Answer::WasThere
+        | Answer::Made { .. }
+        | Answer::Words(_)
+        | Answer::Deferred(_) => {
             heard.gate.hook = None;
             let of_hook = |unit: &&mut Unit| unit.old.id == hook.container;
             heard
@@ -54,7 +58,7 @@ fn after(operation: &Operation, hook: &Hook, answer: &Answer, now: Timestamp) ->
         .position(|unit| unit.name == hook.name)
         .unwrap_or(operation.units.len());
     match answer {
-        Answer::Done | Answer::Made { .. } | Answer::Words(_) => {
+        Answer::Done | Answer::WasThere | Answer::Made { .. } | Answer::Words(_) => {
             let mut heard = operation.clone();
             if let Some(unit) = heard.units.get_mut(index) {
                 unit.welcomed = true;

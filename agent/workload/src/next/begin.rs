@@ -4,23 +4,22 @@ use pinion_model::{AgentPhase, Timestamp};
 
 use crate::belongs::{containers_of, running_digest, runs};
 use crate::{
-    Accepted, Assignment, Call, Container, Desired, Observed, Operation, Outcome, Record, Stage,
-    Step,
+    Accepted, Assignment, Container, Desired, Observed, Operation, Outcome, Record, Stage, Step,
 };
 
-use super::{ENGINE_PAUSE, itself};
+use super::{ENGINE_PAUSE, collect, itself};
 
 pub(super) fn next(desired: &Desired, observed: &Observed<'_>, now: Timestamp) -> Step {
     let record = observed.record;
     let Some(assignment) = desired.assignments.get(observed.workload) else {
-        return idle(record);
+        return idle(desired, observed, now);
     };
     let accepted = match &record.accepted {
         Some(accepted) if accepted.generation == assignment.generation => accepted,
         _ => return accept(record, assignment, now),
     };
     if record.outcome_of(assignment).is_some() {
-        return idle(record);
+        return idle(desired, observed, now);
     }
     if let Some(step) = without_a_step(desired, observed, assignment, now) {
         return step;
@@ -129,10 +128,13 @@ fn close(record: &Record, outcome: Outcome) -> Step {
     }))
 }
 
-/// Tidies up, one tag at a time.
-fn idle(record: &Record) -> Step {
-    match record.retired.first() {
-        Some(reference) => Step::Call(Call::Untag(reference.clone())),
-        None => Step::Rest { wake_at: None },
+/// What nobody needs is collected once something has settled: until then, what
+/// was pulled for a turn that was taken back may be wanted again.
+fn idle(desired: &Desired, observed: &Observed<'_>, now: Timestamp) -> Step {
+    let wake_at = observed.record.collect_after.filter(|at| now < *at);
+    let rest = Step::Rest { wake_at };
+    match observed.record.has_settled() {
+        true => collect::next(desired, observed, now).unwrap_or(rest),
+        false => rest,
     }
 }

@@ -10,6 +10,7 @@
 mod abandon;
 mod adopt;
 mod begin;
+pub(crate) mod collect;
 mod create;
 mod cut;
 mod finish;
@@ -35,7 +36,8 @@ use pinion_model::{Failure, FailureKind, Timestamp};
 use crate::observed::Machine;
 use crate::{Call, Desired, Observed, Operation, Record, Stage, Step, is_itself};
 
-pub(crate) use prepare::anchor_tag;
+pub use collect::needed_elsewhere;
+pub(crate) use room::short;
 
 /// How long to wait before an engine that did not answer is asked again.
 const ENGINE_PAUSE: Duration = Duration::from_secs(5);
@@ -134,7 +136,7 @@ impl View<'_> {
         if let Some(step) = self.agent_goes_alone() {
             return Some(step);
         }
-        let waited = operation.retry_at.is_none_or(|at| at <= self.now);
+        let waited = operation.retry_at.is_none_or(|at| at <= self.now) && !self.waits_to_pull();
         (waited && !operation.is_at_the_gate() && !operation.waiting_for.is_empty()).then(|| {
             self.write(Operation {
                 waiting_for: String::new(),

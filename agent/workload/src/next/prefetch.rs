@@ -6,10 +6,10 @@
 
 use pinion_model::{AgentPhase, Digest, ImageRef};
 
-use crate::{Call, Image, Lookup, Step};
+use crate::{Image, Lookup, Step};
 
 use super::prepare::{anchor, wrong_platform};
-use super::{ENGINE_PAUSE, View, finish, room};
+use super::{ENGINE_PAUSE, View, finish};
 
 pub(super) fn next(view: View<'_>) -> Step {
     let permitted = match view.observed.permitted {
@@ -52,11 +52,8 @@ fn pull(view: View<'_>, permitted: &[ImageRef], missing: &Digest) -> Step {
     let unknown = sources
         .iter()
         .any(|image| *view.observed.image(&image.to_string()) == Lookup::Unknown);
-    if let Some(failure) = room::lacking(view) {
-        return view.abandon(failure);
-    }
     match sources.get(view.operation.candidate).or(sources.first()) {
-        Some(image) if !unknown => Step::Call(Call::Pull((*image).clone())),
+        Some(image) if !unknown => view.pull(image),
         _ => rest(view),
     }
 }

@@ -24,17 +24,42 @@ fn pull(view: View<'_>, permitted: &[ImageRef]) -> Step {
     let unknown = permitted
         .iter()
         .any(|image| *view.observed.image(&image.to_string()) == Lookup::Unknown);
-    if let Some(failure) = room::lacking(view) {
-        return view.abandon(failure);
-    }
     match permitted
         .get(view.operation.candidate)
         .or(permitted.first())
     {
-        Some(image) if !unknown => Step::Call(Call::Pull(image.clone())),
+        Some(image) if !unknown => view.pull(image),
         _ => Step::Rest {
             wake_at: Some(view.now + ENGINE_PAUSE),
         },
+    }
+}
+
+/// What waits for its turn says so.
+const OTHER_PULLS: &str = "its turn: as many images are pulled on this machine as may be at once (`engine.pulls` in agent.toml)";
+
+impl View<'_> {
+    /// Pulls, if there is room and a turn for it.
+    pub(super) fn pull(self, image: &ImageRef) -> Step {
+        if let Some(step) = room::make(self) {
+            return step;
+        }
+        if self.observed.may_pull {
+            return Step::Call(Call::Pull(image.clone()));
+        }
+        if self.waits_to_pull() {
+            // The end of any other pull wakes it.
+            return Step::Rest { wake_at: None };
+        }
+        self.write(Operation {
+            waiting_for: OTHER_PULLS.to_owned(),
+            ..self.operation.clone()
+        })
+    }
+
+    /// It waits for its turn, and that has not come.
+    pub(super) fn waits_to_pull(self) -> bool {
+        !self.observed.may_pull && self.operation.waiting_for == OTHER_PULLS
     }
 }
 

@@ -4,7 +4,7 @@ use pinion_model::{AgentPhase, Failure, FailureKind, ImageRef};
 
 use crate::{Call, ContainerState, Lookup, Operation, Record, Step, Unit};
 
-use super::{ENGINE_PAUSE, View, anchor_tag, finish};
+use super::{ENGINE_PAUSE, View, finish};
 
 pub(super) fn next(view: View<'_>) -> Step {
     if let Some(step) = remove_old(view) {
@@ -52,7 +52,9 @@ fn close(view: View<'_>, chosen: Option<&ImageRef>, is_tagged: bool) -> Step {
     };
     let mut record = view.observed.record.clone();
     if let Some(image) = chosen {
-        keep_images(&mut record, image, proven, replaced(view));
+        if proven {
+            keep_images(&mut record, image, replaced(view));
+        }
         if is_tagged {
             record.tagged = Some(image.clone());
         }
@@ -175,34 +177,15 @@ fn replaced(view: View<'_>) -> Vec<ImageRef> {
     well.filter_map(image).collect()
 }
 
-/// Keeps this one and the two proven before it; the anchors of all others
-/// are to be removed.
-fn keep_images(record: &mut Record, image: &ImageRef, proven: bool, replaced: Vec<ImageRef>) {
-    if proven {
-        let mut newest: Vec<ImageRef> = Vec::new();
-        let known = std::mem::take(&mut record.proven);
-        for image in std::iter::once(image.clone()).chain(replaced).chain(known) {
-            if !newest.iter().any(|kept| kept.digest == image.digest) {
-                newest.push(image);
-            }
+/// Keeps this one and the two proven before it; what else was pulled is collected later.
+fn keep_images(record: &mut Record, image: &ImageRef, replaced: Vec<ImageRef>) {
+    let mut newest: Vec<ImageRef> = Vec::new();
+    let known = std::mem::take(&mut record.proven);
+    for image in std::iter::once(image.clone()).chain(replaced).chain(known) {
+        if !newest.iter().any(|kept| kept.digest == image.digest) {
+            newest.push(image);
         }
-        newest.truncate(Record::PROVEN_LIMIT);
-        record.proven = newest;
     }
-    let kept = |anchor: &ImageRef| {
-        anchor.digest == image.digest
-            || record
-                .proven
-                .iter()
-                .any(|known| known.digest == anchor.digest)
-    };
-    let (keep, retire) = std::mem::take(&mut record.anchors)
-        .into_iter()
-        .partition(kept);
-    record.anchors = keep;
-    record.retired.extend(
-        retire
-            .iter()
-            .map(|image: &ImageRef| format!("{}:{}", image.repository, anchor_tag(image))),
-    );
+    newest.truncate(Record::PROVEN_LIMIT);
+    record.proven = newest;
 }

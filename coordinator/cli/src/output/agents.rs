@@ -45,6 +45,7 @@ pub(crate) fn show(agent: &v1::Agent, now: Now) -> String {
     let mut out = about(agent, now);
     if agent.workloads.is_empty() {
         out.push_str("\nIt runs no workload of the catalog.\n");
+        out.push_str(&lately(agent, now));
         return out;
     }
     out.push_str(&format!("\n{}", assignments(agent, now)));
@@ -54,6 +55,7 @@ pub(crate) fn show(agent: &v1::Agent, now: Now) -> String {
     }
     out.push_str(&waits(agent));
     out.push_str(&failures(agent));
+    out.push_str(&lately(agent, now));
     out
 }
 
@@ -284,6 +286,33 @@ fn failures(agent: &v1::Agent) -> String {
         .collect()
 }
 
+/// What happened there lately, the newest last.
+fn lately(agent: &v1::Agent, now: Now) -> String {
+    let mut table = Table::new(["HAPPENED", "WORKLOAD", "WHAT", "NOTE"]);
+    for happening in &agent.happenings {
+        let times = (happening.times > 1).then(|| format!("{} times in a row", happening.times));
+        let away = happening.away.then(|| "while it was away".to_owned());
+        let notes: Vec<_> = times.into_iter().chain(away).collect();
+        let or_none = |text: &str| {
+            if text.is_empty() {
+                "-".to_owned()
+            } else {
+                text::line(text)
+            }
+        };
+        table.row([
+            now.when(happening.at.as_ref()),
+            or_none(&happening.workload),
+            text::line(&happening.what),
+            or_none(&notes.join(", ")),
+        ]);
+    }
+    if table.is_empty() {
+        return String::new();
+    }
+    format!("\n{}", table.render())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -377,6 +406,32 @@ mod tests {
         agent.workloads[0].deferral = None;
         agent.workloads[0].waiting_for = "container \"web\" to run again".into();
         assert!(show(&agent, Now(0)).contains("codex: container \"web\" to run again"));
+    }
+
+    #[test]
+    fn what_a_machine_did_while_it_was_away_is_marked() {
+        let happening = |what: &str, times, away| v1::Happening {
+            what: what.into(),
+            workload: "codex".into(),
+            times,
+            away,
+            ..Default::default()
+        };
+        let mut agent = agent();
+        agent.happenings = vec![
+            happening("rolled back", 1, true),
+            happening("restarted", 3, false),
+        ];
+        let text = show(&agent, Now(0));
+        let line = |what: &str| {
+            text.lines()
+                .find(|line| line.contains(what))
+                .unwrap_or_default()
+                .to_owned()
+        };
+        assert!(line("rolled back").contains("while it was away"), "{text}");
+        assert!(line("restarted").contains("3 times in a row"), "{text}");
+        assert!(!line("restarted").contains("away"), "{text}");
     }
 
     #[test]

@@ -33,6 +33,7 @@ pub(crate) fn agent(name: &AgentId, agent: &Agent) -> v1::Agent {
         identity_conflict: agent.identity_conflict.is_some(),
         agent_version: agent.versions.agent.to_string(),
         engine_version: agent.versions.engine.to_string(),
+        happenings: Vec::new(),
     }
 }
 

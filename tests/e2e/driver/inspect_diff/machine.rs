@@ -5,6 +5,7 @@ use harness::fleet::REPOSITORY;
 use harness::{App, Auth, Registry, Tenant, World};
 use pinion_agent::driver::Driver as _;
 use pinion_agent::driver::docker::Docker;
+use pinion_agent::room::Disk;
 use pinion_model::ImageRef;
 use pinion_workload::{ContainerId, Image};
 use serde_json::{Value, json};
@@ -46,8 +47,10 @@ impl Machine {
         let driver = driver(&tenant).await?;
         let version = async |name: &str, app: App| {
             let reference = image_of(&registry.push(world, name, &app)?)?;
-            let pulled = driver.pull(&reference, None).await;
-            let image = pulled.map_err(|failure| anyhow::anyhow!("{failure}"))?;
+            let pulled = driver.pull(&reference, None, &Disk::default()).await;
+            let image = pulled
+                .map_err(|failure| anyhow::anyhow!("{failure}"))?
+                .image;
             anyhow::Ok(Version { reference, image })
         };
         let plain = [

@@ -1,5 +1,7 @@
 //! The tag that Docker Compose looks at moves with its container.
 
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::{Image, Lookup};
 
@@ -28,6 +30,8 @@ fn tags_due(labels: &[(&str, &str)], tags: &[&str]) -> Option<String> {
         images: &BTreeMap::from([(image(2).to_string(), Lookup::Present(present))]),
         permitted: &Ok(vec![image(2)]),
         platform: Some(("linux", "amd64")),
+        needed_elsewhere: &BTreeSet::new(),
+        may_pull: true,
         room: None,
         busy_with: None,
         itself: &Itself::default(),

@@ -1,5 +1,6 @@
 //! One step at a time, as the engine's answer calls for it: what the rooms share.
 
+mod collect;
 mod compose;
 mod gate;
 mod groups;
@@ -7,11 +8,12 @@ mod in_use;
 mod itself;
 mod probes;
 mod properties;
+mod pulls;
 mod room;
 mod soak;
 mod steps;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use pinion_model::{
@@ -196,6 +198,8 @@ fn step_as(
         permitted: &Ok(vec![image(2)]),
         platform: Some(("linux", "amd64")),
         room: None,
+        needed_elsewhere: &BTreeSet::new(),
+        may_pull: true,
         busy_with: other,
         in_use,
         itself: &Itself::default(),

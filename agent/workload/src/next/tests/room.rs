@@ -29,6 +29,8 @@ fn first(ahead: bool, found: Lookup, room: Option<Room>) -> String {
         record: &record,
         busy_with: None,
         in_use: crate::in_use::Seen::NOTHING,
+        needed_elsewhere: &BTreeSet::new(),
+        may_pull: true,
         images: &BTreeMap::from([(image(2).to_string(), found)]),
         permitted: &Ok(vec![image(2)]),
         platform: Some(("linux", "amd64")),

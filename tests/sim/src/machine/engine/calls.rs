@@ -84,17 +84,23 @@ impl Engine {
         Answer::Done
     }
 
-    /// The last tag takes the image with it, unless a container needs it.
+    /// The last tag takes the image with it; refused while a container needs that.
     fn untag(&mut self, reference: &str) -> Answer {
         let Some(digest) = self.digest_of(reference).cloned() else {
-            return failed(format!("there is no image {reference}"));
+            return Answer::Done;
         };
         let is_used = self.held.iter().any(|held| held.digest == digest);
-        if let Some(held) = self.images.get_mut(&digest) {
+        let Some(held) = self.images.get_mut(&digest) else {
+            return Answer::Done;
+        };
+        let is_last = held.tags.iter().all(|tag| tag == reference);
+        if is_last && is_used {
+            return failed(format!("a container uses {reference}"));
+        }
+        if is_last {
+            self.images.remove(&digest);
+        } else {
             held.tags.remove(reference);
-            if held.tags.is_empty() && !is_used {
-                self.images.remove(&digest);
-            }
         }
         Answer::Done
     }

@@ -121,6 +121,8 @@ impl Case<'_> {
             images: &images,
             permitted: &Ok(vec![image(2)]),
             platform: Some(("linux", "amd64")),
+            needed_elsewhere: &BTreeSet::new(),
+            may_pull: true,
             room: None,
             busy_with: self.busy_with,
             itself: &self.itself,
