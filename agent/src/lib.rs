@@ -20,6 +20,7 @@ pub mod credentials;
 pub mod disk;
 pub mod driver;
 pub mod enroll;
+mod get;
 pub mod happenings;
 pub mod identity;
 pub mod in_use;

@@ -15,6 +15,9 @@ use crate::credentials::Credential;
 use crate::room::Disk;
 use crate::words::LastWords;
 
+pub(crate) use address::address;
+
+mod address;
 pub mod docker;
 #[cfg(test)]
 pub(crate) mod fake;

@@ -3,14 +3,12 @@
 
 use std::time::Duration;
 
-use http_body_util::Empty;
-use hyper_util::rt::TokioIo;
 use pinion_workload::ContainerId;
 use pinion_workload::in_use::Verdict;
 use tokio::net::TcpStream;
 
-use super::place;
-use crate::driver::Driver;
+use crate::driver::{Driver, address};
+use crate::get;
 
 /// For connection and answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -73,27 +71,20 @@ impl IdleProbe {
         let host = match &self.host {
             Some(host) => host.clone(),
             None => {
-                let inspect = driver.inspect(container).await;
-                let inspect = inspect.map_err(|error| error.to_string())?;
-                place::address(&inspect).ok_or("the container has no address of its own")?
+                let address = address(driver, container).await;
+                let address = address.map_err(|error| error.to_string())?;
+                let address = address.ok_or("the container has no address on any network")?;
+                address.to_string()
             }
         };
-        let dialled = host.trim_start_matches('[').trim_end_matches(']');
-        let stream = TcpStream::connect((dialled, self.port)).await;
-        let stream = stream.map_err(|error| format!("{host}:{}: {error}", self.port))?;
-        let said = |error: hyper::Error| format!("{host}:{}: {error}", self.port);
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(said)?;
-        let request = http::Request::get(&self.path)
-            .header(http::header::HOST, format!("{host}:{}", self.port))
-            .header(http::header::USER_AGENT, "pinion-agent")
-            .body(Empty::<bytes::Bytes>::new())
-            .map_err(|error| error.to_string())?;
-        tokio::select! {
-            answer = sender.send_request(request) => Ok(answer.map_err(said)?.status().as_u16()),
-            Err(error) = connection => Err(said(error)),
-        }
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let at = match bare.contains(':') {
+            true => format!("[{bare}]:{}", self.port),
+            false => format!("{bare}:{}", self.port),
+        };
+        let stream = TcpStream::connect((bare, self.port)).await;
+        let stream = stream.map_err(|error| format!("{at}: {error}"))?;
+        get::status(stream, &at, &self.path).await
     }
 }
 

@@ -1,20 +1,6 @@
-//! Where a container is, as the engine's answer about it says.
+//! Which ports and which process are a container's, as the engine's answer about it says.
 
 use serde_json::Value;
-
-/// Its address as this machine reaches it: that of its first network that has
-/// one, or the machine's own where it shares its network.
-pub(super) fn address(inspect: &Value) -> Option<String> {
-    if is_on_host(inspect) {
-        return Some("127.0.0.1".to_owned());
-    }
-    let networks = inspect["NetworkSettings"]["Networks"].as_object()?;
-    let addresses = networks
-        .values()
-        .filter_map(|net| net["IPAddress"].as_str());
-    let mut known = addresses.filter(|address| !address.is_empty());
-    known.next().map(str::to_owned)
-}
 
 /// It has the machine's own network.
 pub(super) fn is_on_host(inspect: &Value) -> bool {

@@ -3,6 +3,7 @@
 use bollard::errors::Error as ClientError;
 
 use crate::driver::EngineError;
+use crate::tls::chain;
 
 /// Calls whose 5xx is about the container (a taken port, a bad device): the
 /// engine says so with 500, and will say it again.
@@ -61,25 +62,14 @@ pub(super) fn from_client(call: &'static str, what: &str, error: ClientError) ->
 }
 
 /// No answer, or none that can be read.
-pub(super) fn unknown(call: &'static str, error: &dyn std::error::Error) -> EngineError {
+pub(super) fn unknown(
+    call: &'static str,
+    error: &(dyn std::error::Error + 'static),
+) -> EngineError {
     EngineError::Unknown {
         call,
         message: chain(error),
     }
-}
-
-/// An error with its causes.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let words = error.to_string();
-        if !text.ends_with(&words) {
-            text = format!("{text}: {words}");
-        }
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

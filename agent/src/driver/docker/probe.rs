@@ -1,35 +1,28 @@
 //! Asks a container whether it serves.
 //!
 //! ```text
-//!   tcp, http ─▶ its address on its first network, as the engine tells
-//!                host network: 127.0.0.1 · another's network: that container's address
+//!   tcp, http ─▶ where it is reached from this machine
 //!   exec      ─▶ the engine's exec, without a terminal and without a shell
 //! ```
 //!
 //! What the container does (refuses, is silent, answers 503, exits with 1) is
 //! a failure; what keeps us from asking it (the engine) is unknown.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{Request, header};
-use http_body_util::Empty;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 use pinion_workload::ContainerId;
 use pinion_workload::probe::{Probe, ProbeAnswer};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::net::TcpStream;
 
-use super::{Docker, errors};
-use crate::driver::{Driver as _, EngineError};
+use super::Docker;
+use crate::driver::{EngineError, address};
+use crate::get;
 
 /// Between two looks at a command that runs.
 const LOOK: Duration = Duration::from_millis(100);
-/// Whose network a container may share, which may share another's.
-const DEPTH: usize = 3;
 
 pub(super) async fn ask(docker: &Docker, id: &ContainerId, probe: &Probe) -> ProbeAnswer {
     let answer = match probe {
@@ -72,61 +65,12 @@ async fn served(
     })
 }
 
-/// A status from 200 to 399; what else is in the answer is not read.
+/// A status from 200 to 399.
 async fn get(stream: TcpStream, at: SocketAddr, path: &str) -> Result<(), String> {
-    let broken =
-        |error: &dyn std::error::Error| format!("{at} answers no HTTP: {}", errors::chain(error));
-    let handshake = http1::handshake(TokioIo::new(stream)).await;
-    let (mut sender, connection) = handshake.map_err(|error| broken(&error))?;
-    let request = Request::get(path)
-        .header(header::HOST, at.to_string())
-        .header(header::USER_AGENT, "pinion-agent")
-        .header(header::CONNECTION, "close")
-        .body(Empty::<Bytes>::new())
-        .map_err(|error| broken(&error))?;
-    let response = tokio::select! {
-        response = sender.send_request(request) => response,
-        Err(error) = connection => Err(error),
-    };
-    let status = response.map_err(|error| broken(&error))?.status().as_u16();
-    match status {
+    match get::status(stream, &at.to_string(), path).await? {
         200..400 => Ok(()),
-        _ => Err(format!("{at} answers {status} to GET {path}")),
+        status => Err(format!("{at} answers {status} to GET {path}")),
     }
-}
-
-/// None where it has none: its network is "none".
-async fn address(docker: &Docker, id: &ContainerId) -> Result<Option<IpAddr>, EngineError> {
-    let mut id = id.clone();
-    for _ in 0..DEPTH {
-        let inspect = docker.inspect(&id).await?;
-        let mode = inspect["HostConfig"]["NetworkMode"]
-            .as_str()
-            .unwrap_or_default();
-        if mode == "host" {
-            return Ok(Some(IpAddr::V4(Ipv4Addr::LOCALHOST)));
-        }
-        match mode.strip_prefix("container:") {
-            Some(other) => id = ContainerId(other.to_owned()),
-            None => return Ok(first_address(&inspect["NetworkSettings"]["Networks"], mode)),
-        }
-    }
-    Ok(None)
-}
-
-/// On the network that it was made for, else on the first by name that has one.
-fn first_address(networks: &Value, mode: &str) -> Option<IpAddr> {
-    let mode = if mode == "default" { "bridge" } else { mode };
-    let of = |endpoint: &Value| {
-        let texts = ["IPAddress", "GlobalIPv6Address"].map(|key| endpoint[key].as_str());
-        texts
-            .into_iter()
-            .flatten()
-            .find_map(|text| text.parse().ok())
-    };
-    let all = networks.as_object()?;
-    let made_for = all.get(mode).and_then(of);
-    made_for.or_else(|| all.values().find_map(of))
 }
 
 /// A command that does not end goes on in the container, where nobody but its
@@ -245,25 +189,6 @@ fn meant(code: i64) -> ProbeAnswer {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_address_is_that_of_the_network_that_it_was_made_for() {
-        let networks = json!({
-            "a": { "IPAddress": "10.0.0.2" }, "b": { "IPAddress": "10.1.0.2" },
-            "bridge": { "IPAddress": "172.17.0.2" }, "none": { "IPAddress": "" },
-            "six": { "IPAddress": "", "GlobalIPv6Address": "fd00::2" },
-        });
-        let of = |mode| first_address(&networks, mode).map(|address| address.to_string());
-        assert_eq!(of("b").as_deref(), Some("10.1.0.2"));
-        assert_eq!(of("default").as_deref(), Some("172.17.0.2"));
-        assert_eq!(of("six").as_deref(), Some("fd00::2"));
-        assert_eq!(of("gone").as_deref(), Some("10.0.0.2"));
-        assert_eq!(
-            first_address(&json!({ "none": { "IPAddress": "" } }), "none"),
-            None
-        );
-        assert_eq!(first_address(&Value::Null, "none"), None);
-    }
 
     #[test]
     fn only_the_code_0_is_a_pass() {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bollard::errors::Error as ClientError;
 use pinion_model::{Failure, FailureKind, ImageRef};
 
-use super::errors::chain;
+use crate::tls::chain;
 
 /// Words by kind; the first kind of which one is found, counts.
 const WORDS: [(FailureKind, &[&str]); 7] = [

@@ -77,14 +77,12 @@ fn what_is_published_is_read_from_the_engines_answer() {
         }
     });
     assert_eq!(place::published_ports(&bridged), [8080]);
-    assert_eq!(place::address(&bridged).as_deref(), Some("172.17.0.2"));
     let on_host = serde_json::json!({
         "HostConfig": {"NetworkMode": "host"},
         "Config": {"ExposedPorts": {"9000/tcp": {}, "53/udp": {}}},
         "NetworkSettings": {"Ports": {}, "Networks": {"host": {"IPAddress": ""}}}
     });
     assert_eq!(place::published_ports(&on_host), [9000]);
-    assert_eq!(place::address(&on_host).as_deref(), Some("127.0.0.1"));
 }
 
 #[test]
