@@ -24,19 +24,32 @@ pub(crate) async fn address<D: Driver>(
 ) -> Result<Option<IpAddr>, EngineError> {
     let mut id = id.clone();
     for _ in 0..DEPTH {
-        let inspect = driver.inspect(&id).await?;
-        let mode = inspect["HostConfig"]["NetworkMode"]
-            .as_str()
-            .unwrap_or_default();
-        if mode == "host" {
-            return Ok(Some(IpAddr::V4(Ipv4Addr::LOCALHOST)));
-        }
-        match mode.strip_prefix("container:") {
-            Some(other) => id = ContainerId(other.to_owned()),
-            None => return Ok(first_address(&inspect["NetworkSettings"]["Networks"], mode)),
+        match place(&driver.inspect(&id).await?) {
+            Place::At(address) => return Ok(address),
+            Place::Beside(other) => id = other,
         }
     }
     Ok(None)
+}
+
+/// What one container's inspect says of it.
+#[derive(Debug, PartialEq, Eq)]
+enum Place {
+    At(Option<IpAddr>),
+    /// In the network of another one.
+    Beside(ContainerId),
+}
+
+fn place(inspect: &Value) -> Place {
+    let mode = inspect["HostConfig"]["NetworkMode"].as_str();
+    let mode = mode.unwrap_or_default();
+    if mode == "host" {
+        return Place::At(Some(IpAddr::V4(Ipv4Addr::LOCALHOST)));
+    }
+    match mode.strip_prefix("container:") {
+        Some(other) => Place::Beside(ContainerId(other.to_owned())),
+        None => Place::At(first_address(&inspect["NetworkSettings"]["Networks"], mode)),
+    }
 }
 
 fn first_address(networks: &Value, mode: &str) -> Option<IpAddr> {
@@ -58,6 +71,21 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn who_shares_a_network_is_reached_where_its_owner_is() {
+        let of = |mode: &str| {
+            let networks = json!({ "bridge": { "IPAddress": "172.17.0.2" } });
+            place(
+                &json!({ "HostConfig": { "NetworkMode": mode }, "NetworkSettings": { "Networks": networks } }),
+            )
+        };
+        let at = |text: &str| Place::At(Some(text.parse().expect("an address")));
+        assert_eq!(of("host"), at("127.0.0.1"));
+        assert_eq!(of("default"), at("172.17.0.2"));
+        let other = ContainerId("c0ffee".to_owned());
+        assert_eq!(of("container:c0ffee"), Place::Beside(other));
+    }
 
     #[test]
     fn the_address_is_that_of_the_network_that_it_was_made_for() {

@@ -3,6 +3,7 @@
 mod convergence;
 mod crashes;
 mod faults;
+mod happenings;
 mod images;
 mod in_use;
 mod pulls;

@@ -19,6 +19,7 @@ use crate::clock::Clock;
 use crate::config::WorkloadSettings;
 use crate::credentials::{Credential, Resolve};
 use crate::driver::fake::{Behaviour, FakeEngine};
+use crate::happenings::Happenings;
 use crate::in_use::{InUse, Leases};
 use crate::journal::Journal;
 use crate::policy::Policy;
@@ -130,6 +131,7 @@ pub(super) struct Agent {
     pub(super) handle: Handle,
     pub(super) journal: Arc<Journal>,
     pub(super) leases: Arc<Leases>,
+    pub(super) happenings: Arc<Happenings>,
     reports: mpsc::UnboundedReceiver<Report>,
     running: tokio::task::JoinHandle<()>,
 }
@@ -161,6 +163,7 @@ impl Rig {
             Arc::new(Journal::open_with_clock(self.directory.path(), clock).expect("a journal"));
         let leases = Leases::open(self.directory.path(), journal.clock().clone());
         let leases = Arc::new(leases);
+        let happenings = Arc::new(Happenings::in_memory(journal.clock().clone()));
         let (sender, reports) = mpsc::unbounded_channel();
         let reconciler = Reconciler::new(
             Arc::clone(&self.engine),
@@ -172,12 +175,14 @@ impl Rig {
         let reconciler = reconciler.with_image_configs(&self.directory.path().join("images"));
         let in_use = InUse::new(Arc::clone(&leases), self.settings.clone());
         let reconciler = reconciler.with_in_use(in_use);
+        let reconciler = reconciler.with_happenings(Arc::clone(&happenings));
         let handle = reconciler.handle();
         let running = tokio::spawn(reconciler.run(CancellationToken::new()));
         Agent {
             handle,
             journal,
             leases,
+            happenings,
             reports,
             running,
         }
