@@ -25,7 +25,7 @@ async fn what_the_agent_did_is_told_by_how_it_ended_and_what_others_did_as_it_wa
     assert_eq!(agent.outcome(1).await.phase, AgentPhase::Settled);
     // Its own stop and start of containers are nothing to tell.
     let settled = format!("settled {}", digest(2).short());
-    assert_eq!(told(&agent), [settled.clone()]);
+    assert_eq!(told(&agent), std::slice::from_ref(&settled));
 
     rig.engine.machine().remove_by_hand("web");
     assert_eq!(
