@@ -33,6 +33,8 @@ pub fn probe(name: &str, port: u16) {
                     version = answered;
                 }
             }
+            // The signal that ends it interrupts what it waits for.
+            Err(_) if ENDS.load(Ordering::Relaxed) => asked -= 1,
             Err(why) => {
                 failed += 1;
                 println!("question {asked} failed: {why}");
