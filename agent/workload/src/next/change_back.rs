@@ -9,6 +9,8 @@
 //! The names first: whichever of them an engine that restarts would start
 //! meanwhile, it answers to the name.
 
+use pinion_model::Timestamp;
+
 use crate::health::{Terms, is_good, regression};
 use crate::names::{Part, part_name};
 use crate::{Call, Container, Operation, Step, Unit};
@@ -30,7 +32,11 @@ pub(super) fn next(view: View<'_>, index: usize) -> Option<Step> {
     if let Some(step) = serving.and_then(|next| exchange(view, index, next)) {
         return Some(step);
     }
-    let old = the_old(view, unit).filter(|old| old.is_up())?;
+    let old = the_old(view, unit)?;
+    if !old.is_up() {
+        let is_gone = unit.restored.is_some() && give_policy(unit, old).is_some();
+        return is_gone.then(|| restored(view, index, None));
+    }
     if switch::is_stuck(view, unit, old) {
         let why = format!(
             "the switch hook of {:?} did not point the proxy back, so the failed container was left running beside the old one",
@@ -39,6 +45,14 @@ pub(super) fn next(view: View<'_>, index: usize) -> Option<Step> {
         return Some(roll_back::lose(view, index, why));
     }
     switch::to_old(view, index, old)
+}
+
+/// None: the engine restarted before the old one had its policy again, so it
+/// is to be started once more.
+fn restored(view: View<'_>, index: usize, when: Option<Timestamp>) -> Step {
+    let mut operation: Operation = view.operation.clone();
+    operation.units[index].restored = when;
+    view.write(operation)
 }
 
 fn exchange(view: View<'_>, index: usize, next: &Container) -> Option<Step> {
@@ -80,11 +94,8 @@ fn take(view: View<'_>, index: usize, call: Call) -> Step {
 fn run(view: View<'_>, index: usize, old: &Container) -> Option<Step> {
     let unit = &view.operation.units[index];
     if old.is_up() {
-        return unit.restored.is_none().then(|| {
-            let mut operation: Operation = view.operation.clone();
-            operation.units[index].restored = Some(view.now);
-            view.write(operation)
-        });
+        let is_new = unit.restored.is_none();
+        return is_new.then(|| restored(view, index, Some(view.now)));
     }
     if unit.restarts < RESTART_LIMIT {
         return Some(Step::Call(begin(old)));

@@ -533,6 +533,17 @@ fn going_back_after_it_the_old_one_runs_before_the_next_one_stops() {
 }
 
 #[test]
+fn an_old_one_that_the_engines_restart_took_is_started_once_more() {
+    let operation = beside(Stage::RollBack, |unit| unit.restored = Some(NOW));
+    let both = [was("web", Exited, "no"), is(FAILED, Exited, "no")];
+    let again = written(&operation, &both);
+    assert_eq!(again.units[0].restored, None);
+    assert_eq!(due(&again, &both), "set restart policy always of old");
+    let both = [was("web", Exited, "always"), is(FAILED, Exited, "no")];
+    assert_eq!(due(&again, &both), "start old");
+}
+
+#[test]
 fn an_old_one_that_does_not_start_any_more_leaves_what_runs() {
     let operation = beside(Stage::RollBack, |unit| unit.restarts = 4);
     let containers = [was(ASIDE, Exited, "no"), is("web", Running, "always")];
