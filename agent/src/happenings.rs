@@ -174,10 +174,7 @@ fn read(path: &Path) -> VecDeque<Happening> {
 }
 
 fn cut(mut words: String) -> String {
-    let end = (0..=WORDS_LIMIT.min(words.len()))
-        .rev()
-        .find(|at| words.is_char_boundary(*at));
-    words.truncate(end.unwrap_or(0));
+    words.truncate(words.floor_char_boundary(WORDS_LIMIT));
     words
 }
 

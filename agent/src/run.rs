@@ -32,7 +32,6 @@ use crate::driver::docker::{ConnectError, Docker, Limits};
 use crate::happenings::Happenings;
 use crate::identity::{Identity, IdentityDir, IdentityError};
 use crate::in_use::{InUse, Leases};
-
 use crate::journal::{Journal, JournalError};
 use crate::own::Own;
 use crate::reconcile::{Handle, Reconciler};

@@ -1,19 +1,14 @@
 //! What a person types on a machine instead.
 
 use anyhow::Context as _;
-use harness::command::{command, run_command};
+use harness::command::run_command;
 use harness::fleet::Machine;
 
 /// `docker ARGS` on the machine's own engine, with the agent's registry login.
 pub(crate) fn docker(machine: &Machine, args: &[&str]) -> anyhow::Result<String> {
-    let mut docker = command("docker");
     let config = machine.agent.docker_config();
     let login = config.parent().context("config.json is in a directory")?;
-    docker.arg("--config").arg(login);
-    docker
-        .args(["--host", &machine.tenant.docker_host()])
-        .args(args);
-    run_command(&mut docker)
+    run_command(machine.tenant.docker_command(login).args(args))
 }
 
 /// `pull`, `stop`, `rm`, `run`, each as a command of its own.

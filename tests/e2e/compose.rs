@@ -1,12 +1,8 @@
 //! Containers that Docker Compose made: updated, counted once, and taken back
 //! when their old one is gone.
 
-use std::path::PathBuf;
-use std::process::Command;
-
 use anyhow::{Context as _, ensure};
 use bollard::query_parameters::TagImageOptions;
-use harness::command::run_command;
 use harness::engine::Container;
 use harness::registry::{PASSWORD, USER};
 use harness::{App, Behaviour, Fleet, FleetSpec, eventually, scenario};
@@ -19,7 +15,6 @@ const SECRET: &str = "s3cr3t-of-the-shop";
 /// A machine with a project of one service, made by Compose.
 struct Shop {
     fleet: Fleet,
-    file: PathBuf,
 }
 
 impl Shop {
@@ -49,21 +44,14 @@ impl Shop {
             fleet.v1.repository
         );
         std::fs::write(&file, text)?;
-        let shop = Self { fleet, file };
+        let shop = Self { fleet };
         shop.compose(&["up", "-d"])?;
         Ok(shop)
     }
 
     fn compose(&self, arguments: &[&str]) -> anyhow::Result<String> {
         let tenant = &self.fleet.machines[0].tenant;
-        let mut command: Command = tenant.command("docker-compose");
-        command
-            .env("DOCKER_HOST", tenant.docker_host())
-            .env("COMPOSE_PROJECT_NAME", "shop")
-            .arg("-f")
-            .arg(&self.file)
-            .args(arguments);
-        run_command(&mut command)
+        tenant.compose(tenant.directory(), "shop", arguments)
     }
 
     /// The one container that there is.

@@ -4,8 +4,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use anyhow::{Context as _, ensure};
-use harness::command::{command, run_command};
+use anyhow::ensure;
 use harness::fleet::Machine;
 use harness::registry::{PASSWORD, USER};
 use harness::{App, Fleet, FleetSpec, World, eventually, scenario};
@@ -118,14 +117,9 @@ impl<'a> Project<'a> {
     }
 
     fn compose(&self, arguments: &[&str]) -> anyhow::Result<String> {
-        let mut compose = command("docker-compose");
-        compose
-            .env("DOCKER_HOST", self.machine.tenant.docker_host())
-            .env("COLUMNS", "200")
-            .current_dir(&self.directory)
-            .args(["-p", "shop"])
-            .args(arguments);
-        run_command(&mut compose).with_context(|| format!("docker-compose {arguments:?}"))
+        self.machine
+            .tenant
+            .compose(&self.directory, "shop", arguments)
     }
 
     /// Ids and names, sorted.

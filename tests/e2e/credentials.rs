@@ -5,7 +5,7 @@ use harness::fault::Proxy;
 use harness::registry::{PASSWORD, TRICKY_PASSWORD, TRICKY_USER, USER, docker_config};
 use harness::{App, Auth, Fleet, FleetSpec, Registry, World, scenario};
 
-use crate::support::{SOON, ensure_untouched, failure};
+use crate::support::{SOON, ensure_untouched, failure, halts};
 
 const BOUND: &str = r#"
 [policy]
@@ -88,11 +88,7 @@ fn a_bound_helper_that_fails_is_an_error_and_never_an_anonymous_pull() {
         let before = machine.container().await?;
         let asked_before = proxy.seen().len();
 
-        let (_, rollout) = fleet.release(world, &App::new("v2"))?;
-        fleet
-            .rollout_is(&rollout, "ROLLOUT_PHASE_HALTED", SOON)
-            .await?;
-        let member = fleet.member(&rollout, "t1")?;
+        let member = halts(&fleet, world, &App::new("v2"), SOON).await?;
         ensure!(
             failure(&member).0 == "FAILURE_KIND_CREDENTIALS",
             "{member:#}"

@@ -5,7 +5,7 @@ use harness::aws::{Aws, HELPER, REGISTRY};
 use harness::fault::Proxy;
 use harness::{App, Auth, Fleet, FleetSpec, Registry, scenario};
 
-use crate::support::{SOON, ensure_untouched, failure};
+use crate::support::{SOON, ensure_untouched, failure, halts};
 
 #[test]
 fn amazons_helper_logs_in_for_a_pull() {
@@ -45,11 +45,7 @@ fn aws_that_does_not_answer_is_a_failure_and_never_an_anonymous_pull() {
         let asked_before = proxy.seen().len();
         aws.kill()?;
 
-        let (_, rollout) = fleet.release(world, &App::new("v2"))?;
-        fleet
-            .rollout_is(&rollout, "ROLLOUT_PHASE_HALTED", SOON)
-            .await?;
-        let member = fleet.member(&rollout, "t1")?;
+        let member = halts(&fleet, world, &App::new("v2"), SOON).await?;
         let (kind, message) = failure(&member);
         ensure!(
             kind == "FAILURE_KIND_CREDENTIALS" && message.contains(HELPER),

@@ -8,7 +8,7 @@ use harness::registry::{PASSWORD, USER};
 use harness::{App, Behaviour, Fleet, FleetSpec, World, eventually, scenario};
 use serde_json::Value;
 
-use crate::support::{SOON, failure};
+use crate::support::{SOON, failure, halts};
 
 /// What depends on the container: its network, its volumes, a link.
 const DEPENDANTS: [&str; 3] = ["proxy", "backup", "tail"];
@@ -74,13 +74,9 @@ fn a_dependant_that_opted_out_keeps_the_whole_group_as_it_is() {
             &image,
         ])?;
         let before = standing(machine)?;
-        let (_, rollout) = fleet.release(world, &App::new("v2"))?;
-        fleet
-            .rollout_is(&rollout, "ROLLOUT_PHASE_HALTED", SOON)
-            .await?;
-        let member = fleet.member(&rollout, "t1")?;
+        let member = halts(&fleet, world, &App::new("v2"), SOON).await?;
         let (kind, message) = failure(&member);
-        ensure!(kind.ends_with("POLICY") || kind == "policy", "{kind}");
+        ensure!(kind == "FAILURE_KIND_POLICY", "{kind}");
         ensure!(
             message.contains("\"private\"") && message.contains("pinion.ignore=true"),
             "{message}"

@@ -4,7 +4,7 @@ use anyhow::ensure;
 use harness::fault::{Fault, Proxy, Rule};
 use harness::{App, Auth, Fleet, FleetSpec, Registry, World, scenario};
 
-use crate::support::{SOON, configuration, ensure_untouched, failure};
+use crate::support::{SOON, configuration, ensure_untouched, failure, halts};
 
 /// A fleet of one machine that pulls through a proxy.
 async fn behind_a_proxy(world: &World) -> anyhow::Result<(Fleet, Proxy)> {
@@ -24,11 +24,7 @@ async fn fails_as(world: &World, rule: Rule, kinds: &[&str]) -> anyhow::Result<(
     let (fleet, proxy) = behind_a_proxy(world).await?;
     let before = fleet.machines[0].container().await?;
     proxy.rule(rule);
-    let (_, rollout) = fleet.release(world, &App::new("v2"))?;
-    fleet
-        .rollout_is(&rollout, "ROLLOUT_PHASE_HALTED", SOON * 3)
-        .await?;
-    let member = fleet.member(&rollout, "t1")?;
+    let member = halts(&fleet, world, &App::new("v2"), SOON * 3).await?;
     let (kind, message) = failure(&member);
     ensure!(kinds.contains(&kind), "{member:#}");
     ensure!(

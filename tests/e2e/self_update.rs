@@ -4,7 +4,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
-use harness::agent_image::docker;
 use harness::command::run_command;
 use harness::engine::Container;
 use harness::fleet::{CONFIGURATION, CONTAINER, Machine, names};
@@ -163,7 +162,9 @@ async fn contained(fleet: &mut Fleet, agent: &Pushed) -> anyhow::Result<()> {
         )
         .await?;
     run_command(
-        docker(&machine.tenant, directory)
+        machine
+            .tenant
+            .docker_command(directory)
             .args([
                 "run",
                 "-d",

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use anyhow::ensure;
-use harness::Fleet;
 use harness::engine::Container;
+use harness::{App, Fleet, World};
 use serde_json::Value;
 
 /// Long enough for anything on a busy machine; a condition that holds is seen at once.
@@ -75,6 +75,19 @@ pub(crate) fn ensure_untouched(before: &Container, now: &Container) -> anyhow::R
         now.health
     );
     Ok(())
+}
+
+/// Releases `app`, waits until that has halted, and answers what machine 1 has of it.
+pub(crate) async fn halts(
+    fleet: &Fleet,
+    world: &World,
+    app: &App,
+    deadline: Duration,
+) -> anyhow::Result<Value> {
+    let (_, rollout) = fleet.release(world, app)?;
+    let phase = "ROLLOUT_PHASE_HALTED";
+    fleet.rollout_is(&rollout, phase, deadline).await?;
+    fleet.member(&rollout, "t1")
 }
 
 /// The kind of a member's failure, and what it says.

@@ -173,10 +173,8 @@ fn hello<C: Converge>(sessions: &mut Sessions<C>) -> v1::Hello {
 fn without_log(mut report: v1::Report) -> v1::Report {
     if let Some(failure) = &mut report.failure {
         failure.log_tail.clear();
-        let end = (0..=1024.min(failure.message.len()))
-            .rev()
-            .find(|at| failure.message.is_char_boundary(*at));
-        failure.message.truncate(end.unwrap_or(0));
+        let end = failure.message.floor_char_boundary(1024);
+        failure.message.truncate(end);
     }
     report
 }

@@ -103,10 +103,7 @@ impl Sum {
 }
 
 fn cut(text: &mut String) {
-    let end = (0..=TEXT.min(text.len()))
-        .rev()
-        .find(|at| text.is_char_boundary(*at));
-    text.truncate(end.unwrap_or(0));
+    text.truncate(text.floor_char_boundary(TEXT));
 }
 
 #[cfg(test)]

@@ -18,10 +18,7 @@ pub(super) const SENTENCE: usize = 1024;
 
 /// The text without what is over `limit` bytes, cut on a character.
 pub(super) fn cut(mut text: String, limit: usize) -> String {
-    let end = (0..=limit.min(text.len()))
-        .rev()
-        .find(|at| text.is_char_boundary(*at));
-    text.truncate(end.unwrap_or(0));
+    text.truncate(text.floor_char_boundary(limit));
     text
 }
 

@@ -90,12 +90,7 @@ impl Failure {
     #[must_use]
     pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
         let mut message: String = message.into();
-        if message.len() > Self::MESSAGE_LIMIT {
-            let end = (0..=Self::MESSAGE_LIMIT)
-                .rev()
-                .find(|at| message.is_char_boundary(*at));
-            message.truncate(end.unwrap_or(0));
-        }
+        message.truncate(message.floor_char_boundary(Self::MESSAGE_LIMIT));
         Self {
             kind,
             message,
@@ -108,9 +103,7 @@ impl Failure {
     pub fn with_log(mut self, log: impl Into<String>) -> Self {
         let log: String = log.into();
         let from = log.len().saturating_sub(Self::LOG_TAIL_LIMIT);
-        let from = (from..=log.len())
-            .find(|at| log.is_char_boundary(*at))
-            .unwrap_or(log.len());
+        let from = log.ceil_char_boundary(from);
         self.log_tail = log[from..].to_owned();
         self
     }

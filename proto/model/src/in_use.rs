@@ -144,10 +144,7 @@ impl std::fmt::Display for Deferral {
 }
 
 fn cut(mut text: String, limit: usize) -> String {
-    if text.len() > limit {
-        let end = (0..=limit).rev().find(|at| text.is_char_boundary(*at));
-        text.truncate(end.unwrap_or(0));
-    }
+    text.truncate(text.floor_char_boundary(limit));
     text
 }
 

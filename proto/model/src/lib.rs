@@ -53,11 +53,7 @@ impl ParseError {
     pub fn new(what: &'static str, allowed: &'static str, got: &str) -> Self {
         let mut got = got.to_owned();
         if got.len() > 80 {
-            let end = (0..=80)
-                .rev()
-                .find(|at| got.is_char_boundary(*at))
-                .unwrap_or(0);
-            got.truncate(end);
+            got.truncate(got.floor_char_boundary(80));
             got.push('…');
         }
         Self { what, allowed, got }

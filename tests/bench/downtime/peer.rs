@@ -5,7 +5,6 @@ use bollard::models::{
     ContainerCreateBody, HostConfig, PortBinding, RestartPolicy, RestartPolicyNameEnum,
 };
 use bollard::query_parameters::CreateContainerOptions;
-use harness::command::{command, run_command};
 
 use super::{Bench, swarm};
 use crate::by_hand::docker;
@@ -193,21 +192,17 @@ impl Peer {
     fn compose(&self, bench: &Bench<'_>, image: &str) -> anyhow::Result<()> {
         let directory = bench.machine.tenant.directory().join("bench-compose");
         std::fs::create_dir_all(&directory)?;
-        let file = directory.join("docker-compose.yml");
         let (key, value) = IGNORED.split_once('=').context("a label has a value")?;
         let port = self.port;
         let text = format!(
             "version: '2.4'\nservices:\n  app:\n    image: {image}\n    restart: always\n    \
              ports: ['{port}:8080']\n    labels: {{ {key}: '{value}' }}\n"
         );
-        std::fs::write(&file, text)?;
-        let mut compose = command("docker-compose");
-        compose
-            .env("DOCKER_HOST", bench.machine.tenant.docker_host())
-            .args(["--project-name", "bench", "--file"])
-            .arg(file)
-            .args(["up", "--detach"]);
-        run_command(&mut compose).map(drop)
+        std::fs::write(directory.join("docker-compose.yml"), text)?;
+        let tenant = &bench.machine.tenant;
+        tenant
+            .compose(&directory, "bench", &["up", "--detach"])
+            .map(drop)
     }
 }
 

@@ -9,6 +9,7 @@ use harness::{Pushed, Tenant};
 use pinion_agent::credentials::{Credential, Secret};
 use pinion_agent::driver::Driver as _;
 use pinion_agent::driver::docker::{Docker, Limits};
+use pinion_agent::room::Disk;
 use pinion_model::ImageRef;
 use pinion_workload::recreate::Recreate;
 use pinion_workload::{ContainerId, CreateSpec, Image};
@@ -74,6 +75,17 @@ pub(crate) fn credential_of(host: &str, user: &str, password: &str) -> Credentia
 
 pub(crate) fn image_of(pushed: &Pushed) -> anyhow::Result<ImageRef> {
     Ok(pushed.reference().parse()?)
+}
+
+/// Pulls it, however full the disk is.
+pub(crate) async fn pull(
+    driver: &Docker,
+    image: &ImageRef,
+    credential: Option<&Credential>,
+) -> anyhow::Result<Image> {
+    let pulled = driver.pull(image, credential, &Disk::default()).await;
+    let pulled = pulled.map_err(|failure| anyhow::anyhow!("{failure}"))?;
+    Ok(pulled.image)
 }
 
 /// What the agent makes of a container to have it run `new` as `reference`.

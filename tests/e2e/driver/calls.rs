@@ -7,12 +7,11 @@ use harness::fleet::REPOSITORY;
 use harness::{App, Auth, Behaviour, Registry, Tenant, World, eventually, scenario};
 use pinion_agent::driver::docker::{ConnectError, Docker, Limits};
 use pinion_agent::driver::{Driver as _, EngineError};
-use pinion_agent::room::Disk;
 use pinion_model::ImageRef;
 use pinion_workload::{ContainerId, ContainerState, CreateSpec, Health};
 use serde_json::{Value, json};
 
-use crate::api::{ask, driver, image_of};
+use crate::api::{ask, driver, image_of, pull};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -24,8 +23,7 @@ pub(crate) async fn machine(
     let tenant = Tenant::start(world, 1).await?;
     let driver = driver(&tenant).await?;
     let image = image_of(&registry.push(world, REPOSITORY, app)?)?;
-    let pulled = driver.pull(&image, None, &Disk::default()).await;
-    pulled.map_err(|failure| anyhow::anyhow!("{failure}"))?;
+    pull(&driver, &image, None).await?;
     Ok((registry, tenant, driver, image))
 }
 

@@ -4,10 +4,9 @@ use anyhow::{Context as _, ensure};
 use harness::fleet::REPOSITORY;
 use harness::{App, Auth, Registry, Tenant, scenario};
 use pinion_agent::driver::Driver as _;
-use pinion_agent::room::Disk;
 use serde_json::{Value, json};
 
-use crate::api::{ask, create, differences, driver, image_of, respecified, settings};
+use crate::api::{ask, create, differences, driver, image_of, pull, respecified, settings};
 
 /// What a user asked for, and what may differ afterwards.
 fn cases() -> Vec<(&'static str, Value)> {
@@ -70,11 +69,7 @@ fn what_the_engine_would_refuse_or_lose_comes_back_as_it_was() {
         let tenant = Tenant::start(world, 1).await?;
         let driver = driver(&tenant).await?;
         let reference = image_of(&registry.push(world, REPOSITORY, &App::new("v1"))?)?;
-        let image = driver
-            .pull(&reference, None, &Disk::default())
-            .await
-            .map_err(|failure| anyhow::anyhow!("{failure}"))?
-            .image;
+        let image = pull(&driver, &reference, None).await?;
         ask(
             &tenant,
             "POST",

@@ -8,11 +8,12 @@ use harness::fleet::REPOSITORY;
 use harness::{App, Auth, Registry, Tenant, World, scenario};
 use pinion_agent::driver::Driver as _;
 use pinion_agent::driver::docker::Docker;
-use pinion_agent::room::Disk;
 use pinion_workload::{ContainerId, Image};
 use serde_json::{Value, json};
 
-use crate::api::{ask, create, credential, differences, driver, image_of, respecified, settings};
+use crate::api::{
+    ask, create, credential, differences, driver, image_of, pull, respecified, settings,
+};
 
 #[test]
 fn every_setting_survives_two_recreations_and_the_images_defaults_do_not() {
@@ -73,18 +74,8 @@ impl Machine {
         let credential = credential(&registry.host());
         let v1 = image_of(&registry.push(world, REPOSITORY, &App::new("v1"))?)?;
         let v2 = image_of(&registry.push(world, REPOSITORY, &App::new("v2"))?)?;
-        let pulled = async |image| {
-            driver
-                .pull(image, Some(&credential), &Disk::default())
-                .await
-        };
-        pulled(&v1)
-            .await
-            .map_err(|failure| anyhow::anyhow!("{failure}"))?;
-        let new = pulled(&v2)
-            .await
-            .map_err(|failure| anyhow::anyhow!("{failure}"))?
-            .image;
+        pull(&driver, &v1, Some(&credential)).await?;
+        let new = pull(&driver, &v2, Some(&credential)).await?;
         Ok(Self {
             tenant,
             driver,

@@ -4,7 +4,6 @@ use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::Context as _;
 
@@ -54,18 +53,19 @@ impl AgentImage {
         let dockerfile = self.dockerfile(&directory)?;
         base(tenant, &directory)?;
         let tag = format!("built/pinion-agent:{version}");
-        let mut build = docker(tenant, &directory);
+        let mut build = tenant.docker_command(&directory);
         build.args(["build", "--quiet", "--build-arg"]);
         build.arg(format!("BASE={BASE}")).arg("-f").arg(dockerfile);
         run_command(build.args(["-t", &tag]).arg(&context))?;
         let archive = directory.join("image.tar");
         run_command(
-            docker(tenant, &directory)
+            tenant
+                .docker_command(&directory)
                 .args(["save", "-o"])
                 .arg(&archive)
                 .arg(&tag),
         )?;
-        run_command(docker(tenant, &directory).args(["rmi", &tag]))?;
+        run_command(tenant.docker_command(&directory).args(["rmi", &tag]))?;
         let source_sha = App::new(version).source_sha();
         registry.push_archive(REPOSITORY, version, &source_sha, &archive)
     }
@@ -118,18 +118,7 @@ fn base(tenant: &Tenant, directory: &Path) -> anyhow::Result<()> {
     }
     let file = directory.join("base.Dockerfile");
     fs::write(&file, "FROM scratch\nCOPY . /\n")?;
-    let mut build = docker(tenant, directory);
+    let mut build = tenant.docker_command(directory);
     build.args(["build", "--quiet", "-t", BASE, "-f"]).arg(file);
     run_command(build.arg(&root)).map(drop)
-}
-
-/// Docker's own command with that machine's engine, and nothing of the tester's.
-#[must_use]
-pub fn docker(tenant: &Tenant, config: &Path) -> Command {
-    let mut docker = command("docker");
-    docker
-        .env("DOCKER_BUILDKIT", "0")
-        .env("DOCKER_CONFIG", config)
-        .args(["-H", &tenant.docker_host()]);
-    docker
 }

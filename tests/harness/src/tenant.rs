@@ -10,7 +10,7 @@ use anyhow::{Context as _, bail};
 use bollard::{API_DEFAULT_VERSION, Docker};
 use rustix::process::Signal;
 
-use crate::command::{command, run};
+use crate::command::{command, run, run_command};
 use crate::engine::Engine;
 use crate::process::Process;
 use crate::wait::eventually;
@@ -115,17 +115,48 @@ impl Tenant {
         inside(&self.namespace, program)
     }
 
-    /// Docker's own command on this machine's engine, as its user types it.
+    /// Docker's own command on this machine's engine, as its user types it, with
+    /// the logins of the directory `config` and nothing of the tester's.
+    #[must_use]
+    pub fn docker_command(&self, config: &Path) -> Command {
+        let mut docker = command("docker");
+        docker
+            .env("DOCKER_BUILDKIT", "0")
+            .env("DOCKER_CONFIG", config)
+            .args(["-H", &self.docker_host()]);
+        docker
+    }
+
+    /// The same, run without any login.
     ///
     /// # Errors
     ///
     /// If it fails, with what it said.
     pub fn docker(&self, arguments: &[&str]) -> anyhow::Result<String> {
-        let mut docker = command("docker");
-        docker
+        let mut docker = self.docker_command(&self.directory);
+        Ok(run_command(docker.args(arguments))?.trim().to_owned())
+    }
+
+    /// Compose on this machine's engine, for the project in `directory`.
+    ///
+    /// # Errors
+    ///
+    /// If it fails, with what it said.
+    pub fn compose(
+        &self,
+        directory: &Path,
+        project: &str,
+        arguments: &[&str],
+    ) -> anyhow::Result<String> {
+        let mut compose = command("docker-compose");
+        compose
             .env("DOCKER_HOST", self.docker_host())
+            // Else it breaks the names in its tables.
+            .env("COLUMNS", "200")
+            .current_dir(directory)
+            .args(["--project-name", project])
             .args(arguments);
-        Ok(crate::command::run_command(&mut docker)?.trim().to_owned())
+        run_command(&mut compose).with_context(|| format!("docker-compose {arguments:?}"))
     }
 
     /// Cuts its network: nothing gets in or out, and nobody is told.

@@ -104,14 +104,11 @@ fn of_containers() -> EventsOptions {
     }
 }
 
-/// An engine may send more than it was asked for. Every run of a health check
-/// is three events about its process: noise.
+/// An engine may send more than it was asked for. A verdict comes with its
+/// action, as in "health_status: healthy".
 fn is_about_the_container(event: &EventMessage) -> bool {
     let action = event.action.as_deref().unwrap_or_default();
-    let noise = [
-        "exec_", "attach", "detach", "resize", "top", "copy", "archive", "extract", "export",
-    ];
-    !noise.iter().any(|noise| action.starts_with(noise))
+    NEWS.iter().any(|news| action.starts_with(news))
 }
 
 #[cfg(test)]

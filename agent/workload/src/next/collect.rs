@@ -16,9 +16,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pinion_model::{Digest, ImageRef, Timestamp, WorkloadName};
 
+use crate::belongs::runs;
 use crate::{Assignment, Call, Container, Desired, Image, Lookup, Observed, Record, Step};
 
-use super::prepare::anchor_tag;
+use super::prepare::anchor_of;
 
 /// What is to become of one reference.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,7 +110,7 @@ fn without(record: &Record, forgotten: &BTreeSet<ImageRef>) -> Record {
 }
 
 fn fate(record: &Record, reference: &ImageRef, image: &Image, containers: &[Container]) -> Fate {
-    let anchor = tag_of(reference);
+    let anchor = anchor_of(reference);
     let has_anchor = image.repo_tags.contains(&anchor);
     if !record.pulled.contains(reference) {
         // An engine drops a repository's digests with its last tag there.
@@ -130,11 +131,6 @@ fn fate(record: &Record, reference: &ImageRef, image: &Image, containers: &[Cont
     })
 }
 
-/// The anchor tag with its repository.
-fn tag_of(reference: &ImageRef) -> String {
-    format!("{}:{}", reference.repository, anchor_tag(reference))
-}
-
 fn has_other_tag(image: &Image, reference: &ImageRef, anchor: &str) -> bool {
     let beginning = format!("{}:", reference.repository);
     image
@@ -147,10 +143,7 @@ fn has_other_tag(image: &Image, reference: &ImageRef, anchor: &str) -> bool {
 fn is_used(image: &Image, digest: &Digest, containers: &[Container]) -> bool {
     containers.iter().any(|container| {
         container.image_id == image.id
-            || container
-                .repo_digests
-                .iter()
-                .any(|known| known.digest == *digest)
+            || runs(container, digest)
             || container.image_reference.ends_with(digest.as_str())
     })
 }
@@ -161,7 +154,7 @@ fn is_tagged_by_others(record: &Record, reference: &ImageRef, image: &Image) -> 
     let anchors = record.pulled.iter().chain(&record.anchors);
     let own: BTreeSet<_> = anchors
         .filter(|known| known.digest == reference.digest)
-        .map(tag_of)
+        .map(anchor_of)
         .collect();
     image
         .repo_tags

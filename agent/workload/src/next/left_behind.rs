@@ -1,10 +1,10 @@
 //! What an update cannot take along: what containers wrote outside of their volumes.
 
 use crate::Unit;
+use crate::observed::MIB;
 
 /// Less than this is not worth a line in a report: caches and process ids.
 const REPORTED: u64 = 16 * MIB;
-const MIB: u64 = 1024 * 1024;
 
 /// Says which containers wrote how much of it; none if it is little.
 pub(super) fn remark(units: &[Unit]) -> Option<String> {

@@ -121,15 +121,13 @@ fn anchor_old(view: View<'_>) -> Option<Step> {
 
 /// A tag that keeps the image from being pruned; noted before it is put there.
 pub(super) fn anchor(view: View<'_>, reference: &ImageRef, image: &Image) -> Option<Step> {
-    let tag = anchor_tag(reference);
-    let repository = reference.repository.to_string();
-    if image.repo_tags.contains(&format!("{repository}:{tag}")) {
+    if image.repo_tags.contains(&anchor_of(reference)) {
         return None;
     }
     let call = view.unless_skipped(Call::Tag {
         image: image.id.clone(),
-        repository,
-        tag,
+        repository: reference.repository.to_string(),
+        tag: anchor_tag(reference),
     })?;
     if view.observed.record.anchors.contains(reference) {
         return Some(call);
@@ -139,7 +137,12 @@ pub(super) fn anchor(view: View<'_>, reference: &ImageRef, image: &Image) -> Opt
     Some(view.write_record(record))
 }
 
+/// Its anchor tag with its repository, as an engine lists it.
+pub(super) fn anchor_of(image: &ImageRef) -> String {
+    format!("{}:{}", image.repository, anchor_tag(image))
+}
+
 /// `pinion-` and the first 12 digits of the digest.
-pub(crate) fn anchor_tag(image: &ImageRef) -> String {
+fn anchor_tag(image: &ImageRef) -> String {
     format!("pinion-{}", image.digest.short())
 }

@@ -5,7 +5,7 @@
 //! engine begins to bring it ([`Layers`](crate::Layers)); before that, what is
 //! to stay free must be there.
 
-use pinion_model::Failure;
+use pinion_model::{Failure, FailureKind};
 
 use crate::{Operation, Shortage, Step};
 
@@ -44,8 +44,5 @@ fn look_again(view: View<'_>) -> Step {
 /// Says on which file system what is lacking, and what to do.
 pub(crate) fn short(message: String) -> Failure {
     let advice = "nothing was touched; make room on this machine (`docker system df` says what takes it), or change `engine.min_free_mib` in agent.toml, then retry it";
-    Failure::new(
-        pinion_model::FailureKind::Disk,
-        format!("{message}; {advice}"),
-    )
+    Failure::new(FailureKind::Disk, format!("{message}; {advice}"))
 }

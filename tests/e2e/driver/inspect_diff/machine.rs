@@ -3,15 +3,13 @@
 use anyhow::Context as _;
 use harness::fleet::REPOSITORY;
 use harness::{App, Auth, Registry, Tenant, World};
-use pinion_agent::driver::Driver as _;
 use pinion_agent::driver::docker::Docker;
-use pinion_agent::room::Disk;
 use pinion_model::ImageRef;
 use pinion_workload::{ContainerId, Image};
 use serde_json::{Value, json};
 
 use super::cases::{self, Case, Runs};
-use crate::api::{ask, create, driver, image_of};
+use crate::api::{ask, create, driver, image_of, pull};
 
 /// Its networks, and where they are.
 const NETWORKS: [(&str, &str); 3] = [
@@ -47,10 +45,7 @@ impl Machine {
         let driver = driver(&tenant).await?;
         let version = async |name: &str, app: App| {
             let reference = image_of(&registry.push(world, name, &app)?)?;
-            let pulled = driver.pull(&reference, None, &Disk::default()).await;
-            let image = pulled
-                .map_err(|failure| anyhow::anyhow!("{failure}"))?
-                .image;
+            let image = pull(&driver, &reference, None).await?;
             anyhow::Ok(Version { reference, image })
         };
         let plain = [

@@ -9,7 +9,7 @@ use pinion_workload::in_use::Seen;
 use pinion_workload::probe::Probes;
 use pinion_workload::{
     Answer, Assignment, Call, Itself, Lookup, Observed, Record, Step, busy_with,
-    images_of_interest, learn, recover,
+    images_of_interest, learn, needed_elsewhere, recover,
 };
 
 use crate::event::Event;
@@ -256,7 +256,11 @@ impl Sim {
             permitted: &permitted,
             platform: Some(("linux", "amd64")),
             room: None,
-            needed_elsewhere: &BTreeSet::new(),
+            needed_elsewhere: &needed_elsewhere(
+                &known.journal.desired,
+                &known.journal.records,
+                workload,
+            ),
             may_pull: true,
             busy_with: busy_with(&known.journal.records, workload),
             itself: &Itself::default(),
