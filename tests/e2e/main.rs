@@ -21,4 +21,5 @@ mod prefetch;
 mod probes;
 mod pulls;
 mod self_update;
+mod start_first;
 mod support;

@@ -36,6 +36,7 @@ agent.toml:
   pre_cut = [\"/etc/pinion/hooks/drain\"]  # 0 go, 75 not now, else no
   drain = \"10s\"                          # from then to the stop
   post_start = [\"/etc/pinion/hooks/up\"]  # 0, or it is taken back
+  switch = [\"/etc/pinion/hooks/proxy\"]   # points a proxy at the next one, and back (start-first)
   hook_timeout = \"60s\"
   [credentials.\"ghcr.io\"]
   helper = \"pinion-ghcr\"                  # or \"ecr-login\", …; helper_key, timeout = \"10s\"

@@ -220,6 +220,7 @@ fn what_is_asked_before_a_cut_over_is_read() {
         drain = "10s"
         [workload.hermes]
         post_start = ["/etc/pinion/hooks/up"]
+        switch = ["/etc/pinion/hooks/proxy"]
         "#,
     )
     .expect("valid");
@@ -239,6 +240,8 @@ fn what_is_asked_before_a_cut_over_is_read() {
     let hermes = &config.workloads[&"hermes".parse().expect("name")];
     let timeout = hermes.post_start.as_ref().map(|hook| hook.timeout);
     assert_eq!(timeout, Some(Duration::from_secs(60)), "the usual one");
+    let switch = hermes.switch.as_ref().map(|hook| hook.command.as_slice());
+    assert_eq!(switch, Some(&["/etc/pinion/hooks/proxy".to_owned()][..]));
 }
 
 #[test]
@@ -251,6 +254,10 @@ fn what_cannot_be_asked_is_refused_with_its_key() {
         (
             "[workload.codex]\npost_start = \"/bin/true\"",
             "workload.codex.post_start",
+        ),
+        (
+            "[workload.codex]\nswitch = [\"proxy\"]",
+            "workload.codex.switch",
         ),
         (
             "[workload.codex]\nhook_timeout = \"0\"",

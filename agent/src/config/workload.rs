@@ -25,6 +25,9 @@ pub struct WorkloadSettings {
     pub pre_cut: Option<HookCommand>,
     /// Run after each next container was started.
     pub post_start: Option<HookCommand>,
+    /// Points a proxy from one container to the other while both run, where
+    /// they are replaced start-first.
+    pub switch: Option<HookCommand>,
     /// Asked whether its containers are idle, those apart that have a label of
     /// their own.
     pub idle: Option<IdleProbe>,
@@ -58,6 +61,7 @@ fn settings(entry: &Keys<'_>) -> Result<WorkloadSettings, ConfigError> {
         "probe",
         "pre_cut",
         "post_start",
+        "switch",
         "hook_timeout",
         "idle",
         "max_connections",
@@ -69,6 +73,7 @@ fn settings(entry: &Keys<'_>) -> Result<WorkloadSettings, ConfigError> {
         probe: entry.parsed("probe")?,
         pre_cut: hook(entry, "pre_cut", timeout)?,
         post_start: hook(entry, "post_start", timeout)?,
+        switch: hook(entry, "switch", timeout)?,
         idle: idle(entry)?,
         max_connections: max_connections(entry)?,
         drain: up_to(entry, "drain", LONGEST_DRAIN)?,

@@ -76,6 +76,7 @@ impl HookCommand {
         let text = |digest: Option<&pinion_model::Digest>| {
             digest.map(ToString::to_string).unwrap_or_default()
         };
+        let from = hook.from.iter().map(|from| ("PINION_FROM_ID", &from.0));
         Command::new(program)
             .args(arguments)
             .env_clear()
@@ -84,6 +85,7 @@ impl HookCommand {
             .env("PINION_WORKLOAD", workload.as_str())
             .env("PINION_CONTAINER", &hook.name)
             .env("PINION_CONTAINER_ID", &hook.container.0)
+            .envs(from)
             .env("PINION_OLD_DIGEST", text(hook.old.as_ref()))
             .env("PINION_NEW_DIGEST", text(hook.new.as_ref()))
             .env("PINION_OPERATION", hook.operation.as_str())
@@ -113,7 +115,7 @@ impl HookCommand {
                 &format!("ended with {status}"),
                 said,
             ),
-            (_, HookPoint::PostStart) => self.forbids(
+            (_, HookPoint::PostStart | HookPoint::Switch) => self.forbids(
                 hook,
                 FailureKind::Start,
                 &format!("ended with {status}"),
@@ -127,6 +129,7 @@ impl HookCommand {
         let then = match hook.point {
             HookPoint::PreCut => "nothing was touched",
             HookPoint::PostStart => "it is taken back",
+            HookPoint::Switch => "nobody knows where the proxy points",
         };
         let said = match last_lines(said.trim(), SAID_LIMIT) {
             "" => String::new(),

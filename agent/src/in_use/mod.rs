@@ -59,6 +59,7 @@ pub struct Look {
     answers: Option<Vec<pinion_workload::in_use::Probed>>,
     pre_cut: bool,
     post_start: bool,
+    switch: bool,
     drain: Duration,
 }
 
@@ -74,6 +75,7 @@ impl Look {
             },
             pre_cut: self.pre_cut,
             post_start: self.post_start,
+            switch: self.switch,
             drain: self.drain,
         }
     }
@@ -148,6 +150,7 @@ impl InUse {
             },
             pre_cut: settings.is_some_and(|s| s.pre_cut.is_some()),
             post_start: settings.is_some_and(|s| s.post_start.is_some()),
+            switch: settings.is_some_and(|s| s.switch.is_some()),
             drain: drain(settings, record, containers),
         }
     }
@@ -162,6 +165,7 @@ impl InUse {
         let command = settings.and_then(|settings| match hook.point {
             HookPoint::PreCut => settings.pre_cut.clone(),
             HookPoint::PostStart => settings.post_start.clone(),
+            HookPoint::Switch => settings.switch.clone(),
         });
         let (workload, hook) = (workload.clone(), hook.clone());
         async move {

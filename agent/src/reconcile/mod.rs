@@ -31,7 +31,7 @@ use std::time::Duration;
 
 use pinion_model::{AgentPhase, Attempt, Generation, Timestamp, WorkloadName};
 use pinion_workload::probe::Probe;
-use pinion_workload::{OpId, Report, Stage};
+use pinion_workload::{OpId, Operation, Report, Stage};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -241,17 +241,15 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
 
     /// When to look again although nothing calls for it.
     fn net(&self, now: Timestamp) -> Timestamp {
-        let pause = |stage: &Stage| match stage {
+        let pause = |operation: &Operation| match operation.stage {
+            _ if operation.is_proving_beside() => WATCH_PAUSE,
             Stage::Cut | Stage::RollBack | Stage::Adopt => WATCH_PAUSE,
             Stage::Soak => SOAK_PAUSE,
             _ => NET,
         };
         let records = self.journal.records();
-        let stages = records
-            .values()
-            .filter_map(|r| r.operation.as_ref())
-            .map(|o| pause(&o.stage));
-        now + stages.min().unwrap_or(NET)
+        let operations = records.values().filter_map(|r| r.operation.as_ref());
+        now + operations.map(pause).min().unwrap_or(NET)
     }
 
     fn emit_all(&mut self) {

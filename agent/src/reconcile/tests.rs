@@ -10,4 +10,5 @@ mod pulls;
 mod refreshes;
 mod refusals;
 mod rig;
+mod start_first;
 mod withdrawals;

@@ -6,6 +6,8 @@ use pinion_model::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::Claim;
+
 /// An engine's id of a container: 64 hex digits. Containers are addressed by it alone.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -59,6 +61,9 @@ pub struct Container {
     /// links to.
     #[serde(default)]
     pub depends_on: Vec<String>,
+    /// What it has for itself alone ([`claims`](crate::claims)).
+    #[serde(default)]
+    pub claims: Vec<Claim>,
 }
 
 /// What a container does.

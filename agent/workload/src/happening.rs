@@ -83,6 +83,7 @@ mod tests {
             auto_remove: false,
             stop_timeout: Duration::from_secs(10),
             depends_on: Vec::new(),
+            claims: Vec::new(),
         }
     }
 

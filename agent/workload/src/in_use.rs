@@ -16,6 +16,8 @@ pub struct Seen<'a> {
     pub pre_cut: bool,
     /// There is a hook to be run after the next container's start.
     pub post_start: bool,
+    /// There is a hook that points a proxy from one container to another.
+    pub switch: bool,
     /// From the gate's opening to the stop of the first container.
     pub drain: Duration,
 }
@@ -27,6 +29,7 @@ impl Seen<'_> {
         probes: Probes::Answered(&[]),
         pre_cut: false,
         post_start: false,
+        switch: false,
         drain: Duration::ZERO,
     };
 }

@@ -109,6 +109,7 @@ impl Itself {
             auto_remove: false,
             stop_timeout: Duration::from_secs(10),
             depends_on: Vec::new(),
+            claims: Vec::new(),
         };
         Some((container, program.and_then(|p| p.image.clone())))
     }

@@ -12,7 +12,7 @@ use pinion_model::{Failure, FailureKind, Timestamp};
 
 use crate::names::RESTORES_LABEL;
 use crate::next::taken_back;
-use crate::{Answer, Call, ContainerId, CreateSpec, Observed, Operation, Record, Stage};
+use crate::{Answer, Call, ContainerId, CreateSpec, Observed, Operation, Record, Stage, Unit};
 
 /// A port or an address may need a moment to become free.
 const START_PAUSE: Duration = Duration::from_secs(2);
@@ -194,6 +194,11 @@ fn failed(
     };
     failed.retry_at = Some(now + pause);
     match failed.stage {
+        // What does not start beside the old one goes back as it would in its place.
+        Stage::Create if failed.is_proving_beside() => match given_up {
+            true => proof_failed(&failed, failure, now),
+            false => failed,
+        },
         Stage::Preflight | Stage::Prefetch | Stage::Prepare | Stage::Create | Stage::Adopt
             if given_up || is_final =>
         {
@@ -218,6 +223,12 @@ fn failed(
         }
         _ => failed,
     }
+}
+
+fn proof_failed(operation: &Operation, failure: &Failure, now: Timestamp) -> Operation {
+    let unit = operation.units.iter().position(Unit::is_unready);
+    let unit = unit.unwrap_or(operation.units.len());
+    taken_back(operation, unit, failure.clone(), now)
 }
 
 /// It goes on without the call. What settles says so; what goes back or is

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::compose;
 use crate::gate::Gate;
+use crate::order;
 use crate::{Assignment, Container, ContainerId, ContainerState, CreateSpec, Health, OpId, Report};
 
 /// One assignment being carried out.
@@ -141,11 +142,18 @@ impl Operation {
         self.stage == Stage::Create && self.units.iter().all(|unit| unit.made)
     }
 
+    /// A next one is to be proven beside its old one before the last look.
+    #[must_use]
+    pub fn is_proving_beside(&self) -> bool {
+        self.is_at_the_gate() && self.units.iter().any(Unit::is_unready)
+    }
+
     /// Whether what says that its containers are in use is to be asked now.
     #[must_use]
     pub fn wants_probes(&self) -> bool {
         let let_go = self.units.iter().any(|unit| unit.let_go);
-        self.is_at_the_gate() && !self.gate.forced && !let_go && self.gate.drained_at.is_none()
+        let is_asked = self.is_at_the_gate() && !self.is_proving_beside();
+        is_asked && !self.gate.forced && !let_go && self.gate.drained_at.is_none()
     }
 
     /// That it is put off, or was cut over although in use.
@@ -197,7 +205,8 @@ pub enum Stage {
     Prefetch,
     /// Pulls, and anchors both images.
     Prepare,
-    /// Creates the next containers.
+    /// Creates the next containers, and proves beside the old ones those that
+    /// are replaced start-first.
     Create,
     /// Puts them in their place one after the other, each proven before the
     /// one after it.
@@ -259,6 +268,15 @@ pub struct Unit {
     /// The hook after the start of the next one was content.
     #[serde(default)]
     pub welcomed: bool,
+    /// It is replaced start-first: the next one is proven beside the old one.
+    #[serde(default)]
+    pub beside: bool,
+    /// Since when it is proven there; none while that is open, or in doubt.
+    #[serde(default)]
+    pub ready: Option<Timestamp>,
+    /// What the hook was told that points a proxy from one to the other.
+    #[serde(default)]
+    pub switch: Option<Switch>,
     /// When it was first seen to have been started.
     pub began: Option<Timestamp>,
     /// Since when it is healthy without a break.
@@ -289,10 +307,7 @@ impl Unit {
             name: container.name.clone(),
             old: Old {
                 id: container.id.clone(),
-                running: matches!(
-                    container.state,
-                    ContainerState::Running | ContainerState::Restarting
-                ),
+                running: is_running(container),
                 well: container.state == ContainerState::Running
                     && container.health != Health::Unhealthy,
                 restart_policy: container.restart_policy.clone(),
@@ -310,6 +325,9 @@ impl Unit {
             remade: None,
             let_go: false,
             welcomed: false,
+            beside: order::asks_for_start_first(container) && is_running(container),
+            ready: None,
+            switch: None,
             began: None,
             healthy: None,
             proven: false,
@@ -322,6 +340,30 @@ impl Unit {
             lost: false,
         }
     }
+
+    /// It is to be proven beside the old one first.
+    pub(crate) fn is_unready(&self) -> bool {
+        self.beside && self.ready.is_none()
+    }
+}
+
+fn is_running(container: &Container) -> bool {
+    matches!(
+        container.state,
+        ContainerState::Running | ContainerState::Restarting
+    )
+}
+
+/// Where the switch hook has pointed the proxy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Switch {
+    /// It was run, or is about to be: perhaps at the next one.
+    Begun,
+    /// At the next one, since then.
+    Next(Timestamp),
+    /// Back at the old one, since then.
+    Old(Timestamp),
 }
 
 /// A container as it was before it was touched.

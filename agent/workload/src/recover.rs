@@ -18,8 +18,11 @@ use crate::names::{
     FOR_LABEL, OLD_IMAGE_LABEL, OLD_POLICY_LABEL, OLD_STATE_LABEL, OpId, Part, RESTORES_LABEL,
     TERMS_LABEL, WORKLOAD_LABEL, split_part,
 };
+use crate::order::asks_for_start_first;
 use crate::recreate::{OPERATION_LABEL, REPLACES_LABEL};
-use crate::{Assignment, Container, ContainerId, ContainerState, Operation, Record, Stage, Unit};
+use crate::{
+    Assignment, Container, ContainerId, ContainerState, Operation, Record, Stage, Switch, Unit,
+};
 
 /// Proof that is asked for when nobody knows what was asked for.
 const MIN_HEALTHY: Duration = Duration::from_secs(10);
@@ -193,6 +196,10 @@ fn as_labelled<'a>(
         .get(OLD_STATE_LABEL)
         .is_none_or(|state| state == "running");
     unit.old.well = unit.old.running && touched;
+    unit.beside = unit.old.running && asks_for_start_first(old);
+    // Nobody knows where a proxy points once one had the other's name.
+    let had_name = split_part(&next.name).is_none() || is_taken_back(next);
+    unit.switch = (unit.beside && had_name).then_some(Switch::Begun);
     let policy = next
         .labels
         .get(OLD_POLICY_LABEL)
@@ -271,10 +278,12 @@ fn operation(
     found: Vec<Found<'_>>,
     now: Timestamp,
 ) -> Operation {
-    let forward = found.iter().all(|f| {
-        f.next
-            .is_some_and(|next| f.is_last() || is_in_place(&f.unit, next))
-    });
+    let goes_on = |f: &Found<'_>, next: &Container| {
+        !is_taken_back(next) && (f.is_last() || is_in_place(&f.unit, next))
+    };
+    let forward = found
+        .iter()
+        .all(|f| f.next.is_some_and(|next| goes_on(f, next)));
     let mut operation = Operation::new(&nobodys(workload), now, 0, now);
     operation.id = op;
     let terms = found.iter().find_map(|f| f.next?.labels.get(TERMS_LABEL));
@@ -308,6 +317,10 @@ fn read_terms(text: &str) -> Option<[Duration; 3]> {
         .map(Duration::from_millis)
         .collect();
     terms.try_into().ok()
+}
+
+fn is_taken_back(next: &Container) -> bool {
+    matches!(split_part(&next.name), Some((_, Part::Failed, _)))
 }
 
 /// It has the name, and ran if it should.

@@ -124,8 +124,11 @@ pub enum OwnCall {
 pub struct Hook {
     /// When it is run.
     pub point: HookPoint,
-    /// The container that is to be stopped, or that was just started.
+    /// The container that is to be stopped, that was just started, or that is
+    /// to serve from now on.
     pub container: ContainerId,
+    /// Of a switch: the one that served until now, if it is still there.
+    pub from: Option<ContainerId>,
     /// Its name.
     pub name: String,
     /// The digest that it ran before; none if it was not pulled by one.
@@ -143,6 +146,8 @@ pub enum HookPoint {
     PreCut,
     /// After the next container was started.
     PostStart,
+    /// While two run: points a proxy at the one that is to serve from now on.
+    Switch,
 }
 
 impl HookPoint {
@@ -152,6 +157,7 @@ impl HookPoint {
         match self {
             Self::PreCut => "pre-cut",
             Self::PostStart => "post-start",
+            Self::Switch => "switch",
         }
     }
 }

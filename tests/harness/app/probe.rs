@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 const PERIOD: Duration = Duration::from_millis(2);
 const PATIENCE: Duration = Duration::from_millis(500);
+/// For a name server's answer, as resolvers wait.
+const RESOLVERS: Duration = Duration::from_secs(5);
 /// The engine's name server in every container of a user's network.
 const NAME_SERVER: (Ipv4Addr, u16) = (Ipv4Addr::new(127, 0, 0, 11), 53);
 
@@ -33,6 +35,8 @@ pub fn probe(name: &str, port: u16) {
                     version = answered;
                 }
             }
+            // The signal that ends it interrupts what it waits for.
+            Err(_) if ENDS.load(Ordering::Relaxed) => asked -= 1,
             Err(why) => {
                 failed += 1;
                 println!("question {asked} failed: {why}");
@@ -75,7 +79,7 @@ fn ask_at(address: SocketAddr) -> Result<String, String> {
 /// A records (RFC 1035), by hand: a static program has no resolver.
 fn look_up(name: &str) -> std::io::Result<Vec<Ipv4Addr>> {
     let socket = UdpSocket::bind("127.0.0.1:0")?;
-    socket.set_read_timeout(Some(PATIENCE))?;
+    socket.set_read_timeout(Some(RESOLVERS))?;
     let mut question = vec![0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
     for label in name.split('.') {
         question.push(u8::try_from(label.len()).unwrap_or(0));

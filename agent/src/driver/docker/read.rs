@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use pinion_model::{ImageRef, Timestamp};
-use pinion_workload::{Container, ContainerId, ContainerState, Health, HealthTiming, Image};
+use pinion_workload::{
+    Container, ContainerId, ContainerState, Health, HealthTiming, Image, claims,
+};
 use serde_json::Value;
 
 use crate::driver::{EngineError, EngineInfo};
@@ -43,6 +45,7 @@ pub(super) fn container(inspect: &Value) -> Result<Container, EngineError> {
         auto_remove: host["AutoRemove"] == true,
         stop_timeout: grace(&config["StopTimeout"]),
         depends_on: depends_on(host),
+        claims: claims(inspect),
     })
 }
 
@@ -74,6 +77,7 @@ pub(super) fn listed(entry: &Value) -> Container {
         auto_remove: false,
         stop_timeout: DEFAULT_GRACE,
         depends_on: Vec::new(),
+        claims: Vec::new(),
     }
 }
 

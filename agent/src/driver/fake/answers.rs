@@ -71,6 +71,7 @@ impl Machine {
             auto_remove: held.auto_remove,
             stop_timeout: Duration::from_secs(10),
             depends_on: held.needs.iter().map(|need| self.shown(need)).collect(),
+            claims: Vec::new(),
         }
     }
 

@@ -5,7 +5,7 @@ use pinion_model::{Digest, Failure, FailureKind, ImageRef};
 use pinion_workload::names::RESTORES_LABEL;
 use pinion_workload::probe::{Probe, ProbeAnswer};
 use pinion_workload::recreate::REPLACES_LABEL;
-use pinion_workload::{ContainerId, ContainerState};
+use pinion_workload::{ContainerId, ContainerState, ORDER_LABEL, START_FIRST};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -47,6 +47,8 @@ pub(crate) struct Machine {
     pub(super) count: usize,
     /// Of every container that ever was, by id.
     pub(super) places: BTreeMap<String, usize>,
+    /// By which name the containers of a place are known.
+    pub(super) homes: BTreeMap<usize, String>,
     /// What must never be, and was.
     pub(crate) violations: Vec<String>,
 }
@@ -118,6 +120,22 @@ impl HeldImage {
     }
 }
 
+impl Held {
+    fn is_start_first(&self) -> bool {
+        self.labels.get(ORDER_LABEL).map(String::as_str) == Some(START_FIRST)
+    }
+
+    fn is_running(&self) -> bool {
+        self.state == ContainerState::Running
+    }
+
+    /// One that was made for a place has its name as an alias.
+    fn answers_to(&self, home: &str) -> bool {
+        let labels = [REPLACES_LABEL, RESTORES_LABEL];
+        self.name == home || labels.iter().any(|key| self.labels.contains_key(*key))
+    }
+}
+
 impl Machine {
     pub(super) fn new() -> Self {
         Self {
@@ -127,6 +145,7 @@ impl Machine {
             registry: BTreeMap::new(),
             count: 0,
             places: BTreeMap::new(),
+            homes: BTreeMap::new(),
             violations: Vec::new(),
         }
     }
@@ -205,7 +224,16 @@ impl Machine {
                 .filter(starting)
                 .map(|c| c.name.clone())
                 .collect();
-            if running.len() > 1 {
+            let is_start_first = mine.iter().all(|c| c.is_start_first());
+            let mut serving = mine.iter().filter(|c| c.is_running()).peekable();
+            let home = self.homes.get(&place).filter(|_| is_start_first);
+            if let Some(home) = home.filter(|_| serving.peek().is_some())
+                && !serving.any(|c| c.answers_to(home))
+            {
+                let violation = format!("{home} resolves to nothing that runs: {running:?}");
+                self.violations.push(violation);
+            }
+            if running.len() > if is_start_first { 2 } else { 1 } {
                 self.violations
                     .push(format!("two of one place run: {running:?}"));
             }
@@ -411,6 +439,7 @@ impl Machine {
     }
 
     pub(super) fn stop(&mut self, id: &ContainerId) -> Result<(), EngineError> {
+        self.leaves_none(id);
         let held = self.held(id)?;
         held.stopped_by_hand = true;
         if held.state == ContainerState::Running {
@@ -421,6 +450,21 @@ impl Machine {
         self.containers.retain(|c| c.id != *id || !auto_remove);
         self.watch();
         Ok(())
+    }
+
+    /// What is replaced start-first is never without one that runs.
+    fn leaves_none(&mut self, id: &ContainerId) {
+        let runs = |c: &&Held| c.is_running();
+        let mut ours = self.containers.iter().filter(runs);
+        let Some(stopped) = ours.find(|c| c.id == *id && c.is_start_first()) else {
+            return;
+        };
+        let mut others = self.containers.iter().filter(runs);
+        if !others.any(|c| c.place == stopped.place && c.id != *id) {
+            let name = stopped.name.clone();
+            self.violations
+                .push(format!("nothing of its place runs when {name} stops"));
+        }
     }
 
     pub(super) fn start(&mut self, id: &ContainerId) -> Result<(), EngineError> {
@@ -451,6 +495,7 @@ impl Machine {
         }
         self.name_is_free(name, "rename")?;
         name.clone_into(&mut self.held(id)?.name);
+        self.watch();
         Ok(())
     }
 

@@ -60,6 +60,7 @@ impl Machine {
         let id = self.new_id();
         let place = self.count;
         self.places.insert(id.0.clone(), place);
+        self.homes.insert(place, name.to_owned());
         self.containers.push(Held {
             id: id.clone(),
             name: name.to_owned(),

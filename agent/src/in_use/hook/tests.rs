@@ -19,6 +19,7 @@ fn hook(point: HookPoint) -> Hook {
     Hook {
         point,
         container: ContainerId("c0ffee".to_owned()),
+        from: (point == HookPoint::Switch).then(|| ContainerId("beef".to_owned())),
         name: "web".to_owned(),
         old: Some(digest("a")),
         new: Some(digest("b")),
@@ -60,6 +61,7 @@ async fn an_exit_code_lets_go_puts_off_or_forbids() {
     for (point, kind) in [
         (HookPoint::PreCut, FailureKind::Policy),
         (HookPoint::PostStart, FailureKind::Start),
+        (HookPoint::Switch, FailureKind::Start),
     ] {
         for body in [
             "echo not so >&2; exit 1",

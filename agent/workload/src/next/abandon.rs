@@ -1,4 +1,4 @@
-//! Nothing old was touched: the next ones, which never ran, are removed.
+//! Nothing old was touched: the next ones, which are not in their place, are removed.
 
 use pinion_model::AgentPhase;
 
@@ -28,7 +28,7 @@ pub(super) fn next(view: View<'_>, withdrawn: bool) -> Step {
 }
 
 /// Made by this operation for this workload, and not in its place.
-fn is_ours(view: View<'_>, container: &Container) -> bool {
+pub(super) fn is_ours(view: View<'_>, container: &Container) -> bool {
     let label = |key| container.labels.get(key).map(String::as_str);
     label(OPERATION_LABEL) == Some(view.operation.id.as_str())
         && label(FOR_LABEL) == Some(view.observed.workload.as_str())

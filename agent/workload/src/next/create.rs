@@ -7,25 +7,21 @@ use crate::names::{
     WORKLOAD_LABEL, part_name, split_part,
 };
 use crate::recreate::{OPERATION_LABEL, REPLACES_LABEL};
-use crate::{Call, ContainerState, Stage, Step, Unit};
+use crate::{Call, Stage, Step, Unit};
 
-use super::{View, gate};
+use super::{View, abandon, beside, gate};
 
 pub(super) fn next(view: View<'_>) -> Step {
-    if view
-        .operation
-        .units
-        .iter()
-        .any(|unit| view.machine.by_id(&unit.old.id).is_none())
-    {
-        return look_again(view);
-    }
     if let Some(orphan) = orphan(view) {
         return orphan;
     }
+    let gone = |unit: &Unit| view.machine.by_id(&unit.old.id).is_none();
+    if view.operation.units.iter().any(gone) {
+        return look_again(view);
+    }
     match view.operation.units.iter().find(|unit| !unit.made) {
         Some(unit) => make(view, unit),
-        None => gate::next(view),
+        None => beside::prove(view).unwrap_or_else(|| gate::next(view)),
     }
 }
 
@@ -87,17 +83,15 @@ fn create(view: View<'_>, unit: &Unit) -> Step {
     })
 }
 
-/// One that was created for a container that is no longer there.
+/// One that was made for a container that is no longer there.
 fn orphan(view: View<'_>) -> Option<Step> {
-    let wanted = |id: &String| view.operation.units.iter().any(|unit| unit.old.id.0 == *id);
-    let orphan = view.machine.0.iter().find(|c| {
-        c.state == ContainerState::Created
-            && c.labels.get(OPERATION_LABEL).map(String::as_str) == Some(view.operation.id.as_str())
-            && c.labels.get(FOR_LABEL).map(String::as_str) == Some(view.observed.workload.as_str())
-            && split_part(&c.name).is_some()
-            && !c.labels.get(REPLACES_LABEL).is_some_and(wanted)
-    })?;
-    view.unless_skipped(Call::Remove(orphan.id.clone()))
+    let wanted = |id: &String| {
+        let mut units = view.operation.units.iter();
+        units.any(|unit| unit.old.id.0 == *id && view.machine.by_id(&unit.old.id).is_some())
+    };
+    let mut made = view.machine.0.iter().filter(|c| abandon::is_ours(view, c));
+    let orphan = made.find(|c| !c.labels.get(REPLACES_LABEL).is_some_and(wanted))?;
+    abandon::remove(view, orphan)
 }
 
 /// The containers are not those that were looked at: begin with what is there.

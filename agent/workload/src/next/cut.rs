@@ -13,7 +13,7 @@ use crate::health::{Terms, Verdict, Watched, judge, regression};
 use crate::names::{Part, part_name};
 use crate::{Call, Container, ContainerState, Operation, Stage, Step, Unit};
 
-use super::{View, in_use, left_behind};
+use super::{View, beside, in_use, left_behind};
 
 pub(super) fn next(view: View<'_>) -> Step {
     let due = view.operation.units.iter().find(|unit| !unit.proven);
@@ -50,6 +50,12 @@ fn cut_over(view: View<'_>, members: &[Member<'_>]) -> Step {
     }
     if let Some(step) = in_use::hold_back(view, members) {
         return step;
+    }
+    if let [(index, unit)] = members
+        && unit.beside
+        && let Some(next) = view.machine.next_of(view.operation, &unit.old.id)
+    {
+        return beside::cut_over(view, *index, next);
     }
     let stop = members
         .iter()
@@ -176,9 +182,14 @@ fn unconfirmed(name: &str) -> Failure {
     Failure::new(FailureKind::Indeterminate, message)
 }
 
+/// Beside the old one, it is proven that this one may stop.
 fn prove(view: View<'_>, index: usize) -> Step {
     let mut operation: Operation = view.operation.clone();
-    operation.units[index].proven = true;
+    let unit = &mut operation.units[index];
+    match unit.is_unready() {
+        true => unit.ready = Some(view.now),
+        false => unit.proven = true,
+    }
     operation.tries = 0;
     view.write(operation)
 }

@@ -17,6 +17,7 @@ use crate::belongs::check_replaceable;
 use crate::group::members;
 use crate::health::state_word;
 use crate::names::{FOR_LABEL, OpId, Part, part_name};
+use crate::order;
 use crate::recreate::OPERATION_LABEL;
 use crate::{Container, ContainerId, ContainerState, Operation, Stage, Step, Unit};
 
@@ -62,9 +63,15 @@ pub(super) fn next(view: View<'_>) -> Step {
             written: unit.written,
             made: true,
             saved: unit.saved.clone(),
+            welcomed: unit.welcomed,
+            beside: unit.beside,
+            ready: unit.ready,
+            began: unit.began,
+            healthy: unit.healthy.clone(),
             ..Unit::new(old, unit.old.digest.clone())
         };
-        if old.state == ContainerState::Paused || (unit.old.running && !fresh.old.running) {
+        let is_down = unit.old.running && !fresh.old.running;
+        if old.state == ContainerState::Paused || is_down || fresh.is_unready() {
             return wait_for(view, old);
         }
         if fresh.old.running && !unit.old.running {
@@ -91,11 +98,12 @@ pub(super) fn next(view: View<'_>) -> Step {
 
 /// The next container waits for hours, and somebody may tidy up what does not
 /// run meanwhile: that says nothing of the image.
-fn make_again(view: View<'_>, old: &ContainerId) -> Step {
+pub(super) fn make_again(view: View<'_>, old: &ContainerId) -> Step {
     let mut operation = view.operation.clone();
     let units = operation.units.iter_mut();
     for unit in units.filter(|unit| unit.old.id == *old) {
-        unit.made = false;
+        (unit.made, unit.welcomed) = (false, false);
+        (unit.ready, unit.began, unit.healthy) = (None, None, None);
     }
     operation.gate.open(view.now);
     view.write(operation)
@@ -120,6 +128,7 @@ fn is_complete(view: View<'_>) -> Result<bool, Failure> {
         .filter_map(|unit| view.machine.by_id(&unit.old.id))
         .collect();
     let members = members(&replaced, view.machine.0)?;
+    order::check(&members, view.observed.in_use.switch)?;
     let is_same = |unit: &Unit| members.iter().any(|m| m.container.id == unit.old.id);
     Ok(members.len() == units.len() && units.iter().all(is_same))
 }

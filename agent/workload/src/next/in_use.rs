@@ -8,8 +8,8 @@ use pinion_model::{Failure, FailureKind, Holder, InUse, Timestamp};
 use crate::in_use::Probes;
 use crate::{Call, Container, Hook, HookPoint, Operation, Stage, Step, Unit};
 
-use super::View;
 use super::gate::GATE_PAUSE;
+use super::{View, beside};
 
 /// What comes before the cut-over; none when it may begin.
 pub(super) fn hold(view: View<'_>) -> Option<Step> {
@@ -173,10 +173,11 @@ pub(super) fn welcome(view: View<'_>, unit: &Unit, next: &Container) -> Option<S
     })
 }
 
-fn told(view: View<'_>, unit: &Unit) -> Hook {
+pub(super) fn told(view: View<'_>, unit: &Unit) -> Hook {
     Hook {
         point: HookPoint::PreCut,
         container: unit.old.id.clone(),
+        from: None,
         name: unit.name.clone(),
         old: unit.old.digest.clone(),
         new: view.operation.assignment.digest().cloned(),
@@ -184,10 +185,13 @@ fn told(view: View<'_>, unit: &Unit) -> Hook {
     }
 }
 
-/// What is under way gets its time to end; only locks are asked meanwhile.
+/// What is under way gets its time to end; only locks are asked meanwhile. Where
+/// a proxy is switched, that time begins when it was.
 fn drain(view: View<'_>) -> Option<Step> {
     let drain = view.observed.in_use.drain;
-    let runs = view.operation.units.iter().any(|unit| unit.old.running);
+    let later = |unit: &Unit| unit.beside && view.observed.in_use.switch;
+    let mut units = view.operation.units.iter();
+    let runs = units.any(|unit| unit.old.running && !later(unit));
     let Some(end) = view.operation.gate.drained_at else {
         let is_due = runs && !drain.is_zero();
         return is_due.then(|| {
@@ -212,7 +216,8 @@ pub(super) fn hold_back(view: View<'_>, members: &[(usize, &Unit)]) -> Option<St
     let old = |unit: &Unit| view.machine.by_id(&unit.old.id);
     let is_untouched = |(_, unit): &(usize, &Unit)| {
         let stands = |old: &Container| old.is_up() || !unit.old.running;
-        old(unit).is_some_and(|old| old.name == unit.name && stands(old))
+        let is_at_home = old(unit).is_some_and(|old| old.name == unit.name && stands(old));
+        is_at_home && !beside::is_begun(view, unit)
     };
     if view.operation.gate.forced || !members.iter().all(is_untouched) {
         return None;
@@ -236,11 +241,28 @@ pub(super) fn hold_back(view: View<'_>, members: &[(usize, &Unit)]) -> Option<St
         let back = view.operation.clone().at(Stage::Create, view.now);
         return Some(view.write(shut(back, holders, view.now)));
     }
+    Some(wait_or_go_back(view, holders))
+}
+
+/// And once more before an old one stops beside which the next one runs: what
+/// came before has taken nothing from anybody.
+pub(super) fn hold_stop(view: View<'_>) -> Option<Step> {
+    if view.operation.gate.forced {
+        return None;
+    }
+    let holders = locks(view);
+    match holders.is_empty() {
+        true => opened(view),
+        false => Some(wait_or_go_back(view, holders)),
+    }
+}
+
+fn wait_or_go_back(view: View<'_>, holders: Vec<Holder>) -> Step {
     if view.now < deadline(view) {
-        return Some(wait(view, holders));
+        return wait(view, holders);
     }
     let nobody = view.operation.units.len();
-    Some(time_is_up(view, holders, |view, failure| {
+    time_is_up(view, holders, |view, failure| {
         view.take_back(nobody, failure)
-    }))
+    })
 }

@@ -10,6 +10,8 @@
 mod abandon;
 mod adopt;
 mod begin;
+mod beside;
+mod change_back;
 pub(crate) mod collect;
 mod create;
 mod cut;
@@ -26,8 +28,9 @@ mod roll_back;
 mod room;
 mod settle;
 mod soak;
+mod switch;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::time::Duration;
 
@@ -194,12 +197,20 @@ impl View<'_> {
             self.operation.stage,
             Stage::Preflight | Stage::Prepare | Stage::Create
         );
+        let mut units = self.operation.units.iter();
+        if units.any(|unit| unit.is_unready() && unit.began.is_some()) {
+            return false;
+        }
         let assignment = &self.operation.assignment;
         // What the machine itself asked for again counts from then.
         let begins = match self.operation.quiet {
             true => self.operation.accepted_at,
             false => assignment.received_at,
         };
+        // What is proven beside the old one has the time of its proof for that.
+        let units = self.operation.units.iter();
+        let proven = units.filter_map(|unit| unit.ready).max();
+        let begins = begins.max(proven.unwrap_or(begins));
         // The time in which the machine was in use does not count.
         let deferred = self.operation.gate.deferred(self.now);
         can_cut && self.now > begins + assignment.start_within + deferred

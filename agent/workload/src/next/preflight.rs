@@ -3,6 +3,7 @@
 use crate::belongs::{check_replaceable, containers_of, digest_of, runs};
 use crate::group::{Member, members};
 use crate::health::is_good;
+use crate::order;
 use crate::{Container, Operation, Stage, Step, Streak, Unit};
 
 use super::View;
@@ -36,7 +37,11 @@ pub(super) fn next(view: View<'_>) -> Step {
     if let Some(failure) = old.iter().find_map(|c| check_replaceable(c).err()) {
         return view.abandon(failure);
     }
-    let members = match members(&old, view.machine.0) {
+    let may = members(&old, view.machine.0).and_then(|members| {
+        order::check(&members, view.observed.in_use.switch)?;
+        Ok(members)
+    });
+    let members = match may {
         Ok(members) => members,
         Err(failure) => return view.abandon(failure),
     };

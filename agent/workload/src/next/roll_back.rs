@@ -19,10 +19,10 @@ use crate::names::{Part, part_name};
 use crate::probe::Beat;
 use crate::{Call, Container, ContainerState, Operation, Record, Step, Unit};
 
-use super::{View, finish, remake};
+use super::{View, change_back, finish, remake};
 
 /// How often an old container is started until it is given up.
-const RESTART_LIMIT: u32 = 4;
+pub(super) const RESTART_LIMIT: u32 = 4;
 
 pub(super) fn next(view: View<'_>) -> Step {
     let units = || view.operation.units.iter().enumerate().rev();
@@ -49,6 +49,9 @@ fn put_back(view: View<'_>, members: &[(usize, &Unit)]) -> Option<Step> {
     if let Some((index, why)) = due().find_map(hopeless) {
         return Some(lose(view, index, why));
     }
+    if let Some(step) = due().find_map(|(index, _)| change_back::next(view, *index)) {
+        return Some(step);
+    }
     let taken_away = due().rev().find_map(|(index, unit)| {
         let next = view.machine.next_of(view.operation, &unit.old.id)?;
         take_away(view, *index, unit, next)
@@ -64,7 +67,7 @@ fn restore_old(view: View<'_>, index: usize, unit: &Unit) -> Option<Step> {
 }
 
 /// The old one, or the one that was made again of it.
-fn the_old<'a>(view: View<'a>, unit: &Unit) -> Option<&'a Container> {
+pub(super) fn the_old<'a>(view: View<'a>, unit: &Unit) -> Option<&'a Container> {
     let id = unit.remade.as_ref().unwrap_or(&unit.old.id);
     view.machine.by_id(id)
 }
@@ -141,7 +144,7 @@ fn restore(view: View<'_>, index: usize, unit: &Unit, old: &Container) -> Option
 }
 
 /// Whether an engine's restart does with it what it did before.
-fn has_its_policy(unit: &Unit, old: &Container) -> bool {
+pub(super) fn has_its_policy(unit: &Unit, old: &Container) -> bool {
     let named = |policy: &str| match policy {
         "" => "no".to_owned(),
         policy => policy.to_owned(),
@@ -195,7 +198,7 @@ fn verify(view: View<'_>, index: usize, unit: &Unit) -> Option<Step> {
 }
 
 /// Gives up on a unit, and says so in the failure that is reported.
-fn lose(view: View<'_>, index: usize, why: String) -> Step {
+pub(super) fn lose(view: View<'_>, index: usize, why: String) -> Step {
     let mut operation: Operation = view.operation.clone();
     operation.units[index].lost = true;
     operation.tries = 0;

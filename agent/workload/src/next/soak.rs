@@ -6,7 +6,7 @@ use pinion_model::{Failure, FailureKind, Timestamp};
 
 use crate::health::{HEARING, is_good, regression, silence};
 use crate::probe::Beat;
-use crate::{Call, Stage, Step, Unit};
+use crate::{Call, Container, Stage, Step, Unit};
 
 use super::{View, cut};
 
@@ -65,10 +65,7 @@ fn doubt(view: View<'_>, index: usize, unit: &Unit) -> Option<Step> {
     if !unit.proven {
         return Some(cut::verify(view, index, next));
     }
-    let mark = next.start_mark();
-    let stands = unit.healthy.as_ref().is_some_and(|s| s.starts == [mark]);
-    let fails = matches!(view.observed.probes.beat(next), Beat::Fails { .. });
-    if stands && is_good(next) && !fails {
+    if !is_in_doubt(view, unit, next) {
         return None;
     }
     let mut operation = view.operation.clone();
@@ -76,6 +73,14 @@ fn doubt(view: View<'_>, index: usize, unit: &Unit) -> Option<Step> {
     (doubted.proven, doubted.healthy) = (false, None);
     doubted.began = Some(view.now);
     Some(view.write(operation))
+}
+
+/// It was proven, and is not healthy now, or was started again.
+pub(super) fn is_in_doubt(view: View<'_>, unit: &Unit, next: &Container) -> bool {
+    let mark = next.start_mark();
+    let stands = unit.healthy.as_ref().is_some_and(|s| s.starts == [mark]);
+    let fails = matches!(view.observed.probes.beat(next), Beat::Fails { .. });
+    !stands || !is_good(next) || fails
 }
 
 fn fault(view: View<'_>, unit: &Unit) -> Option<Failure> {

@@ -44,11 +44,13 @@ fn watched<'a>(
 ) -> Vec<(&'a Container, Duration)> {
     let machine = Machine(containers);
     let next = |unit: &Unit| {
-        let pause = if unit.proven { SOAKING } else { PROVING };
+        let is_proven = unit.proven || operation.stage == Stage::Create && unit.ready.is_some();
+        let pause = if is_proven { SOAKING } else { PROVING };
         Some((machine.next_of(operation, &unit.old.id)?, pause))
     };
     let units = operation.units.iter();
     match operation.stage {
+        Stage::Create => units.filter(|u| u.beside).filter_map(next).collect(),
         Stage::Cut => units.filter(|u| !u.proven).filter_map(next).collect(),
         Stage::Soak => units.filter_map(next).collect(),
         Stage::Adopt => {

@@ -109,6 +109,7 @@ fn web() -> Container {
         auto_remove: false,
         stop_timeout: Duration::ZERO,
         depends_on: Vec::new(),
+        claims: Vec::new(),
     }
 }
 

@@ -22,7 +22,7 @@ mod invert;
 mod kept;
 mod labels;
 mod networks;
-mod ports;
+pub(crate) mod ports;
 mod references;
 mod restoring;
 #[cfg(test)]

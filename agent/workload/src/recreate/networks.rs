@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::ApiVersion;
 use super::draft::{Draft, Object, text};
+use crate::{ORDER_LABEL, START_FIRST};
 
 /// What the user may give an endpoint; all else in it is the engine's. Its
 /// address among them: a MAC that is copied here would exist twice (the one
@@ -92,13 +93,27 @@ fn users_part(draft: &Draft<'_>, network: &str, endpoint: &Value, api: ApiVersio
             Some(value) => drop(kept.insert(field.to_owned(), value.clone())),
         }
     }
-    if let Some(aliases) = kept.remove("Aliases") {
-        let aliases = users_aliases(draft, network, &aliases, api);
-        if !aliases.is_empty() {
-            kept.insert("Aliases".to_owned(), json!(aliases));
-        }
+    let mut aliases = match kept.remove("Aliases") {
+        Some(aliases) => users_aliases(draft, network, &aliases, api),
+        None => Vec::new(),
+    };
+    aliases.extend(own_name(draft, network).filter(|name| !aliases.contains(name)));
+    if !aliases.is_empty() {
+        kept.insert("Aliases".to_owned(), json!(aliases));
     }
     Value::Object(kept)
+}
+
+/// One that is replaced start-first must answer to its name also while the
+/// two change names, so that it never fails to resolve.
+fn own_name(draft: &Draft<'_>, network: &str) -> Option<String> {
+    let labels = draft.inspect.pointer("/Config/Labels")?;
+    let asks = labels.get(ORDER_LABEL)? == START_FIRST;
+    (asks && takes_aliases(network)).then(|| draft.name.to_owned())
+}
+
+fn takes_aliases(network: &str) -> bool {
+    !matches!(network, "bridge" | "host" | "none")
 }
 
 /// Old engines add the short id, and the host name, on every start; the
@@ -109,7 +124,7 @@ fn users_aliases(
     aliases: &Value,
     api: ApiVersion,
 ) -> Vec<String> {
-    if matches!(network, "bridge" | "host" | "none") {
+    if !takes_aliases(network) {
         return Vec::new();
     }
     let hostname = draft

@@ -50,8 +50,8 @@ fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
-/// No port, or one of a range.
-fn is_open(binding: &Value) -> bool {
+/// The engine chooses it: no port, or one of a range.
+pub(crate) fn is_open(binding: &Value) -> bool {
     let port = text(binding, "HostPort");
     port.is_empty() || port == "0" || port.contains('-')
 }

@@ -16,6 +16,7 @@ mod settle;
 use pinion_model::{Digest, Failure, FailureKind};
 
 use crate::belongs::{check_replaceable, digest_of, running_digest, runs};
+use crate::order;
 use crate::{
     Call, Container, Desired, Home, Observed, Operation, OwnCall, Stage, Step, Streak, Unit,
     is_itself,
@@ -84,7 +85,7 @@ fn preflight(view: View<'_>) -> Step {
             None => return view.abandon(nobody()),
         },
         Home::Container(id) => match view.machine.by_id(id) {
-            Some(own) => match check_replaceable(own) {
+            Some(own) => match check_replaceable(own).and_then(|()| order::check_agent(own)) {
                 Ok(()) => (own_unit(view, own), runs(own, wanted)),
                 Err(failure) => return view.abandon(failure),
             },

@@ -593,6 +593,7 @@ fn going_back_asks_nobody() {
         probes: Probes::Answered(&busy),
         pre_cut: true,
         post_start: true,
+        switch: true,
         drain: 60 * SECOND,
     };
     let machine = [

@@ -1,5 +1,6 @@
 //! One step at a time, as the engine's answer calls for it: what the rooms share.
 
+mod beside;
 mod collect;
 mod compose;
 mod gate;
@@ -82,7 +83,17 @@ fn container(id: &str, name: &str, n: u8, state: ContainerState, policy: &str) -
         auto_remove: false,
         stop_timeout: 10 * SECOND,
         depends_on: Vec::new(),
+        claims: Vec::new(),
     }
+}
+
+/// One that runs, with an id as an engine gives it.
+pub(crate) fn sample(name: &str) -> Container {
+    let id = format!(
+        "{:0<64}",
+        name.replace(|c: char| !c.is_ascii_hexdigit(), "0")
+    );
+    container(&id, name, 1, ContainerState::Running, "always")
 }
 
 fn old(name: &str, state: ContainerState, policy: &str) -> Container {

@@ -98,5 +98,6 @@ pub(super) fn container(id: &str, name: &str, labels: &[(&str, &str)]) -> Contai
         auto_remove: false,
         stop_timeout: Duration::from_secs(10),
         depends_on: Vec::new(),
+        claims: Vec::new(),
     }
 }

@@ -96,3 +96,27 @@ fn a_container_that_left_its_first_network_does_not_come_back_to_it() {
     assert_eq!(spec.body["HostConfig"]["NetworkMode"], "none");
     assert_eq!(spec.warnings.len(), 1);
 }
+
+#[test]
+fn one_that_is_replaced_start_first_answers_to_its_name_before_it_has_it() {
+    let networks =
+        json!({ "bridge": {}, "front": { "Aliases": ["www"] }, "web": { "Aliases": ["web"] } });
+    let asked = |order: &str| {
+        let mut case = Case::new()
+            .with("/Name", json!("/web"))
+            .with("/Config/Labels", json!({ "pinion.order": order }))
+            .with("/NetworkSettings/Networks", networks.clone());
+        case.api_version = "1.51";
+        case.spec().body["NetworkingConfig"]["EndpointsConfig"].clone()
+    };
+    let front = json!({ "Aliases": ["www"] });
+    let web = json!({ "Aliases": ["web"] });
+    assert_eq!(
+        asked("stop-first"),
+        json!({ "bridge": {}, "front": front, "web": web })
+    );
+    assert_eq!(
+        asked("start-first"),
+        json!({ "bridge": {}, "front": { "Aliases": ["www", "web"] }, "web": web })
+    );
+}

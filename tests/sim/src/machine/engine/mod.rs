@@ -128,6 +128,7 @@ impl Engine {
             auto_remove: false,
             stop_timeout: Duration::from_secs(10),
             depends_on: Vec::new(),
+            claims: Vec::new(),
         };
         let place = self.count;
         self.put(container, place, build.digest.clone(), behaviour);
