@@ -7,7 +7,7 @@ TOOLS := target/tools
 OUT := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build programs demo demo-down test check fmt bench bench-engine bench-peers sim mutants tools
+.PHONY: help setup build programs demo demo-down test check fmt bench bench-engine bench-peers sim torture mutants tools
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,11 @@ test: programs ## All tests, on real engines and registries. PINION_TEST_DOCKER=
 		$(CARGO) test --locked --workspace --all-targets --no-fail-fast -- --test-threads=2; \
 	fi
 	$(CARGO) test --locked --workspace --doc --quiet
+
+# One after the other: each wants the machine's moments for itself.
+torture: programs ## Kills, full disks and faults on real engines, hundreds of times (an hour). PINION_TEST_SEED=… replays
+	@PINION_TORTURE=long $(CARGO) test --locked --workspace --test torture -- --test-threads=1 --nocapture $(ONLY)
+	@PINION_TORTURE=long $(CARGO) test --locked --workspace --lib -- --nocapture reconcile::tests::model::
 
 tools:
 	@deploy/ci/setup.sh buf

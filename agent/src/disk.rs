@@ -13,7 +13,11 @@ use std::path::Path;
 /// What the file system says.
 pub fn private_dir(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)?;
-    std::fs::set_permissions(path, Permissions::from_mode(0o700))
+    match std::fs::metadata(path)?.permissions().mode() & 0o777 {
+        // A disk that takes no write any more can be used for what it holds.
+        0o700 => Ok(()),
+        _ => std::fs::set_permissions(path, Permissions::from_mode(0o700)),
+    }
 }
 
 /// Replaces a file (0600) in one step: after a crash it is the old or the new
@@ -52,8 +56,17 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
 pub fn remove(path: &Path) -> io::Result<()> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => path.parent().map_or(Ok(()), sync_dir),
+        _ => sync_parent(path),
     }
+}
+
+/// Makes a file's name survive loss of power.
+///
+/// # Errors
+///
+/// What the file system says.
+pub fn sync_parent(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), sync_dir)
 }
 
 fn sync_dir(dir: &Path) -> io::Result<()> {

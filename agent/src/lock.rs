@@ -17,7 +17,9 @@ const FILE: &str = "lock";
 /// What the file system says.
 pub fn take(state_dir: &Path) -> io::Result<Option<File>> {
     disk::private_dir(state_dir)?;
-    let file = File::create(state_dir.join(FILE))?;
+    let path = state_dir.join(FILE);
+    // On a disk that takes no write any more, one that is there will do.
+    let file = File::create(&path).or_else(|error| File::open(&path).map_err(|_| error))?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
         Err(TryLockError::WouldBlock) => Ok(None),

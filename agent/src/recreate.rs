@@ -72,13 +72,16 @@ fn unknown(error: EngineError) -> Answer {
     Answer::Failed(Failure::new(FailureKind::Engine, error.to_string()))
 }
 
-/// None only where the engine says that it has none.
+/// None only where the engine says twice that it has none: settings would be
+/// lost by one answer that makes no sense.
 async fn lookup<D: Driver>(driver: &D, reference: &str) -> Result<Option<Image>, Answer> {
-    match driver.image(reference).await {
-        Ok(image) => Ok(Some(image)),
-        Err(EngineError::NotFound(_)) => Ok(None),
-        Err(error) => Err(unknown(error)),
+    for _ in 0..2 {
+        match driver.image(reference).await {
+            Err(EngineError::NotFound(_)) => {}
+            found => return found.map(Some).map_err(unknown),
+        }
     }
+    Ok(None)
 }
 
 /// The name that a container was made by may be another image's by now.

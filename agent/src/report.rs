@@ -180,20 +180,24 @@ impl Reports {
 
     fn keep(&self, queue: &mut Queue, sequence: u64, report: Report) -> Result<(), ReportError> {
         queue.progress.remove(&report.workload);
-        for repeated in queue.repeats_of(&report) {
-            queue.outcomes.remove(&repeated);
-            self.remove(repeated)?;
+        let mut superseded = queue.repeats_of(&report);
+        for repeated in &superseded {
+            queue.outcomes.remove(repeated);
         }
         if queue.outcomes.len() >= OUTCOME_LIMIT
             && let Some((oldest, dropped)) = queue.outcomes.pop_first()
         {
             tracing::warn!(workload = %dropped.workload, phase = %dropped.phase, "the queue of reports is full: the oldest is lost");
-            self.remove(oldest)?;
+            superseded.push(oldest);
         }
         let content = serde_json::to_vec(&report).expect("a report always serialises");
         queue.outcomes.insert(sequence, report);
+        // What is told does not wait for the disk; a full one gets room first.
+        let removed = superseded.into_iter().map(|each| self.remove(each));
+        let removed: Result<Vec<()>, _> = removed.collect();
         let path = self.path(sequence);
-        disk::replace(&path, &content).map_err(|source| ReportError::Write { path, source })
+        disk::replace(&path, &content).map_err(|source| ReportError::Write { path, source })?;
+        removed.map(drop)
     }
 
     fn remove(&self, sequence: u64) -> Result<(), ReportError> {
@@ -353,6 +357,22 @@ mod tests {
                 .count(),
             OUTCOME_LIMIT
         );
+    }
+
+    #[test]
+    fn what_cannot_be_written_or_removed_is_told_all_the_same() {
+        let dir = tempfile::tempdir().expect("directory");
+        let reports = Reports::open(dir.path()).expect("opened");
+        reports
+            .offer(report("codex", 1, AgentPhase::Settled))
+            .expect("kept");
+        let queue = dir.path().join("reports");
+        std::fs::remove_dir_all(&queue).expect("removable");
+        // Neither can the earlier one be removed there, nor this one written.
+        std::fs::write(&queue, "").expect("in the way");
+        let refused = reports.offer(report("codex", 1, AgentPhase::RolledBack));
+        assert!(refused.is_err(), "it says so");
+        assert_eq!(phases(&reports, 0), [(2, AgentPhase::RolledBack)]);
     }
 
     #[test]

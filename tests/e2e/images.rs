@@ -6,9 +6,8 @@ use anyhow::ensure;
 use bollard::query_parameters::ListImagesOptions;
 use harness::agent::MIN_FREE_MIB;
 use harness::fleet::{Machine, REPOSITORY, run_by_hand};
-use harness::loop_disk::LoopDisk;
 use harness::registry::{PASSWORD, USER};
-use harness::{App, Fleet, FleetSpec, World, eventually, scenario};
+use harness::{App, Fleet, FleetSpec, SmallDisk, World, eventually, scenario};
 
 use crate::support::{SOON, ensure_untouched, failure};
 
@@ -67,7 +66,7 @@ fn after_five_updates_three_proven_images_remain_and_what_was_there_before() {
 }
 
 /// A machine whose engine has a disk of 1 GiB, and runs v1.
-async fn on_a_small_disk(world: &World) -> anyhow::Result<(LoopDisk, Fleet)> {
+async fn on_a_small_disk(world: &World) -> anyhow::Result<(SmallDisk, Fleet)> {
     let spec = FleetSpec {
         containers: false,
         ..FleetSpec::of(1)
@@ -76,11 +75,7 @@ async fn on_a_small_disk(world: &World) -> anyhow::Result<(LoopDisk, Fleet)> {
     let reference = fleet.v1.reference();
     let tenant = &mut fleet.machines[0].tenant;
     tenant.stop_engine().await?;
-    let (file, data) = (
-        tenant.directory().join("disk"),
-        tenant.directory().join("data"),
-    );
-    let disk = LoopDisk::mount(&file, &data, 1024)?;
+    let disk = SmallDisk::in_a_file(&tenant.directory().join("data"), 1024)?;
     tenant.start_engine().await?;
     run_by_hand(tenant, &reference).await?;
     fleet.machines[0].runs(&fleet.v1.digest, SOON).await?;
@@ -90,14 +85,13 @@ async fn on_a_small_disk(world: &World) -> anyhow::Result<(LoopDisk, Fleet)> {
 #[test]
 fn what_does_not_fit_is_not_pulled_whole_and_the_old_container_runs() {
     scenario(async |world| {
-        // The disk goes after the engine on it.
         let (disk, fleet) = on_a_small_disk(world).await?;
         let machine = &fleet.machines[0];
         let before = machine.container().await?;
         let there = images(machine).await?;
 
         // Room for what is to stay free and for the image, not for the image unpacked.
-        disk.fill(MIN_FREE_MIB + 130)?;
+        disk.leave(MIN_FREE_MIB + 130)?;
         let large = App::new("v2").with_ballast(100 * 1024 * 1024);
         let (v2, rollout) = fleet.release(world, &large)?;
         fleet
@@ -122,7 +116,7 @@ fn what_does_not_fit_is_not_pulled_whole_and_the_old_container_runs() {
         })
         .await?;
 
-        disk.clear()?;
+        disk.make_room()?;
         fleet.cli.json(&["rollout", "retry", &rollout])?;
         fleet.cli.json(&["rollout", "resume", &rollout])?;
         machine.runs(&v2.digest, SOON).await.map(drop)

@@ -107,6 +107,8 @@ pub struct Reconciler<D, R> {
     emitted: BTreeMap<WorkloadName, News>,
     /// Operations that were found without a journal; none once all are done.
     recovering: Option<BTreeSet<OpId>>,
+    /// Looks at the engine that showed nothing to recover.
+    calm_looks: u8,
 }
 
 impl<D: Driver, R: Resolve> Reconciler<D, R> {
@@ -150,6 +152,7 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
             notes,
             emitted: BTreeMap::new(),
             recovering: Some(BTreeSet::new()),
+            calm_looks: 0,
         }
     }
 
@@ -260,21 +263,25 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
 
     /// Sends a workload's report if it says something new.
     fn emit(&mut self, workload: &WorkloadName) {
-        let Some(report) = self.journal.record(workload).report(workload, self.now()) else {
-            return;
-        };
+        if let Some(report) = self.journal.record(workload).report(workload, self.now()) {
+            self.send(report);
+        }
+    }
+
+    fn send(&mut self, report: Report) {
+        let workload = report.workload.clone();
         let news = (
             report.generation,
             report.attempt,
             report.phase,
             report.waiting_for.clone(),
         );
-        if self.emitted.get(workload) == Some(&news) {
+        if self.emitted.get(&workload) == Some(&news) {
             return;
         }
         tracing::info!(%workload, generation = %report.generation, phase = %report.phase, waiting_for = report.waiting_for,
             failure = report.failure.as_ref().map(tracing::field::display), "phase changed");
-        self.emitted.insert(workload.clone(), news);
+        self.emitted.insert(workload, news);
         // Nobody listens any more: the journal holds it for the next start.
         let _ = self.reports.send(report);
     }

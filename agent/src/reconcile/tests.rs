@@ -1,11 +1,11 @@
 //! The loop against an engine in memory.
 
 mod convergence;
-mod crashes;
 mod faults;
 mod happenings;
 mod images;
 mod in_use;
+mod model;
 mod pulls;
 mod refreshes;
 mod refusals;

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use pinion_model::{Failure, ImageRef, Timestamp, WorkloadName};
+use pinion_model::{AgentPhase, Failure, ImageRef, Timestamp, WorkloadName};
 use pinion_workload::{
-    Assignment, Call, Desired, Observed, Record, Step, busy_with, images_of_interest, learn,
-    needed_elsewhere, next, recover,
+    Assignment, Call, ContainerId, Desired, Observed, Record, Report, Step, busy_with,
+    can_be_found_again, concludes, images_of_interest, is_itself, learn, needed_elsewhere, next,
+    recover,
 };
 
 use super::Reconciler;
@@ -16,13 +17,29 @@ use super::observe::Observation;
 use super::perform::perform;
 use crate::credentials::Resolve;
 use crate::driver::Driver;
+use crate::journal::{Journal, JournalError};
 use crate::room::Disk;
 use crate::status::{own_program, views};
+use crate::tls;
 
 /// Before a journal that could not be written is tried again.
 const JOURNAL_PAUSE: Duration = Duration::from_secs(5);
+/// Looks that show nothing to recover until that is believed.
+const CALM_LOOKS: u8 = 2;
 /// Writes of one workload in one turn; a plan that needs more is a defect.
 const WRITE_LIMIT: usize = 64;
+
+/// The containers that the journal knows to have been there. The agent's own
+/// program may be none, and no engine can be asked for it.
+fn known(journal: &Journal) -> BTreeSet<ContainerId> {
+    let records = journal.records();
+    let operations = records
+        .iter()
+        .filter(|(workload, _)| !is_itself(workload))
+        .filter_map(|(_, record)| record.operation.as_ref());
+    let units = operations.flat_map(|operation| &operation.units);
+    units.map(|unit| unit.old.id.clone()).collect()
+}
 
 impl<D: Driver, R: Resolve> Reconciler<D, R> {
     /// Observes, and begins or writes all that is due. Returns when to come
@@ -36,11 +53,18 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
                 .get(workload)
                 .is_some_and(|a| a.generation == generation)
         });
-        let mut seen = Observation::make(&*self.driver).await;
+        let mut seen = self
+            .engine
+            .observe(&*self.driver, &known(&self.journal))
+            .await;
         self.notes.engine(&seen);
         self.recover(&seen);
         self.open_asks(&desired, &mut seen).await;
+        let is_written = self.journal.flush();
         let mut wake_at = self.net(self.now());
+        if !is_written {
+            wake_at = wake_at.min(self.now() + JOURNAL_PAUSE);
+        }
         let records = self.journal.records();
         let workloads: BTreeSet<_> = desired.assignments.keys().chain(records.keys()).collect();
         for workload in workloads {
@@ -82,7 +106,10 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
             let found = recover(&records, containers, self.journal.clock().now());
             let Some((workload, operation)) = found.filter(|(_, o)| known.insert(o.id.clone()))
             else {
-                if records.values().all(|record| record.operation.is_none()) {
+                // One look that shows nothing may be an answer that makes no sense.
+                self.calm_looks = self.calm_looks.saturating_add(1);
+                let is_calm = records.values().all(|record| record.operation.is_none());
+                if is_calm && self.calm_looks >= CALM_LOOKS {
                     self.recovering = None;
                 }
                 return;
@@ -92,9 +119,9 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
                 operation: Some(operation),
                 ..self.journal.record(&workload)
             };
-            if let Err(error) = self.journal.write(&workload, record) {
-                tracing::error!(%workload, error = &error as &dyn std::error::Error, "cannot write the journal");
-                return;
+            if let Err(error) = self.journal.write(&workload, record.clone()) {
+                tracing::error!(%workload, error = &error as &dyn std::error::Error, "cannot write the journal; going on from memory");
+                self.journal.hold(&workload, record);
             }
         }
     }
@@ -106,6 +133,7 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
         workload: &WorkloadName,
         seen: &mut Observation,
     ) -> Timestamp {
+        let mut concluded = None;
         for _ in 0..WRITE_LIMIT {
             let record = self.journal.record(workload);
             seen.look_up(&*self.driver, images_of_interest(&record))
@@ -115,8 +143,16 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
             });
             match step {
                 Step::Rest { wake_at } => return wake_at.unwrap_or(Timestamp(u64::MAX)),
-                Step::Write(record) => {
-                    if !self.write(workload, *record) {
+                Step::Write(next) => {
+                    let conclusion = concludes(&record, &next);
+                    if conclusion.is_some() && conclusion != concluded {
+                        // One answer that makes no sense is no reason.
+                        concluded = conclusion;
+                        *seen = self
+                            .engine
+                            .observe(&*self.driver, &known(&self.journal))
+                            .await;
+                    } else if !self.write(workload, *next) {
                         return self.now() + JOURNAL_PAUSE;
                     }
                 }
@@ -181,27 +217,51 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
         let learned = self.observed(&desired, &workload, &record, &unseen, |observed, now| {
             learn(observed, &call, &answer, now)
         });
-        if let Some(record) = learned {
-            while !self.write(&workload, record.clone()) {
-                tokio::time::sleep(JOURNAL_PAUSE).await;
-            }
+        if let Some(record) = learned
+            && !self.write(&workload, record.clone())
+        {
+            // Without it, the call would be made again: no call is harmed by that.
+            self.journal.hold(&workload, record);
         }
     }
 
+    /// Whether it is written, or need not be.
     pub(super) fn write(&mut self, workload: &WorkloadName, record: Record) -> bool {
-        let before = self.journal.record(workload);
-        let after = record.clone();
-        match self.journal.write(workload, record) {
-            Ok(()) => {
-                self.notes.outcome(workload, &before, &after);
-                self.emit(workload);
-                true
-            }
-            Err(error) => {
-                tracing::error!(%workload, error = &error as &dyn std::error::Error, "cannot write the journal; nothing is done without it");
-                false
-            }
+        let held = self.journal.record(workload);
+        let Err(error) = self.journal.write(workload, record.clone()) else {
+            self.notes.outcome(workload, &held, &record);
+            self.emit(workload);
+            return true;
+        };
+        let goes_on = can_be_found_again(&held, &record);
+        tracing::error!(%workload, goes_on, error = &error as &dyn std::error::Error, "cannot write the journal; nothing begins without it");
+        if goes_on {
+            self.notes.outcome(workload, &held, &record);
+            self.journal.hold(workload, record);
+            self.emit(workload);
+        } else {
+            self.tell_of_the_journal(workload, &error);
         }
+        goes_on
+    }
+
+    /// What waits for the journal cannot be read from it.
+    fn tell_of_the_journal(&mut self, workload: &WorkloadName, error: &JournalError) {
+        let desired = self.journal.desired();
+        let Some(assignment) = desired.assignments.get(workload) else {
+            return;
+        };
+        self.send(Report {
+            workload: workload.clone(),
+            generation: assignment.generation,
+            attempt: assignment.attempt,
+            phase: AgentPhase::Waiting,
+            waiting_for: format!("room for the agent's journal: {}", tls::chain(error)),
+            failure: None,
+            deferral: None,
+            running: None,
+            at: self.now(),
+        });
     }
 
     /// Puts together all that the planner is told.

@@ -165,6 +165,12 @@ pub(crate) fn check_replaceable(container: &Container) -> Result<(), Failure> {
             "a systemd unit runs it (PODMAN_SYSTEMD_UNIT). Update that unit instead",
         );
     }
+    if container.restart_policy.is_empty() {
+        return refuse(
+            FailureKind::Engine,
+            "the engine cannot inspect it, so its settings would be lost. Look at the engine's log",
+        );
+    }
     match container.state {
         ContainerState::Paused => refuse(FailureKind::InUse, "it is paused. Unpause or stop it"),
         ContainerState::Dead => refuse(

@@ -80,6 +80,8 @@ pub enum ContainerState {
     Restarting,
     /// Stopped.
     Exited,
+    /// Stopped with the engine, whose own end it was: that tells nothing of it.
+    Interrupted,
     /// Being removed.
     Removing,
     /// The engine could not stop or remove it.

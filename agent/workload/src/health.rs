@@ -115,7 +115,10 @@ pub(crate) fn judge(
             match lacks(streak.since, &[beat], terms.min_healthy, now) {
                 None => Verdict::Proven,
                 Some(Lack::Time(at)) => Verdict::Undecided(at),
-                Some(Lack::Answer(end)) if now < end.max(began + terms.deadline) => {
+                Some(Lack::Answer(end))
+                    if now < end.max(began + terms.deadline)
+                        || is_to_be_asked(container, beat, now) =>
+                {
                     Verdict::Undecided(now + BEAT_PAUSE)
                 }
                 Some(Lack::Answer(_)) => Verdict::Failed(health(format!(
@@ -175,6 +178,9 @@ fn wait_until_deadline(
     if now < end {
         return Verdict::Undecided(end);
     }
+    if is_to_be_asked(container, &watched.beat, now) {
+        return Verdict::Undecided(now + BEAT_PAUSE);
+    }
     Verdict::Failed(health(format!(
         "container {:?} was not healthy within {} s: its state is {}, its health check says {}{}",
         watched.name,
@@ -185,11 +191,24 @@ fn wait_until_deadline(
     )))
 }
 
+/// Whether a probe is to be asked first: one that said nothing lately, as after
+/// the agent's own restart or while the engine hung, says nothing of now. What
+/// runs is asked in the same turn, so that its answer comes.
+pub(crate) fn is_to_be_asked(container: &Container, beat: &Beat, now: Timestamp) -> bool {
+    let is_late = match beat {
+        Beat::Unasked(_) => true,
+        Beat::Fails { asked, .. } => *asked + HEARING < now,
+        Beat::Passes(passes) => passes.heard + HEARING < now,
+        Beat::NoProbe | Beat::Unheard(_) => false,
+    };
+    is_late && container.state == ContainerState::Running
+}
+
 /// Why one that was proven must go back for its probe's sake: it failed as
 /// often in a row as a health check's must.
 pub(crate) fn silence(name: &str, beat: &Beat) -> Option<Failure> {
     match beat {
-        Beat::Fails { times, why } if *times >= Probe::RETRIES => Some(health(format!(
+        Beat::Fails { times, why, .. } if *times >= Probe::RETRIES => Some(health(format!(
             "container {name:?} does not serve any more: {why} ({times} times in a row)"
         ))),
         _ => None,
@@ -246,6 +265,7 @@ pub(crate) fn state_word(state: ContainerState) -> &'static str {
         ContainerState::Paused => "paused",
         ContainerState::Restarting => "restarting",
         ContainerState::Exited => "exited",
+        ContainerState::Interrupted => "stopped by its engine's end",
         ContainerState::Removing => "removing",
         ContainerState::Dead => "dead",
     }

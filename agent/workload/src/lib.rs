@@ -13,6 +13,7 @@
 //! ```
 
 mod belongs;
+mod certain;
 mod compose;
 mod desired;
 mod engine;
@@ -38,6 +39,7 @@ mod slots;
 mod step;
 
 pub use belongs::{Catalog, containers_of, digest_of};
+pub use certain::{Conclusion, can_be_found_again, concludes};
 pub use desired::{Assignment, CatalogEntry, Desired};
 pub use engine::{
     Container, ContainerId, ContainerState, CreateSpec, Health, HealthTiming, Image, Report,

@@ -29,6 +29,7 @@ pub struct Agent {
     directory: PathBuf,
     environment: Vec<(String, String)>,
     launched: bool,
+    docker_host: Option<String>,
     process: Option<Process>,
 }
 
@@ -70,6 +71,7 @@ impl Agent {
             directory: tenant.directory().join("agent"),
             environment: setup.environment.clone(),
             launched: setup.launched,
+            docker_host: None,
             process: None,
         };
         fs::create_dir_all(agent.directory.join("docker"))?;
@@ -109,6 +111,11 @@ impl Agent {
             .await
     }
 
+    /// From its next start on, it finds its engine at that address.
+    pub fn find_engine_at(&mut self, docker_host: &str) {
+        self.docker_host = Some(docker_host.to_owned());
+    }
+
     /// Starts it and waits for nothing.
     ///
     /// # Errors
@@ -129,7 +136,9 @@ impl Agent {
                 run
             }
         };
-        run.args(["--docker-host", &tenant.docker_host()]);
+        let host = self.docker_host.clone();
+        let host = host.unwrap_or_else(|| tenant.docker_host());
+        run.args(["--docker-host", &host]);
         if self.config_file().exists() {
             run.arg("--config").arg(self.config_file());
         }

@@ -28,6 +28,8 @@ pub struct Run {
     env: Vec<String>,
     labels: HashMap<String, String>,
     port: Option<u16>,
+    volume: Option<(String, String)>,
+    policy: RestartPolicyNameEnum,
 }
 
 impl Run {
@@ -40,6 +42,8 @@ impl Run {
             env: Vec::new(),
             labels: HashMap::new(),
             port: None,
+            volume: None,
+            policy: RestartPolicyNameEnum::ALWAYS,
         }
     }
 
@@ -54,6 +58,20 @@ impl Run {
     #[must_use]
     pub fn label(mut self, name: &str, value: &str) -> Self {
         self.labels.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// The same with the volume `name` at `target`.
+    #[must_use]
+    pub fn volume(mut self, name: &str, target: &str) -> Self {
+        self.volume = Some((name.to_owned(), target.to_owned()));
+        self
+    }
+
+    /// The same with another restart policy.
+    #[must_use]
+    pub fn policy(mut self, policy: RestartPolicyNameEnum) -> Self {
+        self.policy = policy;
         self
     }
 
@@ -154,17 +172,20 @@ impl Engine {
             };
             HashMap::from([("8080/tcp".to_owned(), Some(vec![binding]))])
         });
-        let always = RestartPolicy {
-            name: Some(RestartPolicyNameEnum::ALWAYS),
+        let policy = RestartPolicy {
+            name: Some(run.policy),
             maximum_retry_count: None,
         };
+        let volume = run.volume.as_ref();
+        let binds = volume.map(|(name, target)| vec![format!("{name}:{target}")]);
         let body = ContainerCreateBody {
             image: Some(run.image.clone()),
             env: Some(run.env.clone()),
             labels: Some(run.labels.clone()),
             host_config: Some(HostConfig {
                 port_bindings: ports,
-                restart_policy: Some(always),
+                restart_policy: Some(policy),
+                binds,
                 ..Default::default()
             }),
             ..Default::default()

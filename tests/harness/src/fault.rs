@@ -1,6 +1,5 @@
 //! A reverse proxy before a registry that goes wrong as it is told to.
 
-use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -33,6 +32,12 @@ pub enum Fault {
     Corrupt,
     /// Passes on everything but the header of that name.
     Without(&'static str),
+    /// Ends the connection without passing the request on.
+    Drop,
+    /// Passes the request on, and ends the connection without passing the answer on.
+    Forget,
+    /// Accepts the request, and never answers.
+    Hang,
 }
 
 impl Fault {
@@ -110,9 +115,55 @@ pub struct Seen {
 }
 
 #[derive(Debug, Default)]
-struct Script {
-    rules: Vec<Rule>,
-    seen: Vec<Seen>,
+pub(crate) struct Script {
+    pub(crate) rules: Vec<Rule>,
+    pub(crate) seen: Vec<Seen>,
+}
+
+impl Script {
+    /// Notes a request; what is to happen to it.
+    pub(crate) fn note(&mut self, request: &Request<Incoming>) -> Option<Fault> {
+        let path = request.uri().path().to_owned();
+        let authorized = request.headers().contains_key(http::header::AUTHORIZATION);
+        let taken = |rule: &mut Rule| {
+            let takes = rule.takes(request.method(), &path);
+            takes.then(|| rule.fault.clone())
+        };
+        let fault = self.rules.iter_mut().find_map(taken);
+        self.seen.push(Seen {
+            method: request.method().clone(),
+            path,
+            authorized,
+        });
+        fault
+    }
+}
+
+/// Answers as the fault says; `forward` asks upstream.
+///
+/// An error ends the connection.
+pub(crate) async fn answer(
+    fault: Option<Fault>,
+    forward: impl Future<Output = anyhow::Result<Response<Incoming>>>,
+) -> Result<Response<Body>, std::io::Error> {
+    match &fault {
+        Some(Fault::Answer(status, headers, body)) => {
+            return Ok(scripted(*status, headers, body.clone()));
+        }
+        Some(Fault::Drop) => return Err(std::io::Error::other("scripted end")),
+        Some(Fault::Hang) => std::future::pending().await,
+        Some(Fault::Delay(wait)) => tokio::time::sleep(*wait).await,
+        _ => {}
+    }
+    match forward.await {
+        Ok(_) if matches!(fault, Some(Fault::Forget)) => Err(std::io::Error::other("scripted end")),
+        Ok(response) => Ok(spoil(response, fault)),
+        Err(error) => Ok(scripted(
+            502,
+            &[],
+            format!("the proxy's upstream: {error:#}"),
+        )),
+    }
 }
 
 /// The proxy. Without rules it passes everything on as it is.
@@ -122,7 +173,8 @@ pub struct Proxy {
     script: Arc<Mutex<Script>>,
 }
 
-type Body = http_body_util::combinators::UnsyncBoxBody<Bytes, std::io::Error>;
+/// What is passed on.
+pub(crate) type Body = http_body_util::combinators::UnsyncBoxBody<Bytes, std::io::Error>;
 
 impl Proxy {
     /// Starts a proxy before `upstream` on a free port of the world's address.
@@ -145,7 +197,7 @@ impl Proxy {
             async move {
                 let answer = service_fn(|request| {
                     let route = route.clone();
-                    async move { Ok::<_, Infallible>(route.answer(request).await) }
+                    async move { route.answer(request).await }
                 });
                 let connection = hyper::server::conn::http1::Builder::new()
                     .serve_connection(TokioIo::new(stream), answer);
@@ -190,35 +242,9 @@ struct Route {
 }
 
 impl Route {
-    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
-        let fault = self.note(&request);
-        if let Some(Fault::Answer(status, headers, body)) = fault {
-            return scripted(status, &headers, body);
-        }
-        if let Some(Fault::Delay(wait)) = fault {
-            tokio::time::sleep(wait).await;
-        }
-        match self.forward(request).await {
-            Ok(response) => spoil(response, fault),
-            Err(error) => scripted(502, &[], format!("the proxy's upstream: {error:#}")),
-        }
-    }
-
-    fn note(&self, request: &Request<Incoming>) -> Option<Fault> {
-        let mut script = locked(&self.script);
-        let path = request.uri().path().to_owned();
-        let authorized = request.headers().contains_key(http::header::AUTHORIZATION);
-        let taken = |rule: &mut Rule| {
-            let takes = rule.takes(request.method(), &path);
-            takes.then(|| rule.fault.clone())
-        };
-        let fault = script.rules.iter_mut().find_map(taken);
-        script.seen.push(Seen {
-            method: request.method().clone(),
-            path,
-            authorized,
-        });
-        fault
+    async fn answer(&self, request: Request<Incoming>) -> Result<Response<Body>, std::io::Error> {
+        let fault = locked(&self.script).note(&request);
+        answer(fault, self.forward(request)).await
     }
 
     async fn forward(&self, request: Request<Incoming>) -> anyhow::Result<Response<Incoming>> {
@@ -265,7 +291,7 @@ fn spoil(response: Response<Incoming>, fault: Option<Fault>) -> Response<Body> {
             head.headers.remove(name);
             bytes
         }
-        Some(Fault::Answer(..) | Fault::Delay(_)) | None => bytes,
+        _ => bytes,
     };
     let frames = bytes.map(|chunk| chunk.map(Frame::data));
     Response::from_parts(head, StreamBody::new(frames).boxed_unsync())
@@ -294,6 +320,6 @@ fn flip(chunk: &Bytes) -> Bytes {
     changed.into()
 }
 
-fn locked(script: &Mutex<Script>) -> std::sync::MutexGuard<'_, Script> {
+pub(crate) fn locked(script: &Mutex<Script>) -> std::sync::MutexGuard<'_, Script> {
     script.lock().expect("no holder of this lock panics")
 }

@@ -6,7 +6,7 @@
 //! ```text
 //!   scenario ── World (bridge pn<k>, CA, directory)
 //!                 ├── Registry (TLS, Basic or Bearer) ◄── Proxy (scripted faults)
-//!                 ├── Tenant (netns + veth + dockerd) ──── Agent (pinion-agent)
+//!                 ├── Tenant (netns + veth + dockerd) ◄── SocketProxy ◄── Agent (pinion-agent)
 //!                 ├── Coordinator (pinion-coordinator)
 //!                 ├── Prometheus ◄── Exporter (an application's figures)
 //!                 ├── Aws (moto), which Amazon's credential helper asks
@@ -22,16 +22,17 @@ pub mod bearer;
 pub mod cli;
 pub mod command;
 pub mod coordinator;
+pub mod disk;
 pub mod engine;
 pub mod fault;
 pub mod fleet;
 pub mod image;
-pub mod loop_disk;
 pub mod needs;
 pub mod process;
 pub mod prometheus;
 pub mod registry;
 pub mod scenario;
+pub mod socket_proxy;
 pub mod sweep;
 pub mod tenant;
 pub mod tls;
@@ -42,10 +43,12 @@ pub use agent::Agent;
 pub use agent_image::AgentImage;
 pub use cli::Cli;
 pub use coordinator::Coordinator;
+pub use disk::SmallDisk;
 pub use fleet::{Fleet, FleetSpec};
 pub use image::{App, Behaviour};
 pub use registry::{Auth, Pushed, Registry};
 pub use scenario::scenario;
+pub use socket_proxy::SocketProxy;
 pub use tenant::Tenant;
 pub use wait::eventually;
 pub use world::World;

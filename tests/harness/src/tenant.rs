@@ -214,6 +214,21 @@ impl Tenant {
         Ok(())
     }
 
+    /// Settles what its engine's `daemon.json` says from its next start on.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written.
+    pub fn configure_engine(&self, json: &str) -> anyhow::Result<()> {
+        fs::write(self.directory.join("daemon.json"), json).context("write daemon.json")
+    }
+
+    /// The engine's own socket.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        socket(&self.directory)
+    }
+
     /// A killed engine leaves files that name its own process and containerd's, which dies with
     /// it; the next engine would wait for these for ever, if nobody has reaped them yet.
     async fn forget_dead_engine(&self) -> anyhow::Result<()> {
@@ -268,7 +283,9 @@ fn make_network(k: u8, namespace: &str, link: &str, address: Ipv4Addr) -> anyhow
 fn start_engine(directory: &Path, namespace: &str, ca: &Path) -> anyhow::Result<Process> {
     // Its own file, or the settings of the machine's own engine leak in.
     let config = directory.join("daemon.json");
-    fs::write(&config, "{}").with_context(|| format!("write {}", config.display()))?;
+    if !config.exists() {
+        fs::write(&config, "{}").with_context(|| format!("write {}", config.display()))?;
+    }
     let mut dockerd = inside(namespace, "dockerd");
     dockerd
         .env("SSL_CERT_FILE", ca)

@@ -89,7 +89,15 @@ impl Driver for Docker {
             .raw
             .get("info", "information about itself", "/info")
             .await?;
-        Ok(read::info(&version, &info, self.api_version().await?))
+        let info = read::info(&version, &info, self.api_version().await?);
+        match info.architecture.is_empty() {
+            // Kept for the agent's life, it must be right.
+            true => Err(EngineError::Unknown {
+                call: "version",
+                message: "the answer names no architecture".to_owned(),
+            }),
+            false => Ok(info),
+        }
     }
 
     async fn containers(&self) -> Result<Vec<Container>, EngineError> {
@@ -127,7 +135,14 @@ impl Driver for Docker {
             .raw
             .get("inspect an image", &format!("image {reference}"), &path)
             .await?;
-        Ok(read::image(&inspect))
+        let image = read::image(&inspect);
+        match image.id.is_empty() {
+            true => Err(EngineError::Unknown {
+                call: "inspect an image",
+                message: format!("the answer about {reference} names no id"),
+            }),
+            false => Ok(image),
+        }
     }
 
     async fn pull(

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::StreamExt as _;
 use pinion_model::ImageRef;
-use pinion_workload::{Container, ContainerId};
+use pinion_workload::{Container, ContainerId, ContainerState};
 use serde_json::Value;
 
 use super::{Docker, read};
@@ -29,7 +29,15 @@ pub(super) async fn all(docker: &Docker) -> Result<Vec<Container>, EngineError> 
         .raw
         .get("list containers", "containers", "/containers/json?all=1")
         .await?;
-    let entries = list.as_array().cloned().unwrap_or_default();
+    // Also of a machine without any, the answer is a list.
+    let is_one = |entry: &Value| entry["Id"].is_string();
+    let entries = list.as_array().filter(|entries| entries.iter().all(is_one));
+    let Some(entries) = entries.cloned() else {
+        return Err(EngineError::Unknown {
+            call: "list containers",
+            message: "the answer is no list of containers".to_owned(),
+        });
+    };
     let seen = futures_util::stream::iter(entries)
         .map(|entry| one(docker, entry))
         .buffered(INSPECTS_AT_ONCE);
@@ -72,7 +80,7 @@ struct Seen {
 async fn one(docker: &Docker, entry: Value) -> Option<Seen> {
     let id = ContainerId(entry["Id"].as_str()?.to_owned());
     let inspected = docker.inspect(&id).await;
-    match inspected.and_then(|inspect| read::container(&inspect)) {
+    match inspected.and_then(|inspect| docker.read(&inspect)) {
         Ok(container) => Some(Seen {
             container,
             why: None,
@@ -95,6 +103,18 @@ async fn of_image(docker: &Docker, image: &str) -> Result<Vec<ImageRef>, EngineE
 }
 
 impl Docker {
+    /// What ended when the engine did, was ended by it.
+    fn read(&self, inspect: &Value) -> Result<Container, EngineError> {
+        let mut container = read::container(inspect)?;
+        let ended = read::ended_at(inspect);
+        if container.state == ContainerState::Exited
+            && ended.is_some_and(|ended| self.events.may_have_ended_it(ended))
+        {
+            container.state = ContainerState::Interrupted;
+        }
+        Ok(container)
+    }
+
     /// Says once of each container that the engine cannot show it.
     fn tell_of_broken(&self, broken: &BTreeMap<ContainerId, EngineError>) {
         let mut told = self
@@ -115,7 +135,7 @@ mod tests {
     use axum::http::StatusCode;
     use axum::response::{IntoResponse as _, Response};
     use axum::routing::get;
-    use pinion_workload::{ContainerState, Health};
+    use pinion_workload::Health;
     use serde_json::json;
 
     use super::*;

@@ -1,33 +1,71 @@
 //! The engine's events, as one bit: something happened.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bollard::Docker as Client;
 use bollard::models::EventMessage;
 use bollard::query_parameters::EventsOptions;
 use futures_util::StreamExt as _;
+use pinion_model::Timestamp;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use super::line::Line;
+use crate::machine::wall_clock;
 
 /// Before the stream is opened again.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// An engine that ends in order ends its containers first, each in its grace.
+const BEFORE: Duration = Duration::from_secs(15);
+/// An engine that is back looks after what its predecessor left.
+const AFTER: Duration = Duration::from_secs(2);
 
 /// Listens until it is dropped; what happens while nobody waits is kept.
 pub(super) struct Events {
     happened: Arc<Notify>,
     listener: JoinHandle<()>,
+    outage: Arc<Mutex<Option<Outage>>>,
+}
+
+/// A time in which no events came, by the machine's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Outage {
+    from: Timestamp,
+    to: Option<Timestamp>,
+}
+
+impl Outage {
+    /// What ended at that instant may have been ended by the engine's own end.
+    fn covers(self, ended: Timestamp) -> bool {
+        let from = Timestamp(self.from.0.saturating_sub(millis(BEFORE)));
+        ended >= from && self.to.is_none_or(|to| ended <= to + AFTER)
+    }
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl Events {
     /// Starts to listen.
     pub(super) fn listen(line: Arc<Line>) -> Self {
         let happened = Arc::new(Notify::new());
-        let listener = tokio::spawn(listen(line, Arc::clone(&happened)));
-        Self { happened, listener }
+        let outage = Arc::new(Mutex::new(None));
+        let listener = tokio::spawn(listen(line, Arc::clone(&happened), Arc::clone(&outage)));
+        Self {
+            happened,
+            listener,
+            outage,
+        }
+    }
+
+    /// Whether what ended at that instant may have been ended by the engine's
+    /// own end. Only of ends that came while this listens.
+    pub(super) fn may_have_ended_it(&self, ended: Timestamp) -> bool {
+        held(&self.outage).is_some_and(|outage| outage.covers(ended))
     }
 
     /// Completes when something has happened since the last time, or the
@@ -45,13 +83,19 @@ impl Drop for Events {
 
 /// A link is good for as long as its events flow: an engine that restarts, or
 /// refuses its version, ends them.
-async fn listen(line: Arc<Line>, happened: Arc<Notify>) {
+async fn listen(line: Arc<Line>, happened: Arc<Notify>, outage: Arc<Mutex<Option<Outage>>>) {
     loop {
         match line.negotiate().await {
             Ok(link) => {
+                let back = wall_clock();
+                if let Some(outage) = &mut *held(&outage) {
+                    outage.to.get_or_insert(back);
+                }
                 // What happened while nobody listened was not heard.
                 happened.notify_one();
                 hear(&link.client, &happened).await;
+                let from = wall_clock();
+                *held(&outage) = Some(Outage { from, to: None });
                 tracing::debug!("the engine's event stream ended; opening it again");
                 line.forget();
                 happened.notify_one();
@@ -60,6 +104,10 @@ async fn listen(line: Arc<Line>, happened: Arc<Notify>) {
         }
         tokio::time::sleep(PAUSE).await;
     }
+}
+
+fn held(outage: &Mutex<Option<Outage>>) -> MutexGuard<'_, Option<Outage>> {
+    outage.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 async fn hear(client: &Client, happened: &Notify) {
@@ -114,6 +162,18 @@ fn is_about_the_container(event: &EventMessage) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_ended_around_an_outage_may_be_the_engines_doing() {
+        let mut outage = Outage {
+            from: Timestamp(100_000),
+            to: None,
+        };
+        assert!(!outage.covers(Timestamp(84_999)));
+        assert!(outage.covers(Timestamp(85_000)) && outage.covers(Timestamp(900_000)));
+        outage.to = Some(Timestamp(101_000));
+        assert!(outage.covers(Timestamp(103_000)) && !outage.covers(Timestamp(103_001)));
+    }
 
     #[test]
     fn a_health_checks_process_is_noise_and_its_verdict_is_not() {

@@ -49,6 +49,11 @@ pub(super) fn container(inspect: &Value) -> Result<Container, EngineError> {
     })
 }
 
+/// When it ended last.
+pub(super) fn ended_at(inspect: &Value) -> Option<Timestamp> {
+    instant(&text(&inspect["State"]["FinishedAt"]))
+}
+
 /// What the list alone tells of a container that the engine cannot inspect. Its
 /// restart policy is not among it: "" is no policy, and setting it changes none.
 pub(super) fn listed(entry: &Value) -> Container {

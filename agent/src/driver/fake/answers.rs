@@ -123,7 +123,9 @@ impl Machine {
             "Config": { "Image": held.reference, "Hostname": &held.id.0[..12], "Labels": held.labels, "Env": held.env },
             "HostConfig": self.host_config(held),
             "NetworkSettings": { "Networks": {} },
-            "Mounts": [],
+            "Mounts": held.volumes.iter().map(|name| json!({
+                "Type": "volume", "Name": name, "Destination": "/data", "Driver": "local", "RW": true,
+            })).collect::<Vec<_>>(),
         }))
     }
 

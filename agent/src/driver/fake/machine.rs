@@ -9,6 +9,7 @@ use pinion_workload::{ContainerId, ContainerState, ORDER_LABEL, START_FIRST};
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::faults::Watch;
 use super::{EngineError, Pulled};
 use crate::words::LastWords;
 
@@ -51,6 +52,7 @@ pub(crate) struct Machine {
     pub(super) homes: BTreeMap<usize, String>,
     /// What must never be, and was.
     pub(crate) violations: Vec<String>,
+    pub(super) watched: Watch,
 }
 
 #[derive(Debug, Clone)]
@@ -63,6 +65,8 @@ pub(super) struct Held {
     pub(super) reference: String,
     pub(super) labels: BTreeMap<String, String>,
     pub(super) env: Value,
+    /// Names of the volumes that it mounts.
+    pub(super) volumes: BTreeSet<String>,
     pub(super) policy: String,
     pub(super) retries: i64,
     pub(super) state: ContainerState,
@@ -147,6 +151,7 @@ impl Machine {
             places: BTreeMap::new(),
             homes: BTreeMap::new(),
             violations: Vec::new(),
+            watched: Watch::default(),
         }
     }
 
@@ -179,7 +184,9 @@ impl Machine {
         }
     }
 
-    pub(super) fn restart(&mut self) {
+    /// The engine ends as if its power were cut, and is back. What it does not
+    /// start again is then in the state `ended`.
+    pub(super) fn restart(&mut self, ended: ContainerState) {
         for held in &mut self.containers {
             let was_up = held.state == ContainerState::Running;
             let comes_back = match held.policy.as_str() {
@@ -193,11 +200,12 @@ impl Machine {
                 held.started = Some(Instant::now());
                 held.stopped_by_hand = false;
             } else if was_up {
-                held.state = ContainerState::Exited;
+                held.state = ended;
                 held.exit_code = 137;
             }
         }
         self.watch();
+        self.watch_names();
     }
 
     /// Notes what must never be.
@@ -339,6 +347,7 @@ impl Machine {
             reference: reference.to_owned(),
             labels,
             env: body["Env"].clone(),
+            volumes: volumes(&body["HostConfig"]),
             policy: body["HostConfig"]["RestartPolicy"]["Name"]
                 .as_str()
                 .unwrap_or("no")
@@ -441,8 +450,8 @@ impl Machine {
     pub(super) fn stop(&mut self, id: &ContainerId) -> Result<(), EngineError> {
         self.leaves_none(id);
         let held = self.held(id)?;
-        held.stopped_by_hand = true;
         if held.state == ContainerState::Running {
+            held.stopped_by_hand = true;
             held.state = ContainerState::Exited;
             held.exit_code = 0;
         }
@@ -555,6 +564,14 @@ impl Machine {
 
 fn absent(on: &str) -> EngineError {
     EngineError::NotFound(format!("container {on}"))
+}
+
+fn volumes(host: &Value) -> BTreeSet<String> {
+    let mounts = host["Mounts"].as_array().into_iter().flatten();
+    mounts
+        .filter_map(|mount| mount["Source"].as_str())
+        .map(str::to_owned)
+        .collect()
 }
 
 pub(super) fn missing(id: &ContainerId) -> EngineError {

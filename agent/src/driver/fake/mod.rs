@@ -1,11 +1,12 @@
 //! An engine in memory, with the real one's rules: names are unique, a bad
 //! image fails where it would, a restart starts what its policy says. It can
-//! die before or after the effect of any call, and it keeps watch over what
-//! must never be: two of one place running, or about to be.
+//! go wrong at any call and any look, and it keeps watch over what must never be:
+//! two of one place running, or about to be, or a name that leads nowhere.
 //!
 //! Its time is tokio's, so a test that pauses that one is exact.
 
 mod answers;
+mod faults;
 mod machine;
 mod scene;
 
@@ -15,24 +16,18 @@ use std::time::Duration;
 
 use pinion_model::{Failure, ImageRef};
 use pinion_workload::probe::{Probe, ProbeAnswer};
-use pinion_workload::{Container, ContainerId, CreateSpec, Image};
+use pinion_workload::{Container, ContainerId, ContainerState, CreateSpec, Image};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::{Driver, EngineError, EngineInfo, Pulled};
 use crate::credentials::Credential;
 use crate::room::Disk;
 use crate::words::LastWords;
 
+pub(crate) use faults::{CallFault, Crash, Defect, LookFault, ReadFault};
+use faults::{Faults, no_answer};
 pub(crate) use machine::{Behaviour, Machine, Need};
-
-/// Where the agent's process dies, or where an answer is lost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Crash {
-    /// The engine never got the call.
-    Before,
-    /// The engine did it, and the answer was lost.
-    After,
-}
 
 /// The engine.
 pub(crate) struct FakeEngine {
@@ -41,19 +36,6 @@ pub(crate) struct FakeEngine {
     faults: Mutex<Faults>,
     happened: Notify,
     died: Notify,
-}
-
-#[derive(Default)]
-struct Faults {
-    /// Calls that change something, so far.
-    calls: usize,
-    crash_at: Option<(usize, Crash)>,
-    lose_at: Option<(usize, Crash)>,
-    dead: bool,
-    silent: bool,
-    log: Vec<String>,
-    /// How the calls begin that do not do what they should.
-    defects: Vec<(String, Defect)>,
 }
 
 #[derive(Default)]
@@ -80,15 +62,6 @@ impl Drop for PullUnderWay<'_> {
     }
 }
 
-/// What an engine does instead of a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Defect {
-    /// It says that it cannot, each time.
-    Fails,
-    /// It says that it did, and did nothing.
-    Idles,
-}
-
 impl FakeEngine {
     pub(crate) fn new() -> Self {
         Self {
@@ -107,35 +80,9 @@ impl FakeEngine {
         machine
     }
 
-    fn faults(&self) -> MutexGuard<'_, Faults> {
-        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The agent dies at the `index`-th call (from 0) that changes something.
-    pub(crate) fn crash_at(&self, index: usize, crash: Crash) {
-        self.faults().crash_at = Some((index, crash));
-    }
-
-    /// The `index`-th call gets no answer that makes sense; the agent lives on.
-    pub(crate) fn lose_answer_at(&self, index: usize, when: Crash) {
-        self.faults().lose_at = Some((index, when));
-    }
-
-    /// The calls whose line in the log begins so do nothing any more.
-    pub(crate) fn spoil(&self, calls: &str, defect: Defect) {
-        self.faults().defects.push((calls.to_owned(), defect));
-    }
-
     /// Completes when the agent has died.
     pub(crate) async fn died(&self) {
         self.died.notified().await;
-    }
-
-    /// Lets the next agent live.
-    pub(crate) fn revive(&self) {
-        let mut faults = self.faults();
-        faults.dead = false;
-        faults.crash_at = None;
     }
 
     /// The engine's process answers nothing, until it is told otherwise.
@@ -144,15 +91,10 @@ impl FakeEngine {
         self.happened.notify_one();
     }
 
-    /// The engine's own restart: a power loss, for what ran.
+    /// The engine ended and is back, and no agent saw it.
     pub(crate) fn restart(&self) {
-        self.machine().restart();
+        self.machine().restart(ContainerState::Exited);
         self.happened.notify_one();
-    }
-
-    /// Calls that changed something, so far.
-    pub(crate) fn calls(&self) -> usize {
-        self.faults().calls
     }
 
     /// The most pulls that were under way at one time.
@@ -174,14 +116,19 @@ impl FakeEngine {
         read: impl FnOnce(&mut Machine) -> Result<T, EngineError>,
     ) -> Result<T, EngineError> {
         self.live(call).await?;
-        read(&mut self.machine())
+        match self.next_read() {
+            None => read(&mut self.machine()),
+            Some(ReadFault::NoAnswer) => Err(no_answer(call)),
+            Some(ReadFault::NotFound) => Err(EngineError::NotFound("scripted".to_owned())),
+        }
     }
 
     /// A dead agent hears nothing any more; a silent engine answers nothing.
     async fn live(&self, call: &'static str) -> Result<(), EngineError> {
         let (dead, silent) = {
             let faults = self.faults();
-            (faults.dead, faults.silent)
+            let is_away = faults.back_at.is_some_and(|at| Instant::now() < at);
+            (faults.dead, faults.silent || is_away)
         };
         if dead {
             std::future::pending::<()>().await;
@@ -202,32 +149,15 @@ impl FakeEngine {
         change: impl FnOnce(&mut Machine) -> Result<T, EngineError>,
     ) -> Result<T, EngineError> {
         self.live(call).await?;
-        let (crash, lost) = {
-            let mut faults = self.faults();
-            let index = faults.calls;
-            faults.calls += 1;
-            faults.log.push(format!("{call} {what}"));
-            let here =
-                |at: Option<(usize, Crash)>| at.filter(|(at, _)| *at == index).map(|at| at.1);
-            (here(faults.crash_at), here(faults.lose_at))
-        };
-        let no_answer = || EngineError::Unknown {
-            call,
-            message: "connection reset".to_owned(),
-        };
-        if crash == Some(Crash::Before) {
-            self.die().await;
-        }
-        if lost == Some(Crash::Before) {
-            return Err(no_answer());
+        let fault = self.next_call(format!("{call} {what}"));
+        if let Some(fault) = fault {
+            self.before(call, fault).await?;
         }
         let done = change(&mut self.machine());
+        self.machine().watch_names();
         self.happened.notify_one();
-        if crash == Some(Crash::After) {
-            self.die().await;
-        }
-        if lost == Some(Crash::After) {
-            return Err(no_answer());
+        if let Some(fault) = fault {
+            self.strike(call, fault).await?;
         }
         done
     }
@@ -278,8 +208,8 @@ impl Driver for FakeEngine {
     }
 
     async fn containers(&self) -> Result<Vec<Container>, EngineError> {
-        self.read("list containers", |machine| Ok(machine.containers()))
-            .await
+        self.live("list containers").await?;
+        self.look().await
     }
 
     async fn inspect(&self, id: &ContainerId) -> Result<serde_json::Value, EngineError> {

@@ -61,6 +61,9 @@ impl Machine {
         let place = self.count;
         self.places.insert(id.0.clone(), place);
         self.homes.insert(place, name.to_owned());
+        if running {
+            self.must_run(name);
+        }
         self.containers.push(Held {
             id: id.clone(),
             name: name.to_owned(),
@@ -69,6 +72,7 @@ impl Machine {
             reference: image.to_string(),
             labels: BTreeMap::new(),
             env: json!([format!("NAME={name}")]),
+            volumes: BTreeSet::from([format!("data-of-{name}")]),
             policy: policy.to_owned(),
             retries: 0,
             state: if running {
@@ -87,6 +91,11 @@ impl Machine {
             written: 0,
         });
         id
+    }
+
+    /// What ran at first need not run all the time.
+    pub(crate) fn may_be_down(&mut self) {
+        self.watched = super::faults::Watch::default();
     }
 
     /// Puts a label on a container.
@@ -115,10 +124,15 @@ impl Machine {
             .for_each(|c| c.auto_remove = true);
     }
 
-    /// Makes a container one that does not work without another.
+    /// Makes a container one that does not work without another. With another's
+    /// volumes it has none of its own.
     pub(crate) fn need(&mut self, name: &str, need: Need) {
-        let held = self.containers.iter_mut().find(|c| c.name == name);
-        held.into_iter().for_each(|c| c.needs.push(need.clone()));
+        if let Some(held) = self.containers.iter_mut().find(|c| c.name == name) {
+            if let Need::Volumes(_) = need {
+                held.volumes.clear();
+            }
+            held.needs.push(need.clone());
+        }
     }
 
     /// Has a container write outside of its volumes.
@@ -163,6 +177,12 @@ impl Machine {
         self.containers.iter().map(standing).collect()
     }
 
+    /// The digest of the container with a name.
+    pub(crate) fn digest_of_name(&self, name: &str) -> Option<Digest> {
+        let held = self.containers.iter().find(|c| c.name == name);
+        held.map(|held| held.digest.clone())
+    }
+
     /// The id of the container with a name.
     pub(crate) fn id_of(&self, name: &str) -> Option<ContainerId> {
         let held = self.containers.iter().find(|c| c.name == name);
@@ -175,6 +195,14 @@ impl Machine {
             .iter()
             .find(|c| c.name == name)
             .map(|c| (c.policy.clone(), c.env.clone()))
+    }
+
+    /// The volumes that a container mounts.
+    pub(crate) fn volumes(&self, name: &str) -> BTreeSet<String> {
+        let named = self.containers.iter().filter(|c| c.name == name);
+        named
+            .flat_map(|held| held.volumes.iter().cloned())
+            .collect()
     }
 
     /// Which image has a tag.

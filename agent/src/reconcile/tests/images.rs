@@ -9,7 +9,7 @@ use super::rig::{
     OTHER_REPOSITORY, REPOSITORY, Rig, SECOND, desired, digest, fail_pull, fail_pull_in, image,
     publish, running, web,
 };
-use crate::driver::fake::{Behaviour, Crash, Defect};
+use crate::driver::fake::{Behaviour, CallFault, Crash, Defect};
 
 fn digests(numbers: &[u8]) -> BTreeSet<Digest> {
     numbers.iter().map(|n| digest(*n)).collect()
@@ -151,7 +151,7 @@ async fn play_last(rig: &Rig, crash: Option<(usize, Crash)>) {
     publish(rig, 6, Behaviour::Healthy(SECOND));
     let agent = rig.agent();
     if let Some((index, crash)) = crash {
-        rig.engine.crash_at(index, crash);
+        rig.engine.at_call(index, CallFault::Dies(crash));
         agent.accept(&desired(6, 6));
         rig.engine.died().await;
         agent.kill().await;

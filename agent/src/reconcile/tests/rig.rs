@@ -22,6 +22,7 @@ use crate::driver::fake::{Behaviour, FakeEngine};
 use crate::happenings::Happenings;
 use crate::in_use::{InUse, Leases};
 use crate::journal::Journal;
+use crate::journal::faults::Disk;
 use crate::policy::Policy;
 use crate::reconcile::{Handle, Reconciler};
 
@@ -123,6 +124,8 @@ pub(super) struct Rig {
     pub(super) directory: tempfile::TempDir,
     pub(super) allow: Policy,
     pub(super) settings: BTreeMap<WorkloadName, WorkloadSettings>,
+    /// Where the journal is.
+    pub(super) disk: Disk,
     epoch: Instant,
 }
 
@@ -149,6 +152,7 @@ impl Rig {
             directory: tempfile::tempdir_in(place).expect("a directory"),
             allow: policy(&["ghcr.io/acme", "registry.fly.io/web"]),
             settings: BTreeMap::new(),
+            disk: Disk::default(),
             epoch: Instant::now(),
         }
     }
@@ -159,11 +163,12 @@ impl Rig {
         let clock = Clock::new(move || {
             Timestamp(1_000_000 + u64::try_from(epoch.elapsed().as_millis()).unwrap_or(0))
         });
-        let journal =
-            Arc::new(Journal::open_with_clock(self.directory.path(), clock).expect("a journal"));
+        let journal = Journal::open_with_clock(self.directory.path(), clock).expect("a journal");
+        let journal = Arc::new(journal.on(&self.disk));
         let leases = Leases::open(self.directory.path(), journal.clock().clone());
         let leases = Arc::new(leases);
         let happenings = Arc::new(Happenings::in_memory(journal.clock().clone()));
+        self.engine.machine().agent_returns();
         let (sender, reports) = mpsc::unbounded_channel();
         let reconciler = Reconciler::new(
             Arc::clone(&self.engine),

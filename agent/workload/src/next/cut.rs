@@ -75,7 +75,7 @@ fn cut_over(view: View<'_>, members: &[Member<'_>]) -> Step {
 fn stop_old(view: View<'_>, unit: &Unit) -> Option<Call> {
     let old = view.machine.by_id(&unit.old.id)?;
     let id = old.id.clone();
-    if old.restart_policy != "no" && !old.restart_policy.is_empty() {
+    if has_policy(unit, old) {
         return Some(Call::SetRestartPolicy {
             id,
             policy: "no".to_owned(),
@@ -136,10 +136,30 @@ fn watch(view: View<'_>, members: &[Member<'_>]) -> Step {
     Step::Rest { wake_at: first }
 }
 
+/// One that the engine could not inspect has the policy that it had, as far as
+/// anybody knows.
+fn has_policy(unit: &Unit, old: &Container) -> bool {
+    let is_none = |policy: &str| matches!(policy, "" | "no");
+    match old.restart_policy.as_str() {
+        "" => !is_none(&unit.old.restart_policy),
+        policy => !is_none(policy),
+    }
+}
+
 /// Judges a next one that was started.
 pub(super) fn verify(view: View<'_>, index: usize, next: &Container) -> Step {
     let unit = &view.operation.units[index];
     let mut operation = view.operation.clone();
+    if next.state == ContainerState::Interrupted {
+        // Its policy keeps the engine from it, and it has not failed: it is
+        // started, and watched anew.
+        if unit.began.is_none() {
+            return Step::Call(Call::Start(next.id.clone()));
+        }
+        let again = &mut operation.units[index];
+        (again.began, again.healthy) = (None, None);
+        return view.write(operation);
+    }
     let Some(began) = unit.began else {
         operation.units[index].began = Some(view.now);
         return view.write(operation);

@@ -261,6 +261,11 @@ impl View<'_> {
         self.write(taken_back(self.operation, unit, failure, self.now))
     }
 
+    /// The engine said that it did this, and nothing was done since.
+    fn was_done(self, call: &Call) -> bool {
+        self.operation.last_done.as_ref() == Some(&call.key())
+    }
+
     /// The call, unless it failed so often that it is left out.
     fn unless_skipped(self, call: Call) -> Option<Step> {
         (!self.operation.skipped.contains(&call.key())).then_some(Step::Call(call))

@@ -86,10 +86,13 @@ fn take_away(view: View<'_>, index: usize, unit: &Unit, next: &Container) -> Opt
                 retries: 0,
             }
         });
-    let stop = next.is_up().then(|| Call::Stop {
+    // Shown as stopped by one wrong answer, it would run beside the old one.
+    let stop = Call::Stop {
         id: id.clone(),
         grace: next.stop_timeout,
-    });
+    };
+    let may_run = has_run && next.name == unit.name && !view.was_done(&stop);
+    let stop = (next.is_up() || may_run).then_some(stop);
     let name = part_name(&unit.name, Part::Failed, &view.operation.id);
     let rename = (next.name == unit.name).then_some(Call::Rename { id, name });
     let calls = match the_old(view, unit) {
@@ -133,7 +136,7 @@ fn restore(view: View<'_>, index: usize, unit: &Unit, old: &Container) -> Option
         operation.units[index].restored = Some(view.now);
         return Some(view.write(operation));
     }
-    if unit.restarts >= RESTART_LIMIT {
+    if unit.restarts >= RESTART_LIMIT && old.state != ContainerState::Interrupted {
         return Some(lose(
             view,
             index,
@@ -179,6 +182,13 @@ fn verify(view: View<'_>, index: usize, unit: &Unit) -> Option<Step> {
         operation.units[index].back = true;
         return Some(view.write(operation));
     }
+    if old.is_some_and(|old| old.state == ContainerState::Interrupted) {
+        (
+            operation.units[index].restored,
+            operation.units[index].old_healthy,
+        ) = (None, None);
+        return Some(view.write(operation));
+    }
     let began = unit.restored.unwrap_or(view.operation.since);
     let terms = Terms::of(&operation.assignment, old, false);
     let watched = Watched {
@@ -192,9 +202,18 @@ fn verify(view: View<'_>, index: usize, unit: &Unit) -> Option<Step> {
         Verdict::Begins(streak) => operation.units[index].old_healthy = Some(streak),
         Verdict::Breaks => operation.units[index].old_healthy = None,
         Verdict::Undecided(at) => return Some(Step::Rest { wake_at: Some(at) }),
+        // It is no worse than it was: what ended it may have been the engine's own end.
+        Verdict::Failed(_) if has_ended(old) && unit.restarts < RESTART_LIMIT => {
+            let again = &mut operation.units[index];
+            (again.restored, again.old_healthy) = (None, None);
+        }
         Verdict::Failed(failure) => return Some(lose(view, index, failure.message)),
     }
     Some(view.write(operation))
+}
+
+fn has_ended(old: Option<&Container>) -> bool {
+    old.is_some_and(|old| old.state == ContainerState::Exited)
 }
 
 /// Gives up on a unit, and says so in the failure that is reported.

@@ -4,7 +4,7 @@
 
 use pinion_model::{Failure, FailureKind, Timestamp};
 
-use crate::health::{HEARING, is_good, regression, silence};
+use crate::health::{BEAT_PAUSE, HEARING, is_good, is_to_be_asked, regression, silence};
 use crate::probe::Beat;
 use crate::{Call, Container, Stage, Step, Unit};
 
@@ -29,14 +29,33 @@ pub(super) fn next(view: View<'_>) -> Step {
     if view.now < end {
         return Step::Rest { wake_at: Some(end) };
     }
+    if units().any(|(_, unit)| is_out_of_date(view, unit)) {
+        let soon = view.now + BEAT_PAUSE;
+        return Step::Rest {
+            wake_at: Some(soon),
+        };
+    }
     view.write(view.operation.clone().at(Stage::Settle, view.now))
+}
+
+/// What its probe said lately was said before an engine hung.
+fn is_out_of_date(view: View<'_>, unit: &Unit) -> bool {
+    let next = view.machine.next_of(view.operation, &unit.old.id);
+    let next = next.filter(|_| unit.old.running);
+    next.is_some_and(|next| {
+        let beat = view.observed.probes.beat(next);
+        matches!(beat, Beat::Passes(_)) && is_to_be_asked(next, &beat, view.now)
+    })
 }
 
 fn end(view: View<'_>) -> Timestamp {
     let end = view.operation.since + view.operation.assignment.soak;
     let unheard = |unit: &Unit| {
         let next = view.machine.next_of(view.operation, &unit.old.id);
-        next.is_some_and(|next| matches!(view.observed.probes.beat(next), Beat::Unheard(_)))
+        next.is_some_and(|next| {
+            let beat = view.observed.probes.beat(next);
+            matches!(beat, Beat::Unasked(_) | Beat::Unheard(_))
+        })
     };
     let mut running = view.operation.units.iter().filter(|unit| unit.old.running);
     match running.any(unheard) {

@@ -37,6 +37,8 @@ pub(crate) struct Passes {
     pub(crate) since: Timestamp,
     /// When the last of them was asked for.
     pub(crate) asked: Timestamp,
+    /// When it was last asked, whatever came of it.
+    pub(crate) heard: Timestamp,
 }
 
 impl Pulse {
@@ -65,7 +67,11 @@ impl Pulse {
         match answer {
             ProbeAnswer::Passed => {
                 let since = now.passes.map_or(came, |passes| passes.since);
-                now.passes = Some(Passes { since, asked });
+                now.passes = Some(Passes {
+                    since,
+                    asked,
+                    heard: asked,
+                });
                 now.failures = 0;
             }
             ProbeAnswer::Failed(why) => {
@@ -73,7 +79,13 @@ impl Pulse {
                 now.failures = now.failures.saturating_add(1);
                 now.why = why;
             }
-            ProbeAnswer::Unknown(why) => now.unknown = Some(why),
+            ProbeAnswer::Unknown(why) => {
+                now.passes = now.passes.map(|passes| Passes {
+                    heard: asked,
+                    ..passes
+                });
+                now.unknown = Some(why);
+            }
         }
         now
     }
@@ -96,6 +108,8 @@ impl Pulse {
 pub(crate) enum Beat {
     /// It has none.
     NoProbe,
+    /// It was not asked yet.
+    Unasked(String),
     /// Nothing was heard that tells anything, and why.
     Unheard(String),
     /// It passes, without a failure since.
@@ -106,18 +120,21 @@ pub(crate) enum Beat {
         times: u32,
         /// Which probe, and what it met last.
         why: String,
+        /// When it was last asked.
+        asked: Timestamp,
     },
 }
 
 impl Beat {
     pub(super) fn of(probe: &Probe, pulse: Option<&Pulse>) -> Self {
         let Some(pulse) = pulse else {
-            return Self::Unheard(format!("its probe {probe} was not asked yet"));
+            return Self::Unasked(format!("its probe {probe} was not asked yet"));
         };
         match (pulse.passes, &pulse.unknown) {
             _ if pulse.failures > 0 => Self::Fails {
                 times: pulse.failures,
                 why: format!("its probe {probe} fails: {}", pulse.why),
+                asked: pulse.asked,
             },
             (Some(passes), _) => Self::Passes(passes),
             (None, why) => {
@@ -136,7 +153,7 @@ impl Beat {
     pub(crate) fn words(&self) -> String {
         match self {
             Self::NoProbe | Self::Passes(_) => String::new(),
-            Self::Unheard(why) | Self::Fails { why, .. } => format!("; {why}"),
+            Self::Unasked(why) | Self::Unheard(why) | Self::Fails { why, .. } => format!("; {why}"),
         }
     }
 }

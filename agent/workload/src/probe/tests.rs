@@ -167,13 +167,14 @@ fn answers_come_to_a_beat() {
         };
         match probes.beat(&web()) {
             Beat::NoProbe => "none".to_owned(),
+            Beat::Unasked(_) => "unasked".to_owned(),
             Beat::Unheard(_) => "unheard".to_owned(),
             Beat::Passes(passes) => format!("passes {}-{}", passes.since.0, passes.asked.0),
             Beat::Fails { times, .. } => format!("fails {times}"),
         }
     };
     for (answers, beat) in [
-        ("", "unheard"),
+        ("", "unasked"),
         ("u", "unheard"),
         ("p", "passes 10-0"),
         ("up", "passes 1010-1000"),

@@ -94,7 +94,7 @@ pub(super) fn with_replacer(view: View<'_>) -> Step {
         return view.take_back(0, replacer_fails(replacer));
     }
     match replacer.state {
-        ContainerState::Created | ContainerState::Exited => {
+        ContainerState::Created | ContainerState::Exited | ContainerState::Interrupted => {
             Step::Call(Call::Start(replacer.id.clone()))
         }
         _ => pause(view),

@@ -440,6 +440,7 @@ fn going_back_all_that_failed_is_away_before_the_first_old_one_starts() {
     ];
     for (containers, expected) in table {
         assert_eq!(due(&back, &containers), expected);
+        back.last_done = Some(expected.to_owned());
     }
     back.units[0].restored = Some(NOW);
     let rest = |side_name, policy, state| {

@@ -227,7 +227,11 @@ fn wanted(record: &Record) -> Assignment {
 }
 
 fn call(stage: Stage, containers: &[Container]) -> String {
-    match step(&record(Some(operation(stage))), containers, NOW) {
+    call_of(operation(stage), containers)
+}
+
+fn call_of(operation: Operation, containers: &[Container]) -> String {
+    match step(&record(Some(operation)), containers, NOW) {
         Step::Call(call) => call.key(),
         Step::Write(record) => format!("write {:?}", record.operation.map(|o| o.phase())),
         Step::Rest { .. } => "rest".to_owned(),

@@ -163,8 +163,32 @@ fn proven_is_what_passes_both_without_a_break_for_long_enough() {
         ),
         (fate(always(None), "f"), "back 60", "never"),
         (fate(always(None), "u"), "back 60", "nobody knows"),
-        (fate(always(None), "-"), "back 60", "nobody asked"),
+        (
+            fate(always(None), "-"),
+            "undecided",
+            "who was not asked yet is asked first",
+        ),
+        (
+            fate(always(None), &format!("{}f", "-".repeat(61))),
+            "back 62",
+            "and judged by that",
+        ),
         (fate(always(None), "pf"), "back 60", "once is not enough"),
+        (
+            fate(always(None), &format!("f{}p", "-".repeat(61))),
+            "proven 68",
+            "what it said before nobody could ask is asked again",
+        ),
+        (
+            fate(always(None), &format!("f{}f", "-".repeat(61))),
+            "back 63",
+            "and holds if it is said again",
+        ),
+        (
+            fate(always(None), &format!("ppp{}p", "-".repeat(59))),
+            "proven 63",
+            "so is one that passed",
+        ),
         (
             fate(always(Healthy), "p"),
             "proven 6",
@@ -252,6 +276,24 @@ fn a_probe_that_fails_within_the_soak_takes_it_back_and_one_that_recovers_does_n
         "{back}"
     );
     assert!(fate("pppfufuf").starts_with("back 8: "));
+}
+
+#[test]
+fn a_soak_whose_end_was_missed_ends_with_what_the_probe_says_now() {
+    let back_late = || {
+        let mut watch = soaking();
+        watch.second(Health::None, answer('p'));
+        watch.second = 80;
+        watch.second(Health::None, None);
+        assert_eq!(watch.operation.stage, Stage::Soak, "it is asked first");
+        watch
+    };
+    let mut good = back_late();
+    good.second(Health::None, answer('p'));
+    assert_eq!(good.operation.stage, Stage::Settle);
+    let mut bad = back_late();
+    (0..3).for_each(|_| bad.second(Health::None, answer('f')));
+    assert_eq!(bad.operation.stage, Stage::RollBack);
 }
 
 #[test]

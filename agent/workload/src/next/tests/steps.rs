@@ -50,11 +50,8 @@ fn going_back_takes_the_failed_one_away_before_it_starts_the_old_one() {
             "set restart policy no of next",
         ),
         (was(aside, "no"), made("web", Running, "no"), "stop next"),
-        (
-            was(aside, "no"),
-            made("web", Exited, "no"),
-            "rename next to web.failed.g1a1",
-        ),
+        // It may run all the same.
+        (was(aside, "no"), made("web", Exited, "no"), "stop next"),
         (
             was(aside, "no"),
             made("web", Created, "always"),
@@ -84,6 +81,26 @@ fn going_back_takes_the_failed_one_away_before_it_starts_the_old_one() {
     for (old, next, expected) in table {
         assert_eq!(call(Stage::RollBack, &[old, next]), expected);
     }
+}
+
+#[test]
+fn a_failed_ones_name_is_given_away_only_after_a_stop_that_was_answered() {
+    let mut operation = operation(Stage::RollBack);
+    operation.last_done = Some("stop next".to_owned());
+    let aside = old("web.prev.g1a1", ContainerState::Exited, "no");
+    let failed = made("web", ContainerState::Exited, "no");
+    assert_eq!(
+        call_of(operation, &[aside, failed]),
+        "rename next to web.failed.g1a1"
+    );
+}
+
+#[test]
+fn one_that_the_engine_cannot_inspect_is_fenced_by_what_is_known_of_it() {
+    let waiting = made("web.next.g1a1", ContainerState::Created, "always");
+    let broken = old("web", ContainerState::Running, "");
+    let expected = "set restart policy no of old";
+    assert_eq!(call(Stage::Cut, &[broken, waiting]), expected);
 }
 
 #[test]
@@ -124,6 +141,21 @@ fn a_container_that_fails_while_it_is_watched_is_taken_back_at_once() {
             (AgentPhase::RollingBack, Some(FailureKind::Health))
         );
     }
+}
+
+#[test]
+fn what_its_engines_end_stopped_is_started_again_and_watched_anew() {
+    let mut operation = operation(Stage::Cut);
+    let aside = old("web.prev.g1a1", ContainerState::Exited, "no");
+    let stopped = made("web", ContainerState::Interrupted, "no");
+    let containers = [aside, stopped];
+    assert_eq!(call_of(operation.clone(), &containers), "start next");
+    operation.units[0].began = Some(Timestamp(0));
+    let Step::Write(written) = step(&record(Some(operation)), &containers, NOW) else {
+        panic!("the time that it had before does not count");
+    };
+    let again = written.operation.expect("it goes on");
+    assert_eq!((again.stage, again.units[0].began), (Stage::Cut, None));
 }
 
 #[test]
@@ -210,4 +242,26 @@ fn what_is_not_known_is_not_taken_for_absent() {
         step(&record, &[], NOW),
         Step::Rest { wake_at: Some(_) }
     ));
+}
+
+#[test]
+fn one_that_ran_by_one_look_and_did_not_by_another_makes_two_conclusions() {
+    let begun = Operation {
+        units: Vec::new(),
+        ..operation(Stage::Preflight)
+    };
+    let held = record(Some(begun));
+    let found = |state| {
+        let second = container("second", "web-2", 1, state, "always");
+        let containers = [old("web", ContainerState::Running, "always"), second];
+        let Step::Write(next) = step(&held, &containers, NOW) else {
+            panic!("a decision is written down");
+        };
+        crate::concludes(&held, &next).expect("it is one")
+    };
+    assert_eq!(found(ContainerState::Exited), found(ContainerState::Exited));
+    assert_ne!(
+        found(ContainerState::Exited),
+        found(ContainerState::Running)
+    );
 }
