@@ -5,7 +5,7 @@ use anyhow::{Context as _, ensure};
 use bollard::query_parameters::TagImageOptions;
 use harness::engine::Container;
 use harness::registry::{PASSWORD, USER};
-use harness::{App, Behaviour, Fleet, FleetSpec, eventually, scenario};
+use harness::{App, Fleet, FleetSpec, eventually, scenario};
 
 use crate::support::{SOON, configuration};
 
@@ -18,8 +18,8 @@ struct Shop {
 }
 
 impl Shop {
-    async fn open(world: &harness::World) -> anyhow::Result<Self> {
-        let changes = [("soak", "\"40s\"")];
+    async fn open(world: &harness::World, soak: &str) -> anyhow::Result<Self> {
+        let changes = [("soak", soak)];
         let spec = FleetSpec {
             configuration: configuration(&changes),
             containers: false,
@@ -123,10 +123,9 @@ fn settings(container: &Container) -> anyhow::Result<serde_json::Value> {
 #[test]
 fn one_that_regresses_when_its_old_one_is_gone_comes_back_with_its_settings() {
     scenario(async |world| {
-        let shop = Shop::open(world).await?;
+        let shop = Shop::open(world, "\"120s\"").await?;
         let before = shop.only_one().await?;
-        let bad = App::new("v2").that(Behaviour::RegressAfter(12.0));
-        let (v2, rollout) = shop.fleet.release(world, &bad)?;
+        let (v2, rollout) = shop.fleet.release(world, &App::new("v2"))?;
         shop.fleet
             .member_is(&rollout, "t1", "AGENT_PHASE_SOAKING", SOON)
             .await?;
@@ -136,6 +135,8 @@ fn one_that_regresses_when_its_old_one_is_gone_comes_back_with_its_settings() {
         shop.compose(&["up", "-d"])?;
         ensure!(shop.only_one().await?.id == soaks.id, "Compose touched it");
 
+        let machine = &shop.fleet.machines[0];
+        machine.tenant.docker(&["exec", NAME, "/app", "regress"])?;
         let member = shop
             .fleet
             .member_is(&rollout, "t1", "AGENT_PHASE_ROLLED_BACK", SOON)
@@ -158,7 +159,7 @@ fn one_that_regresses_when_its_old_one_is_gone_comes_back_with_its_settings() {
 #[test]
 fn one_that_stays_well_is_the_only_one_from_its_proof_on() {
     scenario(async |world| {
-        let shop = Shop::open(world).await?;
+        let shop = Shop::open(world, "\"5s\"").await?;
         let before = shop.only_one().await?;
         let (v2, rollout) = shop.fleet.release(world, &App::new("v2"))?;
         shop.fleet

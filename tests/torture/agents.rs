@@ -2,22 +2,24 @@
 
 use anyhow::ensure;
 use harness::fleet::Machine;
-use harness::{App, Behaviour, Fleet, FleetSpec, eventually, scenario};
+use harness::{App, Behaviour, Fleet, FleetSpec, scenario};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
-use crate::invariants::{Tally, give_volumes, hold_in_the_end, hold_now, is_back};
+use crate::invariants::{
+    Tally, give_volumes, hold_in_the_end, hold_now, is_back, stands_in_its_place,
+};
 use crate::moment::Moment;
-use crate::size::{self, CONFIGURATION, SOON};
+use crate::size::{self, SOON};
 
 #[test]
 fn agents_killed_at_random_moments_of_updates_lose_nothing() {
-    let seed = size::seed();
+    let seed = harness::seed();
     scenario(async move |world| {
         let mut random = StdRng::seed_from_u64(seed);
-        let (machines, rounds) = size::of((1, 5), (4, 50));
+        let (machines, rounds) = size::of((1, 9), (4, 50));
         let spec = FleetSpec {
-            configuration: CONFIGURATION.to_owned(),
+            configuration: size::configuration(),
             ..FleetSpec::of(machines)
         };
         let mut fleet = Fleet::start(world, &spec).await?;
@@ -76,13 +78,7 @@ fn what_was_under_way_is_recovered_without_configuration_identity_or_coordinator
         let bad = App::new("v2").that(Behaviour::Unhealthy);
         let (pushed, _) = fleet.release(world, &bad)?;
         let machine = &mut fleet.machines[0];
-        let what = "the bad image stands in the old one's place";
-        eventually(what, SOON, async || {
-            let now = machine.container().await?;
-            ensure!(now.running && now.has(&pushed.digest), "{}", now.id);
-            Ok(())
-        })
-        .await?;
+        stands_in_its_place(machine, &pushed.digest).await?;
         machine.agent.kill()?;
         fleet.coordinator.kill()?;
         // None of these is of any use to the agent that starts now.

@@ -3,12 +3,12 @@
 use anyhow::ensure;
 use harness::{App, Behaviour, Fleet, FleetSpec, SmallDisk, eventually, scenario};
 
-use crate::invariants::{give_volumes, hold_in_the_end, hold_soon};
-use crate::size::{CONFIGURATION, SOON};
+use crate::invariants::{give_volumes, hold_in_the_end, hold_soon, stands_in_its_place};
+use crate::size::{self, SOON};
 
 async fn fleet(world: &harness::World) -> anyhow::Result<Fleet> {
     let spec = FleetSpec {
-        configuration: CONFIGURATION.to_owned(),
+        configuration: size::configuration(),
         ..FleetSpec::of(1)
     };
     let fleet = Fleet::start(world, &spec).await?;
@@ -26,19 +26,6 @@ async fn on_a_small_disk(fleet: &mut Fleet) -> anyhow::Result<SmallDisk> {
     Ok(disk)
 }
 
-async fn has_the_name(fleet: &Fleet, digest: &str) -> anyhow::Result<()> {
-    eventually(
-        "the next one stands in the old one's place",
-        SOON,
-        async || {
-            let now = fleet.machines[0].container().await?;
-            ensure!(now.running && now.has(digest), "{}", now.id);
-            Ok(())
-        },
-    )
-    .await
-}
-
 #[test]
 fn a_full_disk_of_the_agents_stops_no_way_back() {
     scenario(async |world| {
@@ -48,7 +35,7 @@ fn a_full_disk_of_the_agents_stops_no_way_back() {
         for (version, is_killed) in [("v2", false), ("v3", true)] {
             let bad = App::new(version).that(Behaviour::Unhealthy);
             let (pushed, rollout) = fleet.release(world, &bad)?;
-            has_the_name(&fleet, &pushed.digest).await?;
+            stands_in_its_place(&fleet.machines[0], &pushed.digest).await?;
             disk.fill()?;
             if is_killed {
                 let machine = &mut fleet.machines[0];

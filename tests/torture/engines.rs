@@ -8,7 +8,7 @@ use rand::rngs::StdRng;
 
 use crate::invariants::{Tally, give_volumes_alone, hold_in_the_end, hold_soon, is_back};
 use crate::moment::Moment;
-use crate::size::{self, CONFIGURATION, SOON};
+use crate::size::{self, SOON};
 
 /// How the failure ends of one whose health check does not decide.
 const NOT_ASKED: &str = "its state is running, its health check says starting";
@@ -24,12 +24,12 @@ fn engines_killed_whose_containers_live_on_lose_nothing() {
 }
 
 fn engines_killed(live_on: bool) {
-    let seed = size::seed();
+    let seed = harness::seed();
     scenario(async move |world| {
         let mut random = StdRng::seed_from_u64(seed);
         let (machines, rounds) = size::of((1, 2), (2, 13));
         let spec = FleetSpec {
-            configuration: CONFIGURATION.to_owned(),
+            configuration: size::configuration(),
             ..FleetSpec::of(machines)
         };
         let mut fleet = Fleet::start(world, &spec).await?;

@@ -11,6 +11,8 @@ use harness::engine::{Container, Run};
 use harness::fleet::{CONTAINER, Machine, PORT, REPOSITORY, names};
 use harness::{Fleet, World, eventually};
 
+use crate::size::SOON;
+
 /// The volume of every machine's container.
 const VOLUME: &str = "workspace-data";
 /// A file in it.
@@ -56,11 +58,13 @@ async fn inside(machine: &Machine) -> anyhow::Result<PathBuf> {
     Ok(docker.inspect_volume(VOLUME).await?.mountpoint.into())
 }
 
-/// The same while an agent is at work: what is asked for one after the other may have changed in
-/// between, so it must hold of one of the next looks.
-pub(crate) async fn hold_soon(machine: &Machine, soon: Duration) -> anyhow::Result<Vec<Container>> {
-    eventually("what the engine shows holds", soon, async || {
-        hold_now(machine).await
+/// Waits until the next one runs in the old one's place, whatever its health.
+pub(crate) async fn stands_in_its_place(machine: &Machine, digest: &str) -> anyhow::Result<()> {
+    let what = "the next one runs in the old one's place";
+    eventually(what, SOON, async || {
+        let now = machine.container().await?;
+        ensure!(now.running && now.has(digest), "{}", now.id);
+        Ok(())
     })
     .await
 }
@@ -85,6 +89,15 @@ fn would_start(container: &Container) -> bool {
     let state = container.inspect.state.clone().unwrap_or_default();
     let has_started = state.started_at.is_some_and(|at| !at.starts_with("0001"));
     has_started && policy == Some(RestartPolicyNameEnum::ALWAYS)
+}
+
+/// The same while an agent is at work: what is asked for one after the other may have changed in
+/// between, so it must hold of one of the next looks.
+pub(crate) async fn hold_soon(machine: &Machine, soon: Duration) -> anyhow::Result<Vec<Container>> {
+    eventually("what the engine shows holds", soon, async || {
+        hold_now(machine).await
+    })
+    .await
 }
 
 /// With the agent back, the name leads to something that runs, soon.

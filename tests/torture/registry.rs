@@ -8,7 +8,7 @@ use harness::fault::{Fault, Proxy, Rule};
 use harness::{App, Auth, Fleet, FleetSpec, Registry, scenario};
 
 use crate::invariants::hold_soon;
-use crate::size::{self, CONFIGURATION, SOON};
+use crate::size::{self, SOON};
 
 fn too_many(retry_after: Option<&str>) -> Fault {
     let after = retry_after.map(|seconds| ("retry-after", seconds.to_owned()));
@@ -42,7 +42,7 @@ fn a_registry_that_goes_wrong_in_any_way_touches_no_container() {
         let proxy = Proxy::start(world, registry.address()).await?;
         let spec = FleetSpec {
             through: Some(proxy.host()),
-            configuration: CONFIGURATION.replace("\"20s\"", "\"6s\""),
+            configuration: size::configuration().replace("\"20s\"", "\"6s\""),
             ..FleetSpec::of(1)
         };
         let fleet = Fleet::start_with(world, &spec, registry).await?;
@@ -54,18 +54,11 @@ fn a_registry_that_goes_wrong_in_any_way_touches_no_container() {
                 let before = fleet.machines[0].container().await?;
                 proxy.rule(Rule::any(path, fault));
                 let (pushed, rollout) = fleet.release(world, &App::new(&format!("v{version}")))?;
-                let ended = harness::eventually("it ends", SOON * 3, async || {
-                    let rollout = fleet.cli.rollout(&rollout)?;
-                    let phase = rollout["phase"].as_str().unwrap_or_default().to_owned();
-                    let is_over = ["ROLLOUT_PHASE_HALTED", "ROLLOUT_PHASE_COMPLETED"];
-                    ensure!(is_over.contains(&phase.as_str()), "{rollout:#}");
-                    Ok(phase)
-                })
-                .await?;
-                println!("{path} {name}: {ended}");
+                let is_completed = fleet.completes(&rollout, SOON * 3).await?;
+                println!("{path} {name}: completed {is_completed}");
                 hold_soon(&fleet.machines[0], SOON).await?;
                 let now = fleet.machines[0].container().await?;
-                let is_done = ended == "ROLLOUT_PHASE_COMPLETED" && now.runs(&pushed.digest);
+                let is_done = is_completed && now.runs(&pushed.digest);
                 ensure!(
                     is_done || now.id == before.id && now.running,
                     "{path} {name}: {}",

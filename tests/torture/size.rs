@@ -1,28 +1,20 @@
-//! How much of it, and from which seed.
+//! How much of it.
 
 use std::time::Duration;
+
+use harness::fleet::CONFIGURATION;
 
 /// Long enough for anything on a busy machine; a condition that holds is seen at once.
 pub(crate) const SOON: Duration = Duration::from_secs(90);
 
-/// A strategy in seconds, with all machines in one stage.
-pub(crate) const CONFIGURATION: &str = r#"
-default_registry = "test"
-[registry.test]
-prefix = "registry.invalid/molecule-ai"
-[workload.workspace-server]
-images = { test = "platform" }
-rollout = "auto"
-strategy = "quick"
-[strategy.quick]
-on_failure = "halt"
-max_in_flight = "100%"
-min_healthy = "1s"
-healthy_deadline = "20s"
-progress_deadline = "120s"
-soak = "1s"
-stage = [ { rest = true } ]
-"#;
+/// The tests' strategy with all machines in one stage, and time for an engine's own calls to end.
+pub(crate) fn configuration() -> String {
+    let stages = "{ count = 1 }, { percent = 50 }, ";
+    CONFIGURATION.replace(stages, "").replace(
+        r#"progress_deadline = "60s""#,
+        r#"progress_deadline = "120s""#,
+    )
+}
 
 /// The short form's number, or the long one's.
 pub(crate) fn of<T>(short: T, long: T) -> T {
@@ -32,14 +24,4 @@ pub(crate) fn of<T>(short: T, long: T) -> T {
         "long" => long,
         other => panic!("PINION_TORTURE is {other:?}; it may be short or long"),
     }
-}
-
-/// The seed that was given, or another one each time; printed, so that it can be given.
-pub(crate) fn seed() -> u64 {
-    let given = std::env::var("PINION_TEST_SEED").ok();
-    let seed = given
-        .and_then(|seed| seed.parse().ok())
-        .unwrap_or_else(rand::random);
-    println!("PINION_TEST_SEED={seed}");
-    seed
 }

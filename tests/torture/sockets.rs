@@ -10,12 +10,12 @@ use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 
 use crate::invariants::{give_volumes, hold_in_the_end, hold_soon};
-use crate::size::{self, CONFIGURATION, SOON};
+use crate::size::{self, SOON};
 
 /// A machine whose agent reaches its engine through a proxy.
 async fn behind_a_proxy(world: &World) -> anyhow::Result<(Fleet, SocketProxy)> {
     let spec = FleetSpec {
-        configuration: CONFIGURATION.to_owned(),
+        configuration: size::configuration(),
         ..FleetSpec::of(1)
     };
     let mut fleet = Fleet::start(world, &spec).await?;
@@ -111,7 +111,7 @@ fn an_engine_that_never_answers_is_waited_for_and_nothing_is_concluded() {
 
 #[test]
 fn an_engine_that_goes_wrong_at_random_loses_nothing() {
-    let seed = size::seed();
+    let seed = harness::seed();
     scenario(async move |world| {
         let mut random = StdRng::seed_from_u64(seed);
         let (fleet, proxy) = behind_a_proxy(world).await?;
@@ -128,20 +128,10 @@ fn an_engine_that_goes_wrong_at_random_loses_nothing() {
             tokio::time::sleep(Duration::from_millis(random.random_range(500..4000))).await;
             hold_soon(&fleet.machines[0], SOON).await?;
             proxy.clear();
-            let ended = eventually("it is over", SOON * 2, async || {
-                let rollout = fleet.cli.rollout(&rollout)?;
-                let phase = rollout["phase"].as_str().unwrap_or_default().to_owned();
-                let is_over = ["ROLLOUT_PHASE_HALTED", "ROLLOUT_PHASE_COMPLETED"];
-                ensure!(is_over.contains(&phase.as_str()), "{rollout:#}");
-                Ok(phase)
-            })
-            .await?;
-            ensure!(
-                is_good || ended == "ROLLOUT_PHASE_HALTED",
-                "a bad image: {ended}"
-            );
-            println!("round {round}, good {is_good}: {ended}");
-            if ended == "ROLLOUT_PHASE_COMPLETED" {
+            let is_completed = fleet.completes(&rollout, SOON * 2).await?;
+            ensure!(is_good || !is_completed, "a bad image stays");
+            println!("round {round}, good {is_good}: completed {is_completed}");
+            if is_completed {
                 stands = pushed;
             }
             hold_in_the_end(&fleet.machines[0], &stands.digest, SOON).await?;

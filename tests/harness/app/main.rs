@@ -1,6 +1,7 @@
 //! The program in the tests' images: answers its version over HTTP, and fails as it is told to.
 //!
-//! Called with `health` it asks the one that serves how it is, with `sleep` it takes a minute.
+//! Called with `health` it asks the one that serves how it is, with `regress` it makes that one
+//! unhealthy from now on, with `sleep` it takes a minute.
 //!
 //! Standard library only and linked statically, because it is all that its image holds.
 //!
@@ -22,6 +23,9 @@ static WAITS: AtomicBool = AtomicBool::new(false);
 /// It has drained: the next answer is its last.
 static LAST: AtomicBool = AtomicBool::new(false);
 
+/// It was told to be unhealthy.
+static REGRESSED: AtomicBool = AtomicBool::new(false);
+
 /// How it goes wrong, and after how long.
 enum Mode {
     Good,
@@ -33,7 +37,10 @@ enum Mode {
 fn main() {
     let port = env::var("APP_PORT").unwrap_or_else(|_| "8080".into());
     if env::args().nth(1).as_deref() == Some("health") {
-        exit(i32::from(!is_healthy(&port)));
+        exit(i32::from(!is_well(&port, "/healthz")));
+    }
+    if env::args().nth(1).as_deref() == Some("regress") {
+        exit(i32::from(!is_well(&port, "/regress")));
     }
     if env::args().nth(1).as_deref() == Some("sleep") {
         std::thread::sleep(Duration::from_secs(60));
@@ -102,8 +109,12 @@ fn serve(port: &str, version: &str, mode: &Mode) {
 fn answer(mut stream: TcpStream, version: &str, healthy: bool) {
     let mut request = [0; 1024];
     let read = stream.read(&mut request).unwrap_or(0);
-    let asks_health = request[..read].starts_with(b"GET /healthz");
-    let status = if asks_health && !healthy { "503 Service Unavailable" } else { "200 OK" };
+    let asks = |path: &[u8]| request[..read].strip_prefix(b"GET ").is_some_and(|rest| rest.starts_with(path));
+    if asks(b"/regress") {
+        REGRESSED.store(true, Ordering::Relaxed);
+    }
+    let is_sick = !healthy || REGRESSED.load(Ordering::Relaxed);
+    let status = if asks(b"/healthz") && is_sick { "503 Service Unavailable" } else { "200 OK" };
     let length = version.len() + 1;
     // A client that went away is no matter of ours.
     drop(write!(
@@ -112,18 +123,18 @@ fn answer(mut stream: TcpStream, version: &str, healthy: bool) {
     ));
 }
 
-fn is_healthy(port: &str) -> bool {
+fn is_well(port: &str, path: &str) -> bool {
     let Ok(mut stream) = TcpStream::connect(format!("127.0.0.1:{port}")) else {
         println!("nobody listens on {port}");
         return false;
     };
     let mut answer = String::new();
-    let asked = stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: app\r\n\r\n");
-    let healthy = asked.is_ok()
+    let asked = write!(stream, "GET {path} HTTP/1.1\r\nhost: app\r\n\r\n");
+    let is_well = asked.is_ok()
         && stream.read_to_string(&mut answer).is_ok()
         && answer.starts_with("HTTP/1.1 200");
     println!("{}", answer.lines().next().unwrap_or("no answer"));
-    healthy
+    is_well
 }
 
 /// Ends the program once it was told to, and has gone on answering for that long.

@@ -330,6 +330,24 @@ impl Fleet {
         .await
     }
 
+    /// Waits until the rollout has completed or halted, and answers whether it has completed.
+    ///
+    /// # Errors
+    ///
+    /// After `deadline`, with the rollout as it was last.
+    pub async fn completes(&self, id: &str, deadline: Duration) -> anyhow::Result<bool> {
+        let what = format!("rollout {id} has completed or halted");
+        eventually(&what, deadline, async || {
+            let rollout = self.cli.rollout(id)?;
+            match rollout["phase"].as_str() {
+                Some("ROLLOUT_PHASE_COMPLETED") => Ok(true),
+                Some("ROLLOUT_PHASE_HALTED") => Ok(false),
+                _ => bail!("{rollout:#}"),
+            }
+        })
+        .await
+    }
+
     /// Waits until the rollout's member `agent` is in `phase`, and returns it.
     ///
     /// # Errors

@@ -47,7 +47,7 @@ pub use disk::SmallDisk;
 pub use fleet::{Fleet, FleetSpec};
 pub use image::{App, Behaviour};
 pub use registry::{Auth, Pushed, Registry};
-pub use scenario::scenario;
+pub use scenario::{scenario, seed};
 pub use socket_proxy::SocketProxy;
 pub use tenant::Tenant;
 pub use wait::eventually;

@@ -32,6 +32,17 @@ pub fn scenario(test: impl AsyncFnOnce(&World) -> anyhow::Result<()>) {
     run(test);
 }
 
+/// From which a test's random moments come: given by `PINION_TEST_SEED`, or another one each time.
+/// It is printed, so that the same moments can be played again.
+#[must_use]
+pub fn seed() -> u64 {
+    let given = std::env::var("PINION_TEST_SEED").ok();
+    let seed = given.and_then(|seed| seed.parse().ok());
+    let seed = seed.unwrap_or_else(rand::random);
+    println!("PINION_TEST_SEED={seed}");
+    seed
+}
+
 fn run(test: impl AsyncFnOnce(&World) -> anyhow::Result<()>) {
     if let Err(missing) = needs::check() {
         panic!("{missing:#}");

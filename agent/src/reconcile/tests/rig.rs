@@ -254,7 +254,7 @@ impl Agent {
                 if let Some(found) = found(&self.journal) {
                     return found;
                 }
-                tokio::time::sleep(Duration::from_millis(50)).await;
+                tokio::time::sleep(Duration::from_millis(200)).await;
             }
         };
         let limit = Duration::from_secs(3600);

@@ -7,7 +7,7 @@ use pinion_model::{AgentPhase, FailureKind};
 use pinion_workload::{ORDER_LABEL, START_FIRST};
 use tokio::time::Instant;
 
-use super::rig::{Rig, SECOND, desired, digest, image, publish, running, web};
+use super::rig::{Agent, Rig, SECOND, desired, digest, image, publish, running, web};
 use crate::config::WorkloadSettings;
 use crate::driver::fake::Behaviour::{self, Healthy, Sickens};
 use crate::driver::fake::Need;
@@ -74,6 +74,18 @@ async fn at_the_deadline_the_one_that_waits_is_taken_away_and_the_old_one_was_ne
     only_the_old_one_stands(&rig);
 }
 
+async fn runs_beside(rig: &Rig, agent: &Agent) {
+    let runs = || {
+        rig.engine
+            .machine()
+            .standing()
+            .get(WAITING)?
+            .1
+            .then_some(())
+    };
+    agent.until(|_| runs()).await;
+}
+
 fn only_the_old_one_stands(rig: &Rig) {
     let machine = rig.engine.machine();
     let standing: Vec<_> = machine.standing().into_iter().collect();
@@ -90,16 +102,7 @@ async fn one_that_is_withdrawn_while_the_next_one_runs_beside_is_as_it_was() {
     let rig = machine(Behaviour::NeverHealthy);
     let agent = rig.agent();
     agent.accept(&desired(1, 2));
-    agent
-        .until(|_| {
-            rig.engine
-                .machine()
-                .standing()
-                .get(WAITING)?
-                .1
-                .then_some(())
-        })
-        .await;
+    runs_beside(&rig, &agent).await;
     let mut wish = desired(2, 2);
     wish.assignments.get_mut(&web()).expect("one").run.clear();
     agent.accept(&wish);
@@ -113,16 +116,7 @@ async fn when_the_old_one_is_removed_by_hand_the_one_beside_it_goes_too() {
     let rig = machine(Behaviour::NeverHealthy);
     let agent = rig.agent();
     agent.accept(&desired(1, 2));
-    agent
-        .until(|_| {
-            rig.engine
-                .machine()
-                .standing()
-                .get(WAITING)?
-                .1
-                .then_some(())
-        })
-        .await;
+    runs_beside(&rig, &agent).await;
     rig.engine.machine().remove_by_hand("web");
     assert_eq!(agent.outcome(1).await.phase, AgentPhase::Staged);
     assert!(rig.engine.machine().standing().is_empty());
