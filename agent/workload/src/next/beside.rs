@@ -88,7 +88,11 @@ fn doubt(view: View<'_>, index: usize, next: &Container) -> Step {
 fn went_with_its_engine(old: &Container, next: &Container) -> bool {
     let since = old.started_at.zip(next.started_at);
     let is_later = since.is_some_and(|(old, next)| old >= next);
-    next.state == ContainerState::Exited && old.state == ContainerState::Running && is_later
+    match next.state {
+        ContainerState::Interrupted => true,
+        ContainerState::Exited => old.state == ContainerState::Running && is_later,
+        _ => false,
+    }
 }
 
 /// An engine that restarts does not start it, for as long as the other one is
@@ -146,7 +150,8 @@ fn prove_again(view: View<'_>, index: usize, old: &Container, next: &Container) 
 /// The engine restarted when the old one might not restart any more, and the
 /// next one not yet.
 fn both_went(unit: &Unit, old: Option<&Container>, next: &Container) -> bool {
-    let both = next.state == ContainerState::Exited && old.is_some_and(|old| !old.is_up());
+    use ContainerState::{Exited, Interrupted};
+    let both = matches!(next.state, Exited | Interrupted) && old.is_some_and(|old| !old.is_up());
     both && give_policy(unit, next).is_some()
 }
 

@@ -136,7 +136,7 @@ fn restore(view: View<'_>, index: usize, unit: &Unit, old: &Container) -> Option
         operation.units[index].restored = Some(view.now);
         return Some(view.write(operation));
     }
-    if unit.restarts >= RESTART_LIMIT && old.state != ContainerState::Interrupted {
+    if unit.restarts >= RESTART_LIMIT {
         return Some(lose(
             view,
             index,
@@ -183,10 +183,10 @@ fn verify(view: View<'_>, index: usize, unit: &Unit) -> Option<Step> {
         return Some(view.write(operation));
     }
     if old.is_some_and(|old| old.state == ContainerState::Interrupted) {
-        (
-            operation.units[index].restored,
-            operation.units[index].old_healthy,
-        ) = (None, None);
+        let again = &mut operation.units[index];
+        (again.restored, again.old_healthy) = (None, None);
+        // It did start.
+        again.restarts = 0;
         return Some(view.write(operation));
     }
     let began = unit.restored.unwrap_or(view.operation.since);
