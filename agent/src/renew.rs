@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tonic::Code;
 use zeroize::Zeroizing;
 
+use crate::happenings::Happenings;
 use crate::identity::{Identity, IdentityDir, IdentityError, new_key, signing_request};
 use crate::machine::wall_clock;
 use crate::session::Backoff;
@@ -40,17 +41,38 @@ pub enum RenewError {
     Identity(#[from] IdentityError),
 }
 
+impl RenewError {
+    /// The coordinator knows this machine's certificates no more.
+    fn is_final(&self) -> bool {
+        use Code::{FailedPrecondition, NotFound, PermissionDenied, Unauthenticated};
+        let Self::Refused(status) = self else {
+            return false;
+        };
+        let code = status.code();
+        [
+            FailedPrecondition,
+            NotFound,
+            PermissionDenied,
+            Unauthenticated,
+        ]
+        .contains(&code)
+    }
+}
+
 /// The current identity, shared with the sessions.
 pub type Current = watch::Sender<Arc<Identity>>;
 
 /// Renews for ever: at a random 50 to 80 % of each certificate's life, at once
-/// if it has ended. Returns only when dropped.
-pub async fn keep_fresh(kept: IdentityDir, current: Current) {
+/// if it has ended, which is noted. Returns only when dropped.
+pub async fn keep_fresh(kept: IdentityDir, current: Current, happenings: Arc<Happenings>) {
     loop {
         let identity = Arc::clone(&current.borrow());
         wait_until(due(&identity, rand::random())).await;
         let renewed = renew_until_done(&kept, &identity).await;
         tracing::info!(not_after = %renewed.not_after, "the certificate was renewed");
+        if identity.not_after <= wall_clock() {
+            happenings.note(None, "the certificate had ended, and was renewed");
+        }
         current.send_replace(Arc::new(renewed));
     }
 }
@@ -60,9 +82,10 @@ async fn renew_until_done(kept: &IdentityDir, identity: &Identity) -> Identity {
     loop {
         let error = match renew(kept, identity).await {
             Ok(renewed) => return renewed,
-            Err(error) => tls::chain(&error),
+            Err(error) => error,
         };
-        let hint = hint(identity, wall_clock());
+        let hint = hint(&error, identity, wall_clock());
+        let error = tls::chain(&error);
         tracing::warn!(error, not_after = %identity.not_after, hint, "the certificate was not renewed");
         tokio::time::sleep(backoff.next_delay(rand::random()).max(RETRY_AT_LEAST)).await;
     }
@@ -75,8 +98,10 @@ pub fn due(identity: &Identity, random: f64) -> Timestamp {
     identity.not_before + life.mul_f64(0.5 + 0.3 * random.clamp(0.0, 1.0))
 }
 
-fn hint(identity: &Identity, now: Timestamp) -> &'static str {
-    if now.since(identity.not_after) > Duration::from_secs(30 * 86_400) {
+fn hint(error: &RenewError, identity: &Identity, now: Timestamp) -> &'static str {
+    if error.is_final() {
+        "this machine's certificates do not count any more: enrol it again, with a new token, with `pinion-agent enroll --force`"
+    } else if now.since(identity.not_after) > Duration::from_secs(30 * 86_400) {
         "it ended more than 30 days ago: enrol this machine again with `pinion-agent enroll --force`"
     } else {
         "it is tried again"
@@ -179,13 +204,15 @@ mod tests {
             assert_eq!(due(&identity, random), Timestamp(at));
         }
         let month = Duration::from_secs(30 * 86_400);
-        assert!(hint(&identity, identity.not_after + month).contains("again"));
-        assert!(
-            hint(
-                &identity,
-                identity.not_after + month + Duration::from_secs(1)
-            )
-            .contains("--force")
-        );
+        let month_later = identity.not_after + month;
+        let silent = RenewError::Silent(Box::new(tonic::Status::unavailable("")));
+        assert_eq!(hint(&silent, &identity, month_later), "it is tried again");
+        let later = month_later + Duration::from_secs(1);
+        assert!(hint(&silent, &identity, later).contains("--force"));
+        let refused = |status| RenewError::Refused(Box::new(status));
+        let revoked = refused(tonic::Status::unauthenticated("revoked"));
+        assert!(hint(&revoked, &identity, Timestamp(0)).contains("--force"));
+        let early = refused(tonic::Status::resource_exhausted("it is new"));
+        assert_eq!(hint(&early, &identity, Timestamp(0)), "it is tried again");
     }
 }

@@ -269,14 +269,14 @@ async fn converge(
         converge: handle.clone(),
         identity: identity.subscribe(),
         reports: Arc::clone(&ready.reports),
-        happenings,
+        happenings: Arc::clone(&happenings),
         inventory: adapters::inventory(handle.status(), shutdown.clone()),
         order: ready.config.registries,
         facts: machine::facts().into_iter().chain(own.facts()).collect(),
         engine_version: engine_version.clone(),
         process_id: format!("{:032x}", rand::random::<u128>()),
     };
-    let renewal = tokio::spawn(renew::keep_fresh(ready.identity_dir, identity));
+    let renewal = tokio::spawn(renew::keep_fresh(ready.identity_dir, identity, happenings));
     let local = Local {
         handle,
         engine_version,

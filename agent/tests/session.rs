@@ -330,11 +330,19 @@ async fn an_expired_certificate_is_renewed_before_anything_else_and_kept() {
     kept.save(&expired).expect("saved");
     world.identity.send_replace(Arc::new(expired));
     world.start();
-    let renewal = tokio::spawn(renew::keep_fresh(kept.clone(), world.identity.clone()));
+    let happenings = Arc::new(Happenings::in_memory(Clock::new(wall_clock)));
+    let renewal = renew::keep_fresh(
+        kept.clone(),
+        world.identity.clone(),
+        Arc::clone(&happenings),
+    );
+    let renewal = tokio::spawn(renewal);
     world.welcome().await;
     renewal.abort();
     let renewed = kept.load().expect("loaded");
     assert!(renewed.not_after > wall_clock());
+    let noted = happenings.after(0);
+    assert_eq!(noted[0].what, "the certificate had ended, and was renewed");
     assert_ne!(renewed.key_pem, old_key);
     assert!(!has_pending(dir.path()));
     world.shutdown.cancel();

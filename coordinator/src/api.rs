@@ -31,6 +31,7 @@ mod watch;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use pinion_model::{Actor, Timestamp, WorkloadName};
 use pinion_proto::roles::METHODS;
@@ -59,6 +60,8 @@ pub struct Context {
     pub config: Arc<Config>,
     /// Signs certificates.
     pub authority: Arc<Authority>,
+    /// How long an agent's certificate is good.
+    pub certificate_life: Duration,
     /// `host:port` of the agents' listener, the best first: stands in tokens.
     pub addresses: Vec<String>,
     /// The live sessions of agents.

@@ -60,6 +60,8 @@ pub struct Settings {
     pub heartbeat: Duration,
     /// How long agents may take to leave at the end.
     pub drain: Duration,
+    /// How long an agent's certificate is good.
+    pub certificate_life: Duration,
     /// One more API token, of role promoter.
     pub admin_api_token: Option<String>,
 }

@@ -21,6 +21,9 @@ for part in "$@"; do
     case $part in
         engines)
             need dockerd docker.io
+            # Its tests run without systemd, and with runc, which comes with docker.io.
+            need podman podman
+            [ -x /usr/lib/podman/netavark ] || packages="$packages netavark aardvark-dns"
             need docker-registry docker-registry
             need docker-compose docker-compose
             need skopeo skopeo

@@ -5,7 +5,9 @@ use std::time::Duration;
 use anyhow::{Context as _, bail, ensure};
 use harness::engine::Container;
 use harness::fleet::{CONTAINER, Machine, PORT, REPOSITORY, WORKLOAD, members, run_by_hand, setup};
-use harness::{Agent, App, Auth, Behaviour, Cli, Coordinator, Pushed, Registry, Tenant, World};
+use harness::{
+    Agent, App, Auth, Behaviour, Cli, Coordinator, EngineKind, Pushed, Registry, Tenant, World,
+};
 use harness::{eventually, fleet};
 
 use crate::say;
@@ -70,7 +72,7 @@ async fn start_parts(
     let prefix = format!("{}/molecule-ai", registry.host());
     let env = [("MOLECULE_IMAGE_REGISTRY", prefix.as_str())];
     let (tenants, coordinator) = tokio::try_join!(
-        Tenant::start_all(world, MACHINES),
+        Tenant::start_all(world, MACHINES, EngineKind::Docker),
         Coordinator::start(world, CONFIGURATION, &env),
     )?;
     for tenant in &tenants {

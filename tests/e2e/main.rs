@@ -17,6 +17,7 @@ mod kill;
 mod main_path;
 mod metric_gate;
 mod offline;
+mod podman;
 mod prefetch;
 mod probes;
 mod pulls;

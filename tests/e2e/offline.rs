@@ -1,10 +1,13 @@
 //! Machines that are away, come back, or come late.
 
-use anyhow::ensure;
+use std::time::SystemTime;
+
+use anyhow::{Context as _, ensure};
 use harness::fleet::{CONTAINER, Machine, run_by_hand, setup};
 use harness::{Agent, App, Fleet, FleetSpec, Tenant, scenario};
+use pinion_agent::identity::IdentityDir;
 
-use crate::support::SOON;
+use crate::support::{SOON, containers, ensure_all_untouched, ensure_untouched};
 
 #[test]
 fn a_rollout_waits_for_a_machine_that_is_cut_off_and_says_so() {
@@ -68,7 +71,7 @@ fn a_machine_that_joins_late_gets_the_stable_digest() {
 fn a_coordinator_that_is_away_changes_nothing_on_the_machines() {
     scenario(async |world| {
         let mut fleet = Fleet::start(world, &FleetSpec::of(2)).await?;
-        let before = crate::support::containers(&fleet).await?;
+        let before = containers(&fleet).await?;
         fleet.coordinator.stop().await?;
         for machine in &mut fleet.machines {
             machine.agent.kill()?;
@@ -77,7 +80,7 @@ fn a_coordinator_that_is_away_changes_nothing_on_the_machines() {
         fleet.coordinator.start_again().await?;
         fleet.all_online().await?;
         for (machine, before) in fleet.machines.iter().zip(&before) {
-            crate::support::ensure_untouched(before, &machine.container().await?)?;
+            ensure_untouched(before, &machine.container().await?)?;
         }
         Ok(())
     });
@@ -114,4 +117,64 @@ fn on_its_return_a_machine_says_what_it_did_meanwhile() {
         );
         Ok(())
     });
+}
+
+#[test]
+fn a_certificate_that_ended_while_its_machine_was_away_is_renewed_unless_it_was_revoked() {
+    scenario(async |world| {
+        let spec = FleetSpec {
+            certificate_life: Some("8s"),
+            ..FleetSpec::of(2)
+        };
+        let fleet = Fleet::start(world, &spec).await?;
+        let before = containers(&fleet).await?;
+        for machine in &fleet.machines {
+            machine.tenant.cut()?;
+        }
+        fleet
+            .cli
+            .json(&["agent", "revoke", "t2", "--reason", "stolen"])?;
+        fleet.presence("t1", "PRESENCE_OFFLINE").await?;
+        let (v2, rollout) = fleet.release(world, &App::new("v2"))?;
+        for machine in &fleet.machines {
+            certificate_has_ended(machine).await?;
+        }
+        ensure_all_untouched(&before, &fleet).await?;
+
+        for machine in &fleet.machines {
+            machine.tenant.heal()?;
+        }
+        fleet.machines[0].runs(&v2.digest, SOON).await?;
+        let completed = "ROLLOUT_PHASE_COMPLETED";
+        fleet.rollout_is(&rollout, completed, SOON).await?;
+        let shown = fleet.cli.agent("t1")?["happenings"].to_string();
+        ensure!(shown.contains("the certificate had ended"), "{shown}");
+
+        let revoked = &fleet.machines[1];
+        harness::eventually("t2 says what to do", SOON, async || {
+            let said = revoked.agent.printed();
+            let refused = said.lines().rfind(|line| line.contains("was not renewed"));
+            let refused = refused.context("it was not refused")?;
+            ensure!(refused.contains("enroll --force"), "{refused}");
+            Ok(())
+        })
+        .await?;
+        ensure_untouched(&before[1], &revoked.container().await?)
+    });
+}
+
+/// Waits until the certificate that the machine keeps counts no more.
+async fn certificate_has_ended(machine: &Machine) -> anyhow::Result<()> {
+    let kept = IdentityDir::below(&machine.agent.state());
+    let what = format!("the certificate of {} has ended", machine.tenant.name());
+    harness::eventually(&what, SOON, async || {
+        let not_after = kept.load()?.not_after;
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
+        ensure!(
+            now.as_millis() > not_after.0.into(),
+            "it ends at {not_after}"
+        );
+        Ok(())
+    })
+    .await
 }

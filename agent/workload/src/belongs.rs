@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use pinion_model::{Digest, Failure, FailureKind, Repository, WorkloadName};
 
 use crate::names::{ALLOW_RM_LABEL, IGNORE_LABEL, WORKLOAD_LABEL, split_part};
-use crate::{CatalogEntry, Container, ContainerState};
+use crate::{CatalogEntry, Container, ContainerState, podman};
 
 /// By workload.
 pub type Catalog = BTreeMap<WorkloadName, CatalogEntry>;
@@ -170,6 +170,9 @@ pub(crate) fn check_replaceable(container: &Container) -> Result<(), Failure> {
             FailureKind::Engine,
             "the engine cannot inspect it, so its settings would be lost. Look at the engine's log",
         );
+    }
+    if let Some(why) = podman::objection(container) {
+        return refuse(FailureKind::Policy, &why);
     }
     match container.state {
         ContainerState::Paused => refuse(FailureKind::InUse, "it is paused. Unpause or stop it"),

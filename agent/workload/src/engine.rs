@@ -6,7 +6,7 @@ use pinion_model::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::Claim;
+use crate::{Claim, podman};
 
 /// An engine's id of a container: 64 hex digits. Containers are addressed by it alone.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -64,6 +64,9 @@ pub struct Container {
     /// What it has for itself alone ([`claims`](crate::claims)).
     #[serde(default)]
     pub claims: Vec<Claim>,
+    /// The Podman that runs it; none if the engine is Docker's.
+    #[serde(default)]
+    pub podman: Option<podman::Version>,
 }
 
 /// What a container does.

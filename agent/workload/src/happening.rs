@@ -84,6 +84,7 @@ mod tests {
             stop_timeout: Duration::from_secs(10),
             depends_on: Vec::new(),
             claims: Vec::new(),
+            podman: None,
         }
     }
 

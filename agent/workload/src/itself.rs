@@ -110,6 +110,7 @@ impl Itself {
             stop_timeout: Duration::from_secs(10),
             depends_on: Vec::new(),
             claims: Vec::new(),
+            podman: None,
         };
         Some((container, program.and_then(|p| p.image.clone())))
     }

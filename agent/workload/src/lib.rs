@@ -31,6 +31,7 @@ mod next;
 mod observed;
 mod operation;
 mod order;
+pub mod podman;
 pub mod probe;
 mod record;
 mod recover;

@@ -21,11 +21,9 @@ use crate::ledger::DecideError;
 use crate::operators::certificate;
 use crate::store::RefusedCall;
 
-/// How long an agent's certificate is good.
-const LIFE: Duration = Duration::from_secs(86_400);
 /// An agent renews after half of the life of its certificate; one that asks
-/// again before a tenth of it is broken, and would fill the log.
-const RENEW_AFTER: Duration = Duration::from_secs(8_640);
+/// again before this part of it is broken, and would fill the log.
+const RENEW_AFTER: f64 = 0.1;
 /// The same for one that never got the newest one, and asks with one before.
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(10);
 const ENROLL: &str = "/pinion.v1.EnrollmentService/Enroll";
@@ -42,7 +40,7 @@ impl EnrollmentApi {
     fn issue(&self, agent: &AgentId, key: &rcgen::PublicKey) -> Result<Issued, CallError> {
         let valid = Validity {
             from: self.0.ledger.clock(),
-            life: LIFE,
+            life: self.0.certificate_life,
         };
         let subject = Subject::Agent(agent.clone());
         self.0
@@ -146,9 +144,10 @@ impl EnrollmentService for EnrollmentApi {
             presented: presented.fingerprint.clone(),
             certificate: certificate(&issued),
         };
+        let life = self.0.certificate_life;
         let decided = self.0.ledger.decide(|world, now| {
             let known = world.agents.get(agent);
-            match known.and_then(|known| too_early(known, &presented.fingerprint, now)) {
+            match known.and_then(|known| too_early(known, &presented.fingerprint, life, now)) {
                 Some(wait) => Ok(Outcome::unchanged(Some(wait))),
                 None => commands::renew(world, renew(), now).map(|renewed| Outcome {
                     changes: renewed.changes,
@@ -171,13 +170,20 @@ impl EnrollmentService for EnrollmentApi {
 }
 
 /// How long to wait before the next certificate, if one was issued just now.
-fn too_early(agent: &Agent, presented: &str, now: Timestamp) -> Option<Duration> {
+/// One that was issued for longer, before the coordinator was told another
+/// `life`, is never too new.
+fn too_early(agent: &Agent, presented: &str, life: Duration, now: Timestamp) -> Option<Duration> {
     let newest = agent.certificates.last()?;
     let lost = newest.fingerprint != presented && agent.knows(presented);
-    let after = if lost { ASK_AGAIN_AFTER } else { RENEW_AFTER };
-    // It ends a LIFE after it was issued.
-    let wait = newest.not_after.since(now).saturating_sub(LIFE - after);
-    (!wait.is_zero()).then_some(wait)
+    let after = life.mul_f64(RENEW_AFTER);
+    let after = if lost {
+        after.min(ASK_AGAIN_AFTER)
+    } else {
+        after
+    };
+    // It ends a `life` after it was issued.
+    let wait = newest.not_after.since(now).saturating_sub(life - after);
+    (!wait.is_zero() && wait <= after).then_some(wait)
 }
 
 /// SHA-256 of a public key (SPKI, DER) in lower-case hex.

@@ -7,6 +7,7 @@ use pinion_model::parse_duration;
 
 use super::UsageError;
 use crate::config::Config;
+use crate::identity::EXPIRED_GRACE;
 use crate::serve::{Advertised, HttpTls, Settings, server_names};
 
 /// Arguments of `serve`.
@@ -81,6 +82,10 @@ pub struct ServeArgs {
     /// a random share of it before it comes back.
     #[arg(long, env = "PINION_DRAIN", value_name = "DURATION", default_value = "5s", value_parser = drain)]
     drain: Duration,
+    /// How long an agent's certificate is good. Agents renew after half of it;
+    /// one that was away longer renews with the expired one.
+    #[arg(long, env = "PINION_CERTIFICATE_LIFE", value_name = "DURATION", default_value = "24h", value_parser = certificate_life)]
+    certificate_life: Duration,
 }
 
 /// An API token of role promoter, for pipelines. A variable and no argument:
@@ -114,6 +119,14 @@ fn drain(text: &str) -> Result<Duration, String> {
         return Ok(limit);
     }
     Err("must be at most 5m".to_owned())
+}
+
+fn certificate_life(text: &str) -> Result<Duration, String> {
+    let life = parse_duration(text).map_err(|error| error.to_string())?;
+    if (Duration::from_secs(5)..=EXPIRED_GRACE).contains(&life) {
+        return Ok(life);
+    }
+    Err("must be from 5s to 720h".to_owned())
 }
 
 impl ServeArgs {
@@ -166,6 +179,7 @@ impl ServeArgs {
             http_tls,
             heartbeat: self.heartbeat,
             drain: self.drain,
+            certificate_life: self.certificate_life,
             admin_api_token: admin_api_token()?,
         })
     }

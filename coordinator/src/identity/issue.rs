@@ -10,13 +10,15 @@ use rustls_pki_types::CertificateDer;
 use super::certificate::{self, hex};
 use super::{Authority, AuthorityError, Subject};
 
-/// Certificates start this long before they are made, for clocks that differ.
+/// Certificates start this long before they are made, for clocks that differ;
+/// short ones by this part of their life, so that half of it is still to come.
 const BACKDATE: Duration = Duration::from_secs(3600);
+const BACKDATE_PART: u32 = 24;
 
 /// From when to when, and for what, a certificate is good.
 #[derive(Debug, Clone, Copy)]
 pub struct Validity {
-    /// When it is issued; it is backdated by an hour.
+    /// When it is issued; it is backdated by an hour at most.
     pub from: Timestamp,
     /// For how long from then.
     pub life: Duration,
@@ -108,10 +110,11 @@ impl Authority {
 
 pub(super) fn validity(params: &mut CertificateParams, valid: Validity) {
     let instant = |at: Timestamp| rcgen::date_time_ymd(1970, 1, 1) + Duration::from_millis(at.0);
+    let backdate = BACKDATE.min(valid.life / BACKDATE_PART);
     let start = valid
         .from
         .0
-        .saturating_sub(u64::try_from(BACKDATE.as_millis()).unwrap_or(0));
+        .saturating_sub(u64::try_from(backdate.as_millis()).unwrap_or(0));
     params.not_before = instant(Timestamp(start / 1000 * 1000));
     params.not_after = instant(valid.not_after());
 }
@@ -128,4 +131,23 @@ pub(super) fn serial() -> SerialNumber {
     let mut bytes: [u8; 16] = rand::random();
     bytes[0] = bytes[0] & 0x7f | 0x40;
     SerialNumber::from_slice(&bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_begins_an_hour_before_it_is_made_and_a_short_one_less() {
+        for (life, backdate) in [(90 * 86_400, 3600), (86_400, 3600), (240, 10)] {
+            let mut params = CertificateParams::default();
+            let valid = Validity {
+                from: Timestamp(1_800_000_000_000),
+                life: Duration::from_secs(life),
+            };
+            validity(&mut params, valid);
+            let whole = (params.not_after - params.not_before).whole_seconds();
+            assert_eq!(whole.unsigned_abs(), life + backdate);
+        }
+    }
 }

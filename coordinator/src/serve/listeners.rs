@@ -101,6 +101,7 @@ impl Bound {
             ledger: Arc::clone(ledger),
             config: Arc::new(settings.config.clone()),
             authority: Arc::clone(&pki.authority),
+            certificate_life: settings.certificate_life,
             addresses: address::addresses(&settings.advertise, self.agents.address()),
             sessions: sessions(settings, ledger),
             health: HealthReporter::new(),

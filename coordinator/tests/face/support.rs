@@ -101,6 +101,7 @@ impl Server {
             http_tls: None,
             heartbeat: Duration::from_secs(1),
             drain: Duration::ZERO,
+            certificate_life: DAY,
             admin_api_token: Some(ADMIN_TOKEN.to_owned()),
         };
         let ledger = Ledger::open(store).await.expect("a ledger");

@@ -65,6 +65,11 @@ fn what_cannot_be_used_ends_with_2_before_anything_is_made() {
             &[],
             &["--heartbeat", "100ms to 5m"],
         ),
+        (
+            &["--certificate-life", "721h"],
+            &[],
+            &["--certificate-life", "5s to 720h"],
+        ),
         (&["--http-tls-cert", "/nowhere"], &[], &["--http-tls-key"]),
         (
             &["--http-tls-cert", "/nowhere", "--http-tls-key", "/nowhere"],

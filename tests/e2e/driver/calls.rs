@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use harness::fleet::REPOSITORY;
-use harness::{App, Auth, Behaviour, Registry, Tenant, World, eventually, scenario};
+use harness::{App, Auth, Behaviour, EngineKind, Registry, Tenant, World, eventually, scenario};
 use pinion_agent::driver::docker::{ConnectError, Docker, Limits};
 use pinion_agent::driver::{Driver as _, EngineError};
 use pinion_model::ImageRef;
@@ -19,8 +19,16 @@ pub(crate) async fn machine(
     world: &World,
     app: &App,
 ) -> anyhow::Result<(Registry, Tenant, Docker, ImageRef)> {
+    machine_with(world, app, EngineKind::Docker).await
+}
+
+pub(crate) async fn machine_with(
+    world: &World,
+    app: &App,
+    kind: EngineKind,
+) -> anyhow::Result<(Registry, Tenant, Docker, ImageRef)> {
     let registry = Registry::start(world, "registry", Auth::None).await?;
-    let tenant = Tenant::start(world, 1).await?;
+    let tenant = Tenant::start_with(world, 1, kind).await?;
     let driver = driver(&tenant).await?;
     let image = image_of(&registry.push(world, REPOSITORY, app)?)?;
     pull(&driver, &image, None).await?;

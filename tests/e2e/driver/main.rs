@@ -3,6 +3,7 @@
 mod api;
 mod calls;
 mod inspect_diff;
+mod podman;
 mod probes;
 mod pull;
 mod quirks;

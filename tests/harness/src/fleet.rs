@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use bollard::models::RestartPolicyNameEnum;
 use serde_json::Value;
 
 use crate::agent::{Agent, Setup};
@@ -11,7 +12,7 @@ use crate::coordinator::Coordinator;
 use crate::engine::{Container, Run};
 use crate::image::App;
 use crate::registry::{Auth, PASSWORD, Pushed, Registry, USER};
-use crate::tenant::Tenant;
+use crate::tenant::{EngineKind, Tenant};
 use crate::wait::eventually;
 use crate::world::World;
 
@@ -64,6 +65,10 @@ pub struct FleetSpec {
     pub agent_environment: Vec<(String, String)>,
     /// Whether the launcher starts every agent.
     pub launched: bool,
+    /// How long agents' certificates are good, if not as long as usual.
+    pub certificate_life: Option<&'static str>,
+    /// Which engine every machine has.
+    pub engine: EngineKind,
 }
 
 impl Default for FleetSpec {
@@ -78,6 +83,8 @@ impl Default for FleetSpec {
             agent_config: None,
             agent_environment: Vec::new(),
             launched: false,
+            certificate_life: None,
+            engine: EngineKind::Docker,
         }
     }
 }
@@ -210,9 +217,13 @@ impl Fleet {
         let v1 = registry.push(world, REPOSITORY, &App::new("v1"))?;
         let host = spec.through.clone().unwrap_or_else(|| registry.host());
         let prefix = format!("{host}/molecule-ai");
-        let env = [("MOLECULE_IMAGE_REGISTRY", prefix.as_str())];
+        let mut env = vec![("MOLECULE_IMAGE_REGISTRY", prefix.as_str())];
+        env.extend(
+            spec.certificate_life
+                .map(|life| ("PINION_CERTIFICATE_LIFE", life)),
+        );
         let (tenants, coordinator) = tokio::try_join!(
-            Tenant::start_all(world, spec.tenants),
+            Tenant::start_all(world, spec.tenants, spec.engine),
             Coordinator::start(world, &spec.configuration, &env),
         )?;
         let cli = Cli::admin(&coordinator)?;
@@ -414,6 +425,11 @@ pub async fn run_by_hand(tenant: &Tenant, image: &str) -> anyhow::Result<String>
         .port(PORT)
         .env("TENANT=acme")
         .label("owner", "platform");
+    let run = match tenant.kind() {
+        EngineKind::Docker => run,
+        // One that has a restart policy is refused there.
+        EngineKind::Podman => run.policy(RestartPolicyNameEnum::NO),
+    };
     tenant.engine().run(&run).await
 }
 

@@ -8,6 +8,9 @@ use anyhow::bail;
 const PROGRAMS: &[(&str, &str)] = &[
     ("dockerd", "docker.io"),
     ("docker", "docker.io"),
+    ("podman", "podman"),
+    ("runc", "runc"),
+    ("jq", "jq"),
     ("docker-registry", "docker-registry"),
     ("docker-compose", "docker-compose"),
     ("skopeo", "skopeo"),

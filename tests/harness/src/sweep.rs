@@ -10,6 +10,7 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::command::run;
+use crate::{podman, tenant};
 
 /// On a disk and not in memory, because engines lay overlays on it.
 const BASE: &str = "/var/tmp/pinion";
@@ -123,6 +124,12 @@ pub fn take_down(k: u8) -> anyhow::Result<()> {
     // The end of a test and a signal may come at once; the second finds nothing to do.
     let _one_at_a_time = TAKING_DOWN.lock().expect("no holder of this lock panics");
     let directory = directory_of(k);
+    for machine in names_in(&directory) {
+        let namespace = format!("pn{k}{machine}");
+        podman::remove_containers(&directory.join(machine), |program| {
+            tenant::inside(&namespace, program)
+        });
+    }
     end_processes(&directory);
     unmount(&directory);
     remove_cgroups(&directory);

@@ -12,11 +12,22 @@ use rustix::process::Signal;
 
 use crate::command::{command, run, run_command};
 use crate::engine::Engine;
+use crate::podman;
 use crate::process::Process;
 use crate::wait::eventually;
 use crate::world::World;
 
 const ENGINE_START: Duration = Duration::from_secs(60);
+
+/// Which engine a machine has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum EngineKind {
+    /// Docker Engine.
+    #[default]
+    Docker,
+    /// Podman, which speaks Docker's API.
+    Podman,
+}
 
 /// A machine with an engine. Its network can be cut and its engine killed.
 #[derive(Debug)]
@@ -28,17 +39,28 @@ pub struct Tenant {
     address: Ipv4Addr,
     directory: PathBuf,
     ca: PathBuf,
+    kind: EngineKind,
     dockerd: Option<Process>,
     engine: Engine,
+    _checks: Option<Process>,
 }
 
 impl Tenant {
-    /// Makes machine `number` (1 to 200) of the world and waits for its engine.
+    /// Makes machine `number` (1 to 200) of the world, with Docker, and waits for its engine.
     ///
     /// # Errors
     ///
     /// If the network cannot be made, or the engine does not answer within a minute.
     pub async fn start(world: &World, number: u8) -> anyhow::Result<Self> {
+        Self::start_with(world, number, EngineKind::Docker).await
+    }
+
+    /// The same with an engine of that kind.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    pub async fn start_with(world: &World, number: u8, kind: EngineKind) -> anyhow::Result<Self> {
         let name = format!("t{number}");
         let k = world.number();
         let directory = world.subdirectory(&name)?;
@@ -48,8 +70,12 @@ impl Tenant {
         let link = format!("pn{k}v{number}");
         make_network(k, &namespace, &link, address)?;
         let ca = world.authority().pem_file().to_owned();
-        let dockerd = start_engine(&directory, &namespace, &ca)?;
+        let dockerd = start_engine(kind, &directory, &namespace, &ca)?;
         let engine = connect(&directory).await?;
+        let checks = match kind {
+            EngineKind::Docker => None,
+            EngineKind::Podman => Some(podman::start_checks(&directory, &socket(&directory))?),
+        };
         Ok(Self {
             name,
             number,
@@ -58,8 +84,10 @@ impl Tenant {
             address,
             directory,
             ca,
+            kind,
             dockerd: Some(dockerd),
             engine,
+            _checks: checks,
         })
     }
 
@@ -68,9 +96,19 @@ impl Tenant {
     /// # Errors
     ///
     /// As [`start`](Self::start).
-    pub async fn start_all(world: &World, count: u8) -> anyhow::Result<Vec<Self>> {
-        futures_util::future::try_join_all((1..=count).map(|number| Self::start(world, number)))
-            .await
+    pub async fn start_all(
+        world: &World,
+        count: u8,
+        kind: EngineKind,
+    ) -> anyhow::Result<Vec<Self>> {
+        let start = |number| Self::start_with(world, number, kind);
+        futures_util::future::try_join_all((1..=count).map(start)).await
+    }
+
+    /// Which engine it has.
+    #[must_use]
+    pub fn kind(&self) -> EngineKind {
+        self.kind
     }
 
     /// `t1`, `t2` …
@@ -135,6 +173,22 @@ impl Tenant {
     pub fn docker(&self, arguments: &[&str]) -> anyhow::Result<String> {
         let mut docker = self.docker_command(&self.directory);
         Ok(run_command(docker.args(arguments))?.trim().to_owned())
+    }
+
+    /// Podman's own command on this machine, as its user types it.
+    #[must_use]
+    pub fn podman_command(&self) -> Command {
+        podman::podman(self.command("podman"), &self.directory)
+    }
+
+    /// The same, run.
+    ///
+    /// # Errors
+    ///
+    /// If it fails, with what it said.
+    pub fn podman(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        let mut podman = self.podman_command();
+        Ok(run_command(podman.args(arguments))?.trim().to_owned())
     }
 
     /// Compose on this machine's engine, for the project in `directory`.
@@ -209,7 +263,8 @@ impl Tenant {
     /// If it does not answer within a minute.
     pub async fn start_engine(&mut self) -> anyhow::Result<()> {
         self.forget_dead_engine().await?;
-        self.dockerd = Some(start_engine(&self.directory, &self.namespace, &self.ca)?);
+        let started = start_engine(self.kind, &self.directory, &self.namespace, &self.ca)?;
+        self.dockerd = Some(started);
         self.engine = connect(&self.directory).await?;
         Ok(())
     }
@@ -280,7 +335,21 @@ fn make_network(k: u8, namespace: &str, link: &str, address: Ipv4Addr) -> anyhow
     Ok(())
 }
 
-fn start_engine(directory: &Path, namespace: &str, ca: &Path) -> anyhow::Result<Process> {
+fn start_engine(
+    kind: EngineKind,
+    directory: &Path,
+    namespace: &str,
+    ca: &Path,
+) -> anyhow::Result<Process> {
+    match kind {
+        EngineKind::Docker => start_docker(directory, namespace, ca),
+        EngineKind::Podman => podman::start(directory, &socket(directory), ca, |program| {
+            inside(namespace, program)
+        }),
+    }
+}
+
+fn start_docker(directory: &Path, namespace: &str, ca: &Path) -> anyhow::Result<Process> {
     // Its own file, or the settings of the machine's own engine leak in.
     let config = directory.join("daemon.json");
     if !config.exists() {
@@ -313,7 +382,8 @@ async fn connect(directory: &Path) -> anyhow::Result<Engine> {
     .await
 }
 
-fn inside(namespace: &str, program: impl AsRef<std::ffi::OsStr>) -> Command {
+/// A command that runs in that network namespace.
+pub(crate) fn inside(namespace: &str, program: impl AsRef<std::ffi::OsStr>) -> Command {
     let mut command = command("nsenter");
     command
         .arg(format!("--net=/run/netns/{namespace}"))

@@ -9,7 +9,7 @@ use bollard::query_parameters::{
 };
 use pinion_model::{Failure, ImageRef};
 use pinion_workload::probe::{Probe, ProbeAnswer};
-use pinion_workload::{Container, ContainerId, CreateSpec, Image};
+use pinion_workload::{Container, ContainerId, CreateSpec, Image, podman};
 use serde_json::{Value, json};
 
 use super::errors::from_client;
@@ -49,6 +49,15 @@ impl Docker {
             found?;
         }
         Ok(())
+    }
+
+    /// Gives it its networks, and sees that it has all else.
+    async fn complete(&self, id: &ContainerId, spec: &CreateSpec) -> Result<(), EngineError> {
+        self.connect_networks(&id.0, spec).await?;
+        match &self.link().await?.podman {
+            Some(podman) => podman.require_settings(spec, id).await,
+            None => Ok(()),
+        }
     }
 
     async fn connect_networks(&self, id: &str, spec: &CreateSpec) -> Result<(), EngineError> {
@@ -105,11 +114,13 @@ impl Driver for Docker {
     }
 
     async fn inspect(&self, id: &ContainerId) -> Result<Value, EngineError> {
-        self.link()
-            .await?
-            .raw
-            .get("inspect", &container(id), &format!("/containers/{id}/json"))
-            .await
+        let link = self.link().await?;
+        let path = format!("/containers/{id}/json");
+        let mut inspect = link.raw.get("inspect", &container(id), &path).await?;
+        if link.podman.is_some() {
+            podman::as_docker(&mut inspect);
+        }
+        Ok(inspect)
     }
 
     async fn written(&self, id: &ContainerId) -> Result<u64, EngineError> {
@@ -129,12 +140,12 @@ impl Driver for Docker {
 
     async fn image(&self, reference: &str) -> Result<Image, EngineError> {
         let path = format!("/images/{}/json", raw::encode(reference));
-        let inspect = self
-            .link()
-            .await?
-            .raw
-            .get("inspect an image", &format!("image {reference}"), &path)
-            .await?;
+        let link = self.link().await?;
+        let what = format!("image {reference}");
+        let mut inspect = link.raw.get("inspect an image", &what, &path).await?;
+        if let Some(podman) = &link.podman {
+            podman.complete_image(&mut inspect).await?;
+        }
         let image = read::image(&inspect);
         match image.id.is_empty() {
             true => Err(EngineError::Unknown {
@@ -205,10 +216,10 @@ impl Driver for Docker {
             });
         };
         let id = ContainerId(id.to_owned());
-        if let Err(error) = self.connect_networks(&id.0, spec).await {
+        if let Err(error) = self.complete(&id, spec).await {
             // One call, one effect: half a container is not left behind.
             if let Err(left) = self.remove(&id).await {
-                tracing::warn!(container = %id, error = %left, "a container without its networks is left behind");
+                tracing::warn!(container = %id, error = %left, "a container that is not whole is left behind");
             }
             return Err(error);
         }

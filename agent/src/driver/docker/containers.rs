@@ -42,6 +42,12 @@ pub(super) async fn all(docker: &Docker) -> Result<Vec<Container>, EngineError> 
         .map(|entry| one(docker, entry))
         .buffered(INSPECTS_AT_ONCE);
     let seen: Vec<Option<Seen>> = seen.collect().await;
+    let podman = docker
+        .link()
+        .await?
+        .podman
+        .as_ref()
+        .map(|podman| podman.version);
     let mut digests = BTreeMap::new();
     let mut broken = BTreeMap::new();
     let mut containers = Vec::new();
@@ -50,6 +56,7 @@ pub(super) async fn all(docker: &Docker) -> Result<Vec<Container>, EngineError> 
         if !digests.contains_key(&image) {
             digests.insert(image.clone(), of_image(docker, &image).await);
         }
+        container.podman = podman;
         let known = &digests[&image];
         container.repo_digests = known.as_ref().cloned().unwrap_or_default();
         if let Some(why) = why.or(known.as_ref().err().cloned()) {

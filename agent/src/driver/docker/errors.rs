@@ -9,6 +9,9 @@ use crate::tls::chain;
 /// engine says so with 500, and will say it again.
 const REFUSES_WITH_500: [&str; 3] = ["connect a network", "create", "start"];
 
+/// How Podman ends its refusal of a name.
+const NAME_IS_TAKEN: &str = "name is already in use";
+
 /// The engine answered, and the answer is no.
 pub(super) fn refusal(call: &'static str, what: &str, status: u16, message: String) -> EngineError {
     match status {
@@ -25,6 +28,8 @@ pub(super) fn refusal(call: &'static str, what: &str, status: u16, message: Stri
         404 if message.is_empty() => EngineError::NotFound(what.to_owned()),
         404 => EngineError::NotFound(format!("{what} ({message})")),
         409 => EngineError::Conflict { call, message },
+        // Podman's way to say it.
+        500 if message.contains(NAME_IS_TAKEN) => EngineError::Conflict { call, message },
         // Another engine took the place of the one that the version was agreed
         // upon with: nothing was done, and the next link speaks another.
         400 if message.contains("client version ") => EngineError::Unknown { call, message },
@@ -94,6 +99,10 @@ mod tests {
         );
         assert!(matches!(
             refusal("create", 409, "taken"),
+            EngineError::Conflict { .. }
+        ));
+        assert!(matches!(
+            refusal("create", 500, "creating: that name is already in use"),
             EngineError::Conflict { .. }
         ));
         assert!(matches!(

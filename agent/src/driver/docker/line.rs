@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bollard::errors::Error as ClientError;
 use bollard::{ClientVersion, Docker as Client};
+use pinion_workload::podman;
 
 use super::raw::Raw;
 use super::{Limits, errors};
@@ -17,9 +18,20 @@ const NEWEST_API: ClientVersion = ClientVersion {
     minor_version: 51,
 };
 
+/// The oldest version of Podman's own API that has all that is asked of it.
+const PODMAN_API: &str = "4.0.0";
+
 /// Both ways to call the engine, in the API version that it speaks.
 pub(super) struct Link {
     pub(super) client: Client,
+    pub(super) raw: Raw,
+    /// None: it is Docker's.
+    pub(super) podman: Option<Podman>,
+}
+
+/// A Podman, and its own API.
+pub(super) struct Podman {
+    pub(super) version: podman::Version,
     pub(super) raw: Raw,
 }
 
@@ -67,9 +79,26 @@ impl Line {
             &client.client_version().to_string(),
             self.limits.call,
         );
-        let link = Arc::new(Link { client, raw });
+        let podman = self.podman(&client).await?;
+        let link = Arc::new(Link {
+            client,
+            raw,
+            podman,
+        });
         *self.held() = Some(Arc::clone(&link));
         Ok(link)
+    }
+
+    async fn podman(&self, client: &Client) -> Result<Option<Podman>, ClientError> {
+        let parts = client.version().await?.components.unwrap_or_default();
+        let parts = parts.iter();
+        let version =
+            podman::Version::of(parts.map(|part| (part.name.as_str(), part.version.as_str())));
+        let socket = self.socket.to_string_lossy();
+        Ok(version.map(|version| Podman {
+            version,
+            raw: Raw::new(&socket, PODMAN_API, self.limits.call),
+        }))
     }
 
     /// Lets go of a link that broke, so that the next call makes another.
@@ -132,6 +161,7 @@ mod tests {
         let (engine, speaks) = watch::channel("1.41");
         let router = Router::new()
             .route("/version", get(version))
+            .route("/{version}/version", get(version))
             .route("/{version}/events", get(events))
             .route("/{version}/containers/json", get(list))
             .with_state(speaks);

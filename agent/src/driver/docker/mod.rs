@@ -10,6 +10,7 @@
 //!                            └─ read: JSON ─▶ Container, Image
 //!   probe ─▶ the container's own address, or a command that the engine runs in it
 //!   events ─▶ changed()
+//!   podman ─▶ what Podman answers otherwise, by its own API
 //!   line ─▶ the link that all of them use; made anew when the events break
 //! ```
 
@@ -21,6 +22,7 @@ mod errors;
 mod events;
 mod last_words;
 mod line;
+mod podman;
 mod probe;
 mod pull;
 mod pull_failure;

@@ -46,6 +46,7 @@ pub(super) fn container(inspect: &Value) -> Result<Container, EngineError> {
         stop_timeout: grace(&config["StopTimeout"]),
         depends_on: depends_on(host),
         claims: claims(inspect),
+        podman: None,
     })
 }
 
@@ -83,6 +84,7 @@ pub(super) fn listed(entry: &Value) -> Container {
         stop_timeout: DEFAULT_GRACE,
         depends_on: Vec::new(),
         claims: Vec::new(),
+        podman: None,
     }
 }
 

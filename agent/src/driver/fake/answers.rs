@@ -72,6 +72,7 @@ impl Machine {
             stop_timeout: Duration::from_secs(10),
             depends_on: held.needs.iter().map(|need| self.shown(need)).collect(),
             claims: Vec::new(),
+            podman: None,
         }
     }
 

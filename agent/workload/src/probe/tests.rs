@@ -110,6 +110,7 @@ fn web() -> Container {
         stop_timeout: Duration::ZERO,
         depends_on: Vec::new(),
         claims: Vec::new(),
+        podman: None,
     }
 }
 

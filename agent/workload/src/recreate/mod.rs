@@ -26,7 +26,7 @@ pub(crate) mod ports;
 mod references;
 mod restoring;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod volumes;
 
 use std::collections::BTreeMap;

@@ -84,6 +84,7 @@ fn container(id: &str, name: &str, n: u8, state: ContainerState, policy: &str) -
         stop_timeout: 10 * SECOND,
         depends_on: Vec::new(),
         claims: Vec::new(),
+        podman: None,
     }
 }
 

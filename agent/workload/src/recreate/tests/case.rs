@@ -75,7 +75,7 @@ pub(super) fn image(id: &str, config: Value) -> Image {
     }
 }
 
-pub(super) fn container(id: &str, name: &str, labels: &[(&str, &str)]) -> Container {
+pub(crate) fn container(id: &str, name: &str, labels: &[(&str, &str)]) -> Container {
     Container {
         id: ContainerId(id.to_owned()),
         name: name.to_owned(),
@@ -99,5 +99,6 @@ pub(super) fn container(id: &str, name: &str, labels: &[(&str, &str)]) -> Contai
         stop_timeout: Duration::from_secs(10),
         depends_on: Vec::new(),
         claims: Vec::new(),
+        podman: None,
     }
 }

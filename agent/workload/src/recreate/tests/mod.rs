@@ -7,3 +7,5 @@ mod properties;
 mod references;
 mod settings;
 mod volumes;
+
+pub(crate) use case::container;

@@ -129,6 +129,7 @@ impl Engine {
             stop_timeout: Duration::from_secs(10),
             depends_on: Vec::new(),
             claims: Vec::new(),
+            podman: None,
         };
         let place = self.count;
         self.put(container, place, build.digest.clone(), behaviour);
