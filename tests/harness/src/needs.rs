@@ -1,6 +1,6 @@
 //! What the machine must have. A missing part is a failure that says what to install.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 
@@ -60,8 +60,14 @@ pub fn check() -> anyhow::Result<()> {
 /// Whether `program` is on the path, those of system tools included.
 #[must_use]
 pub fn on_path(program: &str) -> bool {
+    found(program).is_some()
+}
+
+/// Where `program` is on that path.
+pub(crate) fn found(program: &str) -> Option<PathBuf> {
     let path = std::env::var("PATH").unwrap_or_default();
     path.split(':')
         .chain(["/usr/local/sbin", "/usr/sbin", "/sbin"])
-        .any(|directory| Path::new(directory).join(program).is_file())
+        .map(|directory| Path::new(directory).join(program))
+        .find(|file| file.is_file())
 }

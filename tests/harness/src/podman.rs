@@ -4,16 +4,22 @@
 //! it runs them instead, by Podman's own call.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Context as _;
 
 use crate::command::{command, run_command};
+use crate::needs::found;
 use crate::process::Process;
 
 /// Marks the directory of a machine with Podman.
 const CONFIGURATION: &str = "containers.conf";
+
+/// All the programs that it finds. Were dpkg among them, it would be run four times for every
+/// question about the version, to name packages: nine tenths of what that costs.
+const PROGRAMS: [&str; 5] = ["conmon", "ip6tables", "iptables", "podman", "runc"];
 
 /// Runs every container's check again and again; one without a check, or that has just gone, is
 /// no news.
@@ -40,7 +46,8 @@ pub(crate) fn start(
     let file = directory.join(CONFIGURATION);
     fs::write(&file, configuration(directory))
         .with_context(|| format!("write {}", file.display()))?;
-    let mut service = podman(inside("podman"), directory);
+    link_programs(directory)?;
+    let mut service = podman(&inside, directory);
     service
         .env("SSL_CERT_FILE", ca)
         .args(["system", "service", "--time=0"])
@@ -65,7 +72,7 @@ pub(crate) fn remove_containers(directory: &Path, inside: impl Fn(&str) -> Comma
     if !directory.join(CONFIGURATION).exists() {
         return;
     }
-    let mut remove = podman(inside("podman"), directory);
+    let mut remove = podman(inside, directory);
     if let Err(error) = run_command(remove.args(["rm", "--all", "--force", "--time=0"])) {
         eprintln!(
             "remove the containers of {}: {error:#}",
@@ -74,9 +81,26 @@ pub(crate) fn remove_containers(directory: &Path, inside: impl Fn(&str) -> Comma
     }
 }
 
-/// Podman on the state in `directory`, with nothing of the tester's own.
-pub(crate) fn podman(mut podman: Command, directory: &Path) -> Command {
+fn link_programs(directory: &Path) -> anyhow::Result<()> {
+    let programs = directory.join("bin");
+    fs::create_dir_all(&programs)?;
+    for name in PROGRAMS {
+        let program = found(name).with_context(|| format!("{name} is not on the path"))?;
+        // There already where the engine is started again.
+        if !programs.join(name).exists() {
+            symlink(program, programs.join(name))?;
+        }
+    }
+    Ok(())
+}
+
+/// Podman on the state in `directory`, with nothing of the tester's own; `inside` makes commands of
+/// its machine.
+pub(crate) fn podman(inside: impl Fn(&str) -> Command, directory: &Path) -> Command {
+    let mut podman = inside("env");
     podman
+        .arg(format!("PATH={}", directory.join("bin").display()))
+        .arg("podman")
         .env("CONTAINERS_CONF", directory.join(CONFIGURATION))
         .env("DISABLE_HC_SYSTEMD", "true")
         .arg("--root")

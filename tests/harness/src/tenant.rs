@@ -178,7 +178,7 @@ impl Tenant {
     /// Podman's own command on this machine, as its user types it.
     #[must_use]
     pub fn podman_command(&self) -> Command {
-        podman::podman(self.command("podman"), &self.directory)
+        podman::podman(|program| self.command(program), &self.directory)
     }
 
     /// The same, run.
