@@ -124,7 +124,7 @@ fn a_lock_holds_the_cut_over_and_not_the_pull_and_everybody_sees_who_why_and_unt
         ensure!(again["locks"][0]["id"] == id.as_str(), "{again}");
         waits_with_the_image(machine, &before, &v2.reference()).await?;
 
-        // Its heartbeat and its end, with the agent's own command.
+        // Its heartbeat and its end, as the README has them, and the agent's own command.
         let run = |args: &[&str]| -> anyhow::Result<String> {
             let mut command = machine.agent.command(&machine.tenant)?;
             command.arg("lock").args(args);
@@ -132,7 +132,10 @@ fn a_lock_holds_the_cut_over_and_not_the_pull_and_everybody_sees_who_why_and_unt
         };
         ensure!(run(&["list"])?.contains("build-7"));
         run(&["renew", &id])?;
-        run(&["release", &id])?;
+        let path = format!("/v1/locks/{id}");
+        let renewed = curl(machine, &format!("{path}/renew"), &["-X", "POST"])?;
+        ensure!(renewed["owner"] == "build-7", "{renewed}");
+        curl(machine, &path, &["-X", "DELETE"])?;
         fleet
             .rollout_is(&rollout, "ROLLOUT_PHASE_COMPLETED", SOON)
             .await?;

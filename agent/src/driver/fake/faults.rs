@@ -8,7 +8,7 @@ use std::time::Duration;
 use pinion_workload::{Container, ContainerState};
 use tokio::time::Instant;
 
-use super::{EngineError, FakeEngine, Machine};
+use super::{EngineError, FakeEngine};
 
 /// Before the effect of a call, or after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -253,52 +253,4 @@ fn turn_around(container: &mut Container) {
         ContainerState::Exited => ContainerState::Running,
         other => other,
     };
-}
-
-/// How long each name that ran at first has not led to a container that runs,
-/// while an agent was there to see to it.
-#[derive(Debug, Default)]
-pub(super) struct Watch {
-    /// By name: since when.
-    down: BTreeMap<String, Option<Instant>>,
-    agent_since: Option<Instant>,
-}
-
-/// From the agent's return.
-const DOWN_LIMIT: Duration = Duration::from_secs(10);
-
-impl Machine {
-    /// That name must lead to a container that runs, from now on.
-    pub(super) fn must_run(&mut self, name: &str) {
-        self.watched.down.insert(name.to_owned(), None);
-    }
-
-    /// From now on, all is the agent's to see to.
-    pub(crate) fn agent_returns(&mut self) {
-        self.agent_returns_at(Instant::now());
-    }
-
-    fn agent_returns_at(&mut self, at: Instant) {
-        self.watched.agent_since = Some(at);
-    }
-
-    /// Notes the names that led nowhere for too long. Those that are down at
-    /// the end are counted up to now.
-    pub(crate) fn watch_names(&mut self) {
-        let now = Instant::now();
-        for (name, down) in &mut self.watched.down {
-            let runs =
-                |c: &super::machine::Held| c.name == *name && c.state == ContainerState::Running;
-            let since = *down.get_or_insert(now);
-            if self.containers.iter().any(runs) {
-                *down = None;
-            }
-            let from = self.watched.agent_since.map_or(since, |at| at.max(since));
-            let waited = now.saturating_duration_since(from);
-            if waited > DOWN_LIMIT {
-                let note = format!("{name} led to nothing that runs for {waited:?}");
-                self.violations.push(note);
-            }
-        }
-    }
 }

@@ -5,11 +5,11 @@ use pinion_model::{Digest, Failure, FailureKind, ImageRef};
 use pinion_workload::names::RESTORES_LABEL;
 use pinion_workload::probe::{Probe, ProbeAnswer};
 use pinion_workload::recreate::REPLACES_LABEL;
-use pinion_workload::{ContainerId, ContainerState, ORDER_LABEL, START_FIRST};
+use pinion_workload::{ContainerId, ContainerState};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::faults::Watch;
+use super::watch::Watch;
 use super::{EngineError, Pulled};
 use crate::words::LastWords;
 
@@ -124,22 +124,6 @@ impl HeldImage {
     }
 }
 
-impl Held {
-    fn is_start_first(&self) -> bool {
-        self.labels.get(ORDER_LABEL).map(String::as_str) == Some(START_FIRST)
-    }
-
-    fn is_running(&self) -> bool {
-        self.state == ContainerState::Running
-    }
-
-    /// One that was made for a place has its name as an alias.
-    fn answers_to(&self, home: &str) -> bool {
-        let labels = [REPLACES_LABEL, RESTORES_LABEL];
-        self.name == home || labels.iter().any(|key| self.labels.contains_key(*key))
-    }
-}
-
 impl Machine {
     pub(super) fn new() -> Self {
         Self {
@@ -206,51 +190,6 @@ impl Machine {
         }
         self.watch();
         self.watch_names();
-    }
-
-    /// Notes what must never be.
-    fn watch(&mut self) {
-        let places: BTreeSet<_> = self.containers.iter().map(|c| c.place).collect();
-        for place in places {
-            let mine: Vec<_> = self
-                .containers
-                .iter()
-                .filter(|c| c.place == place)
-                .collect();
-            let running: Vec<_> = mine
-                .iter()
-                .filter(|c| c.state == ContainerState::Running)
-                .map(|c| c.name.clone())
-                .collect();
-            let starting = |c: &&&Held| {
-                c.has_started
-                    && (c.policy == "always"
-                        || (c.policy == "unless-stopped" && !c.stopped_by_hand))
-            };
-            let starting: Vec<_> = mine
-                .iter()
-                .filter(starting)
-                .map(|c| c.name.clone())
-                .collect();
-            let is_start_first = mine.iter().all(|c| c.is_start_first());
-            let mut serving = mine.iter().filter(|c| c.is_running()).peekable();
-            let home = self.homes.get(&place).filter(|_| is_start_first);
-            if let Some(home) = home.filter(|_| serving.peek().is_some())
-                && !serving.any(|c| c.answers_to(home))
-            {
-                let violation = format!("{home} resolves to nothing that runs: {running:?}");
-                self.violations.push(violation);
-            }
-            if running.len() > if is_start_first { 2 } else { 1 } {
-                self.violations
-                    .push(format!("two of one place run: {running:?}"));
-            }
-            if starting.len() > 1 {
-                self.violations.push(format!(
-                    "an engine's restart would start two of one place: {starting:?}"
-                ));
-            }
-        }
     }
 
     pub(super) fn pull(&mut self, image: &ImageRef) -> Result<Pulled, Failure> {
@@ -459,21 +398,6 @@ impl Machine {
         self.containers.retain(|c| c.id != *id || !auto_remove);
         self.watch();
         Ok(())
-    }
-
-    /// What is replaced start-first is never without one that runs.
-    fn leaves_none(&mut self, id: &ContainerId) {
-        let runs = |c: &&Held| c.is_running();
-        let mut ours = self.containers.iter().filter(runs);
-        let Some(stopped) = ours.find(|c| c.id == *id && c.is_start_first()) else {
-            return;
-        };
-        let mut others = self.containers.iter().filter(runs);
-        if !others.any(|c| c.place == stopped.place && c.id != *id) {
-            let name = stopped.name.clone();
-            self.violations
-                .push(format!("nothing of its place runs when {name} stops"));
-        }
     }
 
     pub(super) fn start(&mut self, id: &ContainerId) -> Result<(), EngineError> {

@@ -9,6 +9,7 @@ mod answers;
 mod faults;
 mod machine;
 mod scene;
+mod watch;
 
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};

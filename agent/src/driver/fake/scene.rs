@@ -95,7 +95,7 @@ impl Machine {
 
     /// What ran at first need not run all the time.
     pub(crate) fn may_be_down(&mut self) {
-        self.watched = super::faults::Watch::default();
+        self.watched = super::watch::Watch::default();
     }
 
     /// Puts a label on a container.
