@@ -12,6 +12,8 @@ use crate::size::{self, SOON};
 
 /// How the failure ends of one whose health check does not decide.
 const NOT_ASKED: &str = "its state is running, its health check says starting";
+/// How the failure ends of one that its engine was just starting.
+const LEFT_OVER: &str = ": already exists";
 
 #[test]
 fn engines_killed_at_random_moments_of_updates_lose_nothing() {
@@ -65,9 +67,9 @@ fn engines_killed(live_on: bool) {
     });
 }
 
-/// Waits for the end of it there. An engine's end is not the image's fault; but one whose containers
-/// live on (20.10) was seen to forget the health check of what it was just starting: that may be
-/// taken back.
+/// Waits for the end of it there. An engine's end is not the image's fault; but of what it was just
+/// starting, an engine (20.10) was seen to say from then on that it exists already, or, where the
+/// containers live on, to forget the health check: that may be taken back.
 async fn is_proven(
     fleet: &Fleet,
     rollout: &str,
@@ -80,6 +82,12 @@ async fn is_proven(
         match member["phase"].as_str() {
             Some("AGENT_PHASE_SETTLED") => Ok(true),
             Some("AGENT_PHASE_ROLLED_BACK") if live_on && why.ends_with(NOT_ASKED) => Ok(false),
+            Some("AGENT_PHASE_ROLLED_BACK")
+                if member["failure"]["kind"] == "FAILURE_KIND_ENGINE"
+                    && why.ends_with(LEFT_OVER) =>
+            {
+                Ok(false)
+            }
             _ => bail!("{member:#}"),
         }
     })

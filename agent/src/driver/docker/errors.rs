@@ -12,6 +12,12 @@ const REFUSES_WITH_500: [&str; 3] = ["connect a network", "create", "start"];
 /// How Podman ends its refusal of a name.
 const NAME_IS_TAKEN: &str = "name is already in use";
 
+/// What an engine (20.10) that was killed while it started a container says of
+/// that one from then on: its own leftover is in the way, and no image's fault.
+fn is_left_over(call: &str, message: &str) -> bool {
+    call == "start" && message.starts_with("task ") && message.ends_with(": already exists")
+}
+
 /// The engine answered, and the answer is no.
 pub(super) fn refusal(call: &'static str, what: &str, status: u16, message: String) -> EngineError {
     match status {
@@ -37,6 +43,7 @@ pub(super) fn refusal(call: &'static str, what: &str, status: u16, message: Stri
             call,
             message: or_status(message, status),
         },
+        500.. if is_left_over(call, &message) => EngineError::Unknown { call, message },
         _ if !message.is_empty() && REFUSES_WITH_500.contains(&call) => {
             EngineError::Refused { call, message }
         }
@@ -104,6 +111,14 @@ mod tests {
         assert!(matches!(
             refusal("create", 500, "creating: that name is already in use"),
             EngineError::Conflict { .. }
+        ));
+        assert!(matches!(
+            refusal("start", 500, "task 0123abcd: already exists"),
+            EngineError::Unknown { .. }
+        ));
+        assert!(matches!(
+            refusal("start", 500, "file /x already exists"),
+            EngineError::Refused { .. }
         ));
         assert!(matches!(
             refusal("start", 403, "address in use"),
