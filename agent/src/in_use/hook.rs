@@ -9,6 +9,8 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::{Child, Command};
 
+use crate::words::Tail;
+
 /// The exit code that puts a cut-over off.
 const NOT_NOW: i32 = 75;
 /// Bytes that are kept of each of its two outputs, the last ones.
@@ -158,11 +160,11 @@ async fn end(mut child: Child, timeout: Duration) -> Ended {
     // below: until then no other process can have it.
     let group = child.id().and_then(|id| i32::try_from(id).ok());
     let group = Group(group.and_then(Pid::from_raw));
-    let (mut out, mut err) = (Tail::default(), Tail::default());
+    let (mut out, mut err) = (Tail::of(OUTPUT_LIMIT), Tail::of(OUTPUT_LIMIT));
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let status = {
         let reading = async {
-            tokio::join!(out.read(stdout), err.read(stderr));
+            tokio::join!(read(&mut out, stdout), read(&mut err, stderr));
             std::future::pending().await
         };
         let waiting = async {
@@ -211,26 +213,18 @@ impl Drop for Group {
     }
 }
 
-/// The end of an output.
-#[derive(Default)]
-struct Tail(Vec<u8>);
-
-impl Tail {
-    async fn read(&mut self, from: Option<impl AsyncRead + Unpin>) {
-        let Some(mut from) = from else { return };
-        let mut buffer = [0; 4096];
-        while let Ok(read @ 1..) = from.read(&mut buffer).await {
-            self.0.extend_from_slice(&buffer[..read]);
-            let surplus = self.0.len().saturating_sub(OUTPUT_LIMIT);
-            self.0.drain(..surplus);
-        }
+/// Reads it to its end.
+async fn read(tail: &mut Tail, from: Option<impl AsyncRead + Unpin>) {
+    let Some(mut from) = from else { return };
+    let mut buffer = [0; 4096];
+    while let Ok(read @ 1..) = from.read(&mut buffer).await {
+        tail.push(&buffer[..read]);
     }
 }
 
 /// Both outputs, without control characters and known secrets.
 fn said(out: &Tail, err: &Tail) -> String {
-    let text = |tail: &Tail| String::from_utf8_lossy(&tail.0).trim().to_owned();
-    let both = format!("{}\n{}", text(out), text(err));
+    let both = format!("{}\n{}", out.text().trim(), err.text().trim());
     let shown = |c: &char| *c == '\n' || !c.is_control();
     let both: String = both.trim().chars().filter(shown).collect();
     super::secrets::without(&both)

@@ -13,12 +13,14 @@
 //! [looks like a token](tokens) whoever owns it.
 
 mod secrets;
+mod tail;
 mod tokens;
 
 use pinion_model::{Failure, last_lines};
 use secrecy::SecretString;
 
 use secrets::Secrets;
+pub(crate) use tail::Tail;
 
 /// Bytes of the state and the health log; the log's lines have the rest.
 const HEAD_LIMIT: usize = 8 * 1024;

@@ -1,6 +1,5 @@
 //! What a container said before it failed.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use bollard::Docker as Client;
@@ -10,7 +9,7 @@ use pinion_model::Failure;
 use pinion_workload::ContainerId;
 use serde_json::Value;
 
-use crate::words::LastWords;
+use crate::words::{LastWords, Tail};
 
 /// Lines asked of the log.
 const LINES: &str = "200";
@@ -31,7 +30,7 @@ pub(super) async fn log(client: &Client, id: &ContainerId) -> String {
         ..Default::default()
     };
     let mut stream = std::pin::pin!(client.logs(&id.0, Some(options)));
-    let mut tail = Tail::default();
+    let mut tail = Tail::of(KEPT);
     let read = async {
         while let Some(part) = stream.next().await {
             match part {
@@ -45,7 +44,7 @@ pub(super) async fn log(client: &Client, id: &ContainerId) -> String {
     if tokio::time::timeout(LIMIT, read).await.is_err() {
         tail.push(b"(the log did not end in time)");
     }
-    tail.into_text()
+    tail.text()
 }
 
 /// What is told of a container and its log; its environment, to be removed from both.
@@ -89,22 +88,6 @@ fn checks(log: &Value) -> Vec<String> {
     entries.map(told).collect()
 }
 
-/// The last bytes of a stream.
-#[derive(Default)]
-struct Tail(VecDeque<u8>);
-
-impl Tail {
-    fn push(&mut self, bytes: &[u8]) {
-        self.0.extend(bytes);
-        let over = self.0.len().saturating_sub(KEPT);
-        self.0.drain(..over);
-    }
-
-    fn into_text(self) -> String {
-        String::from_utf8_lossy(&Vec::from(self.0)).into_owned()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -139,13 +122,5 @@ mod tests {
             (words.log.as_str(), words.env),
             ("the end", vec!["A=1".to_owned(), "B".to_owned()])
         );
-    }
-
-    #[test]
-    fn a_torn_character_at_the_cut_does_no_harm() {
-        let mut tail = Tail::default();
-        tail.push("é".repeat(KEPT).as_bytes());
-        tail.push(b"x");
-        assert!(tail.into_text().ends_with("éx"));
     }
 }
