@@ -36,8 +36,8 @@ pub enum RenewError {
     /// The coordinator said no.
     #[error("the coordinator refused")]
     Refused(#[source] Box<tonic::Status>),
-    /// The new certificate cannot be used or kept.
-    #[error("the new certificate cannot be kept")]
+    /// The new certificate cannot be used.
+    #[error("the new certificate cannot be used")]
     Identity(#[from] IdentityError),
 }
 
@@ -68,19 +68,38 @@ pub async fn keep_fresh(kept: IdentityDir, current: Current, happenings: Arc<Hap
     loop {
         let identity = Arc::clone(&current.borrow());
         wait_until(due(&identity, rand::random())).await;
-        let renewed = renew_until_done(&kept, &identity).await;
+        let renewed = renew_until_done(&identity).await;
         tracing::info!(not_after = %renewed.not_after, "the certificate was renewed");
         if identity.not_after <= wall_clock() {
             happenings.note(None, "the certificate had ended, and was renewed");
         }
-        current.send_replace(Arc::new(renewed));
+        let renewed = Arc::new(renewed);
+        current.send_replace(Arc::clone(&renewed));
+        save_until_done(&kept, &renewed).await;
     }
 }
 
-async fn renew_until_done(kept: &IdentityDir, identity: &Identity) -> Identity {
+/// What cannot be kept counts all the same, for as long as this process lives;
+/// the next one would renew with the one before.
+async fn save_until_done(kept: &IdentityDir, renewed: &Identity) {
+    let next = due(renewed, 0.0);
+    while let Err(error) = kept.save(renewed) {
+        let error = tls::chain(&error);
+        tracing::error!(
+            error,
+            "the new certificate is in memory alone: it is written when the state directory takes it"
+        );
+        if wall_clock() >= next {
+            return;
+        }
+        tokio::time::sleep(RETRY_LIMIT.min(next.since(wall_clock()))).await;
+    }
+}
+
+async fn renew_until_done(identity: &Identity) -> Identity {
     let mut backoff = Backoff::new(RETRY_LIMIT);
     loop {
-        let error = match renew(kept, identity).await {
+        let error = match renew(identity).await {
             Ok(renewed) => return renewed,
             Err(error) => error,
         };
@@ -118,8 +137,8 @@ async fn wait_until(at: Timestamp) {
     }
 }
 
-/// Asks each address in turn, with a new key, and keeps the answer.
-async fn renew(kept: &IdentityDir, identity: &Identity) -> Result<Identity, RenewError> {
+/// Asks each address in turn, with a new key.
+async fn renew(identity: &Identity) -> Result<Identity, RenewError> {
     let key = new_key();
     let config = tls::session_config(identity)?;
     let mut last = None;
@@ -129,7 +148,7 @@ async fn renew(kept: &IdentityDir, identity: &Identity) -> Result<Identity, Rene
             Err(error) => Err(error.into()),
         };
         match answer {
-            Ok(answer) => return keep(kept, identity, Zeroizing::new(key.serialize_pem()), answer),
+            Ok(answer) => return renewed(identity, Zeroizing::new(key.serialize_pem()), answer),
             Err(error) => last = Some(error),
         }
     }
@@ -150,8 +169,7 @@ async fn ask(
         })
 }
 
-fn keep(
-    kept: &IdentityDir,
+fn renewed(
     old: &Identity,
     key_pem: Zeroizing<String>,
     answer: RenewCertificateResponse,
@@ -174,7 +192,6 @@ fn keep(
     )?;
     // A certificate that does not fit the key must not take the old one's place.
     tls::session_config(&identity)?;
-    kept.save(&identity)?;
     Ok(identity)
 }
 

@@ -84,7 +84,9 @@ impl Slots {
     /// Makes the file with room for records of `room` bytes, the first in it;
     /// it takes the place of one of that name in one step.
     pub(super) fn create(path: &Path, room: usize, record: &[u8]) -> io::Result<Self> {
-        Self::begin(path, room, 0, record)
+        let created = Self::begin(path, room, 0, record)?;
+        disk::sync_parent(path)?;
+        Ok(created)
     }
 
     fn begin(path: &Path, room: usize, sequence: u64, record: &[u8]) -> io::Result<Self> {
@@ -120,7 +122,6 @@ impl Slots {
         file.write_all_at(&frame(sequence, record), 0)?;
         file.sync_all()?;
         fs::rename(next, path)?;
-        disk::sync_parent(path)?;
         let path = path.to_owned();
         Ok(Self {
             path,
@@ -140,8 +141,9 @@ impl Slots {
 
     /// Makes room for records of `room` bytes, with this one as the newest.
     pub(super) fn grow(&mut self, room: usize, record: &[u8]) -> io::Result<()> {
+        // Whether or not its name survives loss of power, it is the file now.
         *self = Self::begin(&self.path, room, self.sequence + 1, record)?;
-        Ok(())
+        disk::sync_parent(&self.path)
     }
 
     /// Writes over the older slot; the record is on disk when this returns.

@@ -106,7 +106,7 @@ pub struct Reconciler<D, R> {
     notes: Notes,
     emitted: BTreeMap<WorkloadName, News>,
     /// Operations that were found without a journal; none once all are done.
-    recovering: Option<BTreeSet<OpId>>,
+    recovering: Option<BTreeSet<(WorkloadName, OpId)>>,
     /// Looks at the engine that showed nothing to recover.
     calm_looks: u8,
 }

@@ -104,8 +104,8 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
         loop {
             let records = self.journal.records();
             let found = recover(&records, containers, self.journal.clock().now());
-            let Some((workload, operation)) = found.filter(|(_, o)| known.insert(o.id.clone()))
-            else {
+            let found = found.filter(|(w, o)| known.insert((w.clone(), o.id.clone())));
+            let Some((workload, operation)) = found else {
                 // One look that shows nothing may be an answer that makes no sense.
                 self.calm_looks = self.calm_looks.saturating_add(1);
                 let is_calm = records.values().all(|record| record.operation.is_none());

@@ -55,6 +55,9 @@ pub struct Operation {
     /// What was found in the way of its cut-over.
     #[serde(default)]
     pub gate: Gate,
+    /// It goes back without having touched an old container.
+    #[serde(default)]
+    pub untouched: bool,
 }
 
 impl Operation {
@@ -81,6 +84,7 @@ impl Operation {
             quiet: run > 0,
             adopted: None,
             gate: Gate::default(),
+            untouched: false,
         }
     }
 
@@ -219,7 +223,7 @@ pub enum Stage {
     Settle,
     /// Puts the old ones back.
     RollBack,
-    /// Removes the next ones, which never ran.
+    /// Removes the next ones, which never had their places.
     Abandon {
         /// Whether the assignment was taken back; else it is refused.
         withdrawn: bool,
@@ -274,6 +278,9 @@ pub struct Unit {
     /// Since when it is proven there; none while that is open, or in doubt.
     #[serde(default)]
     pub ready: Option<Timestamp>,
+    /// When that was in doubt for the first time, so that it began anew.
+    #[serde(default)]
+    pub doubted: Option<Timestamp>,
     /// What the hook was told that points a proxy from one to the other.
     #[serde(default)]
     pub switch: Option<Switch>,
@@ -327,6 +334,7 @@ impl Unit {
             welcomed: false,
             beside: order::asks_for_start_first(container) && is_running(container),
             ready: None,
+            doubted: None,
             switch: None,
             began: None,
             healthy: None,

@@ -1,27 +1,60 @@
-//! Nothing old was touched: the next ones, which are not in their place, are removed.
+//! Nothing old was touched: the next ones, which are not in their place, are
+//! removed. One that cannot be stopped runs beside the old one: for a person.
 
 use pinion_model::AgentPhase;
 
 use crate::names::{FOR_LABEL, split_part};
-use crate::recreate::OPERATION_LABEL;
+use crate::recreate::{OPERATION_LABEL, REPLACES_LABEL};
 use crate::{Call, Container, Step};
 
-use super::{View, finish, itself};
+use super::{View, finish, itself, roll_back};
 
 pub(super) fn next(view: View<'_>, withdrawn: bool) -> Step {
-    if let Some(step) = view
-        .machine
-        .0
-        .iter()
-        .filter(|c| is_ours(view, c))
-        .find_map(|c| remove(view, c))
-    {
-        return step;
-    }
     let phase = if withdrawn {
         AgentPhase::Withdrawn
     } else {
         AgentPhase::Refused
+    };
+    remove_ours(view).unwrap_or_else(|| close(view, phase))
+}
+
+/// The same of one that failed beside the old one, once it was heard.
+pub(super) fn back(view: View<'_>) -> Step {
+    last_words(view)
+        .or_else(|| remove_ours(view))
+        .unwrap_or_else(|| close(view, AgentPhase::RolledBack))
+}
+
+fn last_words(view: View<'_>) -> Option<Step> {
+    let mut units = view.operation.units.iter();
+    let unheard = units.find(|unit| unit.culprit && !unit.words)?;
+    let next = view.machine.next_of(view.operation, &unheard.old.id)?;
+    Some(Step::Call(Call::LastWords(next.id.clone())))
+}
+
+fn remove_ours(view: View<'_>) -> Option<Step> {
+    let ours = view.machine.0.iter().filter(|c| is_ours(view, c));
+    ours.into_iter()
+        .find_map(|c| remove(view, c).or_else(|| left_running(view, c)))
+}
+
+fn left_running(view: View<'_>, next: &Container) -> Option<Step> {
+    let replaces = next.labels.get(REPLACES_LABEL)?;
+    let mut units = view.operation.units.iter();
+    let index = units.position(|unit| unit.old.id.0 == *replaces && !unit.lost)?;
+    let why = format!(
+        "container {:?} still runs beside the old one, as the engine could not stop it",
+        next.name
+    );
+    next.is_up().then(|| roll_back::lose(view, index, why))
+}
+
+fn close(view: View<'_>, phase: AgentPhase) -> Step {
+    let is_left = view.operation.units.iter().any(|unit| unit.lost);
+    let phase = if is_left {
+        AgentPhase::RollbackFailed
+    } else {
+        phase
     };
     let running = itself::running(view.desired, view.observed);
     finish::close(view, phase, running, view.observed.record.clone())

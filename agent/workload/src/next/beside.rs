@@ -45,7 +45,7 @@ fn prove_one(view: View<'_>, index: usize, unit: &Unit) -> Option<Step> {
     if let Err(failure) = view.observed.probes.check(next) {
         return Some(view.abandon(failure));
     }
-    if next.state == ContainerState::Created || went_with_its_engine(old, next) {
+    if next.state == ContainerState::Created || went_with_its_engine(unit, old, next) {
         return start(view, index, old, next);
     }
     if unit.is_unready() {
@@ -76,6 +76,7 @@ fn doubt(view: View<'_>, index: usize, next: &Container) -> Step {
     let mut operation = view.operation.clone();
     let unit = &mut operation.units[index];
     (unit.ready, unit.healthy, unit.began) = (None, None, None);
+    unit.doubted.get_or_insert(view.now);
     unit.welcomed &= next.is_up();
     operation.last_done = None;
     operation.waiting_for = String::new();
@@ -84,12 +85,14 @@ fn doubt(view: View<'_>, index: usize, next: &Container) -> Step {
 }
 
 /// An engine that restarted has started the old one again, and not the next
-/// one, which may not restart yet: that says nothing of its image.
-fn went_with_its_engine(old: &Container, next: &Container) -> bool {
+/// one, which may not restart yet: that says nothing of its image. Where nobody
+/// saw the engine end, that is believed once: the old one may crash by itself.
+fn went_with_its_engine(unit: &Unit, old: &Container, next: &Container) -> bool {
     let since = old.started_at.zip(next.started_at);
     let is_later = since.is_some_and(|(old, next)| old >= next);
     match next.state {
         ContainerState::Interrupted => true,
+        ContainerState::Exited if unit.doubted.is_some() && unit.began.is_some() => false,
         ContainerState::Exited => old.state == ContainerState::Running && is_later,
         _ => false,
     }
@@ -101,11 +104,20 @@ pub(super) fn begin(container: &Container) -> Call {
     fence(container).unwrap_or_else(|| Call::Start(container.id.clone()))
 }
 
+/// The same of one that its engine's end stopped: the old one may have its policy yet.
+pub(super) fn start_again(view: View<'_>, unit: &Unit, next: &Container) -> Call {
+    let old = view.machine.by_id(&unit.old.id);
+    match unit.beside && old.is_some_and(|old| fence(old).is_some()) {
+        true => begin(next),
+        false => Call::Start(next.id.clone()),
+    }
+}
+
 /// What is due for one that is proven, from the gate to the stop of its old one.
 pub(super) fn cut_over(view: View<'_>, index: usize, next: &Container) -> Step {
     let unit = &view.operation.units[index];
     let old = view.machine.by_id(&unit.old.id);
-    let stayed = old.filter(|old| went_with_its_engine(old, next));
+    let stayed = old.filter(|old| went_with_its_engine(unit, old, next));
     if let Some(step) = stayed.and_then(|old| start(view, index, old, next)) {
         return step;
     }

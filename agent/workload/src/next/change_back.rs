@@ -97,14 +97,15 @@ fn run(view: View<'_>, index: usize, old: &Container) -> Option<Step> {
         let is_new = unit.restored.is_none();
         return is_new.then(|| restored(view, index, Some(view.now)));
     }
-    if unit.restarts < RESTART_LIMIT {
-        return Some(Step::Call(begin(old)));
-    }
-    let why = format!(
-        "the old container {:?} does not start any more, so what failed was left in its place",
-        unit.name
-    );
-    Some(roll_back::lose(view, index, why))
+    let due = (unit.restarts < RESTART_LIMIT).then(|| begin(old));
+    let step = due.and_then(|call| view.unless_skipped(call));
+    Some(step.unwrap_or_else(|| {
+        let why = format!(
+            "the old container {:?} does not start any more, so what failed was left in its place",
+            unit.name
+        );
+        roll_back::lose(view, index, why)
+    }))
 }
 
 /// Only while the next one serves is it worth waiting for the old one.

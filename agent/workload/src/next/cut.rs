@@ -154,7 +154,7 @@ pub(super) fn verify(view: View<'_>, index: usize, next: &Container) -> Step {
         // Its policy keeps the engine from it, and it has not failed: it is
         // started, and watched anew.
         if unit.began.is_none() {
-            return Step::Call(Call::Start(next.id.clone()));
+            return Step::Call(beside::start_again(view, unit, next));
         }
         let again = &mut operation.units[index];
         (again.began, again.healthy) = (None, None);
@@ -187,7 +187,12 @@ pub(super) fn verify(view: View<'_>, index: usize, next: &Container) -> Step {
             view.write(operation)
         }
         Verdict::Breaks => {
-            operation.units[index].healthy = None;
+            let broken = &mut operation.units[index];
+            broken.healthy = None;
+            // Its proof beside the old one may be long ago.
+            if broken.ready.is_some_and(|ready| began <= ready) {
+                broken.began = Some(view.now);
+            }
             view.write(operation)
         }
         Verdict::Undecided(at) => Step::Rest { wake_at: Some(at) },

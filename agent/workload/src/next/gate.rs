@@ -66,6 +66,7 @@ pub(super) fn next(view: View<'_>) -> Step {
             welcomed: unit.welcomed,
             beside: unit.beside,
             ready: unit.ready,
+            doubted: unit.doubted,
             began: unit.began,
             healthy: unit.healthy.clone(),
             ..Unit::new(old, unit.old.digest.clone())
@@ -104,6 +105,7 @@ pub(super) fn make_again(view: View<'_>, old: &ContainerId) -> Step {
     for unit in units.filter(|unit| unit.old.id == *old) {
         (unit.made, unit.welcomed) = (false, false);
         (unit.ready, unit.began, unit.healthy) = (None, None, None);
+        unit.doubted.get_or_insert(view.now);
     }
     operation.gate.open(view.now);
     view.write(operation)

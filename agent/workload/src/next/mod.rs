@@ -37,7 +37,7 @@ use std::time::Duration;
 use pinion_model::{Failure, FailureKind, Timestamp};
 
 use crate::observed::Machine;
-use crate::{Call, Desired, Observed, Operation, Record, Stage, Step, is_itself};
+use crate::{Call, Container, Desired, Observed, Operation, Record, Stage, Step, Unit, is_itself};
 
 pub use collect::needed_elsewhere;
 pub(crate) use room::short;
@@ -197,8 +197,7 @@ impl View<'_> {
             self.operation.stage,
             Stage::Preflight | Stage::Prepare | Stage::Create
         );
-        let mut units = self.operation.units.iter();
-        if units.any(|unit| unit.is_unready() && unit.began.is_some()) {
+        if self.operation.units.iter().any(|unit| self.proves(unit)) {
             return false;
         }
         let assignment = &self.operation.assignment;
@@ -207,13 +206,20 @@ impl View<'_> {
             true => self.operation.accepted_at,
             false => assignment.received_at,
         };
-        // What is proven beside the old one has the time of its proof for that.
+        // What is proven beside the old one has the time of its proof for that,
+        // and begins anew where that was in doubt.
         let units = self.operation.units.iter();
-        let proven = units.filter_map(|unit| unit.ready).max();
+        let proven = units.filter_map(|unit| unit.ready.max(unit.doubted)).max();
         let begins = begins.max(proven.unwrap_or(begins));
         // The time in which the machine was in use does not count.
         let deferred = self.operation.gate.deferred(self.now);
         can_cut && self.now > begins + assignment.start_within + deferred
+    }
+
+    /// Its proof beside the old one goes on, which has a deadline of its own.
+    fn proves(self, unit: &Unit) -> bool {
+        let old = self.machine.by_id(&unit.old.id);
+        unit.is_unready() && unit.began.is_some() && old.is_some_and(Container::is_up)
     }
 
     fn late(self) -> Failure {
@@ -281,6 +287,7 @@ pub(crate) fn taken_back(
 ) -> Operation {
     let mut back = operation.clone().at(Stage::RollBack, now);
     back.failure = Some(failure);
+    back.untouched = !operation.stage.has_cut_over();
     back.skipped.clear();
     if let Some(unit) = back.units.get_mut(unit) {
         unit.culprit = true;

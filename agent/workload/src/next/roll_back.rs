@@ -19,12 +19,15 @@ use crate::names::{Part, part_name};
 use crate::probe::Beat;
 use crate::{Call, Container, ContainerState, Operation, Record, Step, Unit};
 
-use super::{View, change_back, finish, remake};
+use super::{View, abandon, change_back, finish, remake};
 
 /// How often an old container is started until it is given up.
 pub(super) const RESTART_LIMIT: u32 = 4;
 
 pub(super) fn next(view: View<'_>) -> Step {
+    if view.operation.untouched {
+        return abandon::back(view);
+    }
     let units = || view.operation.units.iter().enumerate().rev();
     let groups: BTreeSet<_> = units().map(|(_, unit)| unit.group).collect();
     let mut groups = groups.into_iter().rev();

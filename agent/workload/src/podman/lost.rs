@@ -44,14 +44,18 @@ const OWN_ANNOTATIONS: [&str; 4] = [
 ];
 
 /// Options of `podman run` whose effect no answer shows.
-const HIDDEN: [&str; 7] = [
+const HIDDEN: [&str; 11] = [
     "--cgroup-conf",
     "--device-cgroup-rule",
+    "--image-volume",
     "--ip",
     "--ip6",
     "--mac-address",
+    "--no-hosts",
     "--sysctl",
     "--umask",
+    "--unsetenv",
+    "--unsetenv-all",
 ];
 
 /// The settings of `old` that `next` does not have, by name; never a value.

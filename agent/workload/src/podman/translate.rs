@@ -14,10 +14,12 @@ const SIGNALS: [(&str, &str); 9] = [
     ("9", "SIGKILL"),
     ("10", "SIGUSR1"),
     ("12", "SIGUSR2"),
+    ("15", DEFAULT_SIGNAL),
     ("28", "SIGWINCH"),
-    // The default, which Docker does not show.
-    ("15", ""),
 ];
+
+/// Shown of a container whose image names none, so shown of that image too.
+const DEFAULT_SIGNAL: &str = "SIGTERM";
 
 /// A container's inspect answer as Docker would have given it: without what
 /// Podman filled in, and in words that its own create call takes.
@@ -46,9 +48,14 @@ pub fn image_as_docker(image: &mut Value, own: &Value) {
     if config.get("Healthcheck").is_none_or(Value::is_null) {
         config.insert("Healthcheck".to_owned(), own["Healthcheck"].clone());
     }
-    // As a container of it shows it.
+    // As a container of it shows them.
     if config.get("WorkingDir").and_then(Value::as_str) == Some("") {
         config.insert("WorkingDir".to_owned(), json!("/"));
+    }
+    name_the_signal(config);
+    let signal = config.get("StopSignal").and_then(Value::as_str);
+    if signal.unwrap_or_default().is_empty() {
+        config.insert("StopSignal".to_owned(), json!(DEFAULT_SIGNAL));
     }
 }
 
@@ -203,7 +210,25 @@ mod tests {
             &mut image,
             &json!({ "Healthcheck": { "Test": ["CMD", "/app"] } }),
         );
-        let wanted = json!({ "WorkingDir": "/", "Healthcheck": { "Test": ["CMD", "/app"] } });
+        let wanted = json!({
+            "WorkingDir": "/", "Healthcheck": { "Test": ["CMD", "/app"] }, "StopSignal": "SIGTERM",
+        });
         assert_eq!(image["Config"], wanted);
+    }
+
+    #[test]
+    fn a_signal_that_the_user_chose_is_told_from_the_images_even_where_it_is_the_default() {
+        let signal = |of_image: &str| {
+            let mut image = json!({ "Config": { "StopSignal": of_image } });
+            image_as_docker(&mut image, &json!({}));
+            image["Config"]["StopSignal"].clone()
+        };
+        let mut inspect = inspect();
+        inspect["Config"]["StopSignal"] = json!("15");
+        as_docker(&mut inspect);
+        let of_container = &inspect["Config"]["StopSignal"];
+        assert_eq!(*of_container, signal(""), "nobody chose it");
+        assert_ne!(*of_container, signal("SIGQUIT"), "somebody did");
+        assert_eq!(signal("3"), signal("SIGQUIT"));
     }
 }

@@ -1,5 +1,8 @@
 //! Start-first: the next one is proven beside the old one before they change places.
 
+mod doubt;
+mod untouched;
+
 use pinion_model::HolderKind;
 use proptest::prelude::*;
 
@@ -621,8 +624,16 @@ fn a_busy_probe_is_heard_when_the_next_one_is_proven() {
 }
 
 fn any_state() -> impl Strategy<Value = ContainerState> {
-    use ContainerState::{Dead, Paused, Restarting};
-    prop::sample::select(vec![Created, Running, Paused, Restarting, Exited, Dead])
+    use ContainerState::{Dead, Interrupted, Paused, Restarting};
+    prop::sample::select(vec![
+        Created,
+        Running,
+        Paused,
+        Restarting,
+        Exited,
+        Interrupted,
+        Dead,
+    ])
 }
 
 fn any_policy() -> impl Strategy<Value = &'static str> {
