@@ -74,26 +74,36 @@ pub async fn keep_fresh(kept: IdentityDir, current: Current, happenings: Arc<Hap
             happenings.note(None, "the certificate had ended, and was renewed");
         }
         let renewed = Arc::new(renewed);
+        let is_kept = is_saved(&kept, &renewed);
         current.send_replace(Arc::clone(&renewed));
-        save_until_done(&kept, &renewed).await;
+        if !is_kept {
+            save_until_due(&kept, &renewed).await;
+        }
     }
 }
 
 /// What cannot be kept counts all the same, for as long as this process lives;
 /// the next one would renew with the one before.
-async fn save_until_done(kept: &IdentityDir, renewed: &Identity) {
+async fn save_until_due(kept: &IdentityDir, renewed: &Identity) {
     let next = due(renewed, 0.0);
-    while let Err(error) = kept.save(renewed) {
-        let error = tls::chain(&error);
+    while wall_clock() < next {
+        tokio::time::sleep(RETRY_LIMIT.min(next.since(wall_clock()))).await;
+        if is_saved(kept, renewed) {
+            return;
+        }
+    }
+}
+
+fn is_saved(kept: &IdentityDir, renewed: &Identity) -> bool {
+    let saved = kept.save(renewed);
+    if let Err(error) = &saved {
+        let error = tls::chain(error);
         tracing::error!(
             error,
             "the new certificate is in memory alone: it is written when the state directory takes it"
         );
-        if wall_clock() >= next {
-            return;
-        }
-        tokio::time::sleep(RETRY_LIMIT.min(next.since(wall_clock()))).await;
     }
+    saved.is_ok()
 }
 
 async fn renew_until_done(identity: &Identity) -> Identity {

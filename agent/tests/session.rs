@@ -348,6 +348,24 @@ async fn an_expired_certificate_is_renewed_before_anything_else_and_kept() {
     world.shutdown.cancel();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_certificate_that_cannot_be_kept_counts_all_the_same() {
+    let mut world = World::new().await;
+    let dir = tempfile::tempdir().expect("directory");
+    let kept = IdentityDir::below(dir.path());
+    std::fs::write(dir.path().join("identity"), "").expect("in the way");
+    let expired = identity(&world.authority, &world.coordinator.address, -3, -1);
+    world.identity.send_replace(Arc::new(expired));
+    world.start();
+    let happenings = Arc::new(Happenings::in_memory(Clock::new(wall_clock)));
+    let renewal = renew::keep_fresh(kept.clone(), world.identity.clone(), happenings);
+    let renewal = tokio::spawn(renewal);
+    world.welcome().await;
+    renewal.abort();
+    assert!(kept.load().is_err(), "there is no room for it");
+    world.shutdown.cancel();
+}
+
 fn has_pending(state_dir: &Path) -> bool {
     state_dir.join("identity/pending.key").exists()
 }

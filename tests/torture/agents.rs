@@ -7,23 +7,31 @@ use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
 use crate::invariants::{
-    Tally, give_volumes, hold_in_the_end, hold_now, is_back, stands_in_its_place,
+    Order, Tally, give_volumes, hold_in_the_end, hold_now, is_back, stands_in_its_place,
 };
 use crate::moment::Moment;
 use crate::size::{self, SOON};
 
 #[test]
 fn agents_killed_at_random_moments_of_updates_lose_nothing() {
+    agents_killed(Order::StopFirst, size::of((1, 9), (4, 50)));
+}
+
+#[test]
+fn agents_killed_while_they_replace_start_first_never_stop_the_last() {
+    agents_killed(Order::StartFirst, size::of((1, 6), (4, 25)));
+}
+
+fn agents_killed(order: Order, (machines, rounds): (u8, usize)) {
     let seed = harness::seed();
     scenario(async move |world| {
         let mut random = StdRng::seed_from_u64(seed);
-        let (machines, rounds) = size::of((1, 9), (4, 50));
         let spec = FleetSpec {
             configuration: size::configuration(),
             ..FleetSpec::of(machines)
         };
         let mut fleet = Fleet::start(world, &spec).await?;
-        give_volumes(&fleet).await?;
+        give_volumes(&fleet, order).await?;
         let mut tally = Tally::default();
         let mut stands = fleet.v1.clone();
         for round in 0..rounds {
@@ -53,7 +61,7 @@ fn agents_killed_at_random_moments_of_updates_lose_nothing() {
                 hold_in_the_end(machine, &stands.digest, SOON).await?;
             }
         }
-        tally.tell("kills of the agent", world);
+        tally.tell(&format!("kills of the agent, {order:?}"), world);
         Ok(())
     });
 }

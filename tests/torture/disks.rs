@@ -3,7 +3,7 @@
 use anyhow::ensure;
 use harness::{App, Behaviour, Fleet, FleetSpec, SmallDisk, eventually, scenario};
 
-use crate::invariants::{give_volumes, hold_in_the_end, hold_soon, stands_in_its_place};
+use crate::invariants::{Order, give_volumes, hold_in_the_end, hold_soon, stands_in_its_place};
 use crate::size::{self, SOON};
 
 async fn fleet(world: &harness::World) -> anyhow::Result<Fleet> {
@@ -12,7 +12,7 @@ async fn fleet(world: &harness::World) -> anyhow::Result<Fleet> {
         ..FleetSpec::of(1)
     };
     let fleet = Fleet::start(world, &spec).await?;
-    give_volumes(&fleet).await?;
+    give_volumes(&fleet, Order::StopFirst).await?;
     Ok(fleet)
 }
 

@@ -17,12 +17,27 @@ use crate::size::SOON;
 const VOLUME: &str = "workspace-data";
 /// A file in it.
 const KEPT: &str = "kept";
+const ORDER: &str = "pinion.order";
+const START_FIRST: &str = "start-first";
 /// From the agent's return until the name leads to something that runs.
 const BACK: Duration = Duration::from_secs(10);
 
+/// In which order containers are replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    StopFirst,
+    StartFirst,
+}
+
 /// Makes every machine's container anew, with a volume that has something in it.
-pub(crate) async fn give_volumes(fleet: &Fleet) -> anyhow::Result<()> {
-    make_anew(fleet, |run| run.port(PORT)).await
+pub(crate) async fn give_volumes(fleet: &Fleet, order: Order) -> anyhow::Result<()> {
+    make_anew(fleet, |run| match order {
+        Order::StopFirst => run.port(PORT),
+        Order::StartFirst => run
+            .label(ORDER, START_FIRST)
+            .label("pinion.shared-writes", "true"),
+    })
+    .await
 }
 
 /// The same without a published port. An engine (20.10) that is killed while it starts a container
@@ -69,7 +84,8 @@ pub(crate) async fn stands_in_its_place(machine: &Machine, digest: &str) -> anyh
     .await
 }
 
-/// Whatever the agent was doing: an engine's restart would start one at most.
+/// Whatever the agent was doing: an engine's restart would start one at most, and start-first one
+/// runs at any moment.
 pub(crate) async fn hold_now(machine: &Machine) -> anyhow::Result<Vec<Container>> {
     let containers = machine.tenant.engine().containers().await?;
     let starting = containers.iter().filter(|c| would_start(c)).count();
@@ -79,8 +95,22 @@ pub(crate) async fn hold_now(machine: &Machine) -> anyhow::Result<Vec<Container>
         names(&containers)
     );
     let running = containers.iter().filter(|c| c.running).count();
-    ensure!(running <= 1, "two run: {:?}", names(&containers));
+    let may_run = match containers.iter().any(is_start_first) {
+        true => 1..=2,
+        false => 0..=1,
+    };
+    ensure!(
+        may_run.contains(&running),
+        "{running} run: {:?}",
+        names(&containers)
+    );
     Ok(containers)
+}
+
+fn is_start_first(container: &Container) -> bool {
+    let config = container.inspect.config.clone().unwrap_or_default();
+    let labels = config.labels.unwrap_or_default();
+    labels.get(ORDER).map(String::as_str) == Some(START_FIRST)
 }
 
 fn would_start(container: &Container) -> bool {

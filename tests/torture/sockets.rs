@@ -9,7 +9,7 @@ use harness::{App, Behaviour, Fleet, FleetSpec, SocketProxy, World, eventually, 
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 
-use crate::invariants::{give_volumes, hold_in_the_end, hold_soon};
+use crate::invariants::{Order, give_volumes, hold_in_the_end, hold_soon};
 use crate::size::{self, SOON};
 
 /// A machine whose agent reaches its engine through a proxy.
@@ -19,7 +19,7 @@ async fn behind_a_proxy(world: &World) -> anyhow::Result<(Fleet, SocketProxy)> {
         ..FleetSpec::of(1)
     };
     let mut fleet = Fleet::start(world, &spec).await?;
-    give_volumes(&fleet).await?;
+    give_volumes(&fleet, Order::StopFirst).await?;
     let machine = &mut fleet.machines[0];
     let path = machine.tenant.directory().join("proxy.sock");
     let proxy = SocketProxy::start(&path, &machine.tenant.socket())?;
@@ -60,18 +60,25 @@ fn faults() -> Vec<(&'static str, Fault)> {
 #[test]
 fn an_update_gets_there_whichever_answer_of_the_engine_goes_wrong_once() {
     scenario(async |world| {
-        let (fleet, proxy) = behind_a_proxy(world).await?;
+        let (mut fleet, proxy) = behind_a_proxy(world).await?;
         let mut version = 1;
         let calls = &CALLS[..size::of(2, CALLS.len())];
         for call in calls {
             for (name, fault) in faults().into_iter().take(size::of(3, usize::MAX)) {
                 version += 1;
                 proxy.rule(Rule::any(call, fault).first(1));
+                if *call == "/events" {
+                    // Asked once in an agent's life.
+                    let machine = &mut fleet.machines[0];
+                    machine.agent.kill()?;
+                    machine.agent.start_again(&machine.tenant).await?;
+                }
                 let (pushed, rollout) = fleet.release(world, &App::new(&format!("v{version}")))?;
                 let phase = "ROLLOUT_PHASE_COMPLETED";
                 let ended = fleet.rollout_is(&rollout, phase, SOON).await;
                 ended.with_context(|| format!("{name} at {call}"))?;
                 hold_in_the_end(&fleet.machines[0], &pushed.digest, SOON).await?;
+                ensure!(proxy.is_spent(), "nobody asked for {call}");
                 proxy.clear();
             }
         }

@@ -93,6 +93,11 @@ impl Rule {
         self
     }
 
+    /// It has taken all the requests that it was to take.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.times == Some(0)
+    }
+
     fn takes(&mut self, method: &Method, path: &str) -> bool {
         let matches = self.method.as_ref().is_none_or(|wanted| wanted == method);
         if !matches || !path.contains(&self.path) || self.times == Some(0) {

@@ -81,6 +81,12 @@ impl SocketProxy {
         *self.route.held() = None;
     }
 
+    /// Whether all that the rules are for has come.
+    #[must_use]
+    pub fn is_spent(&self) -> bool {
+        locked(&self.route.script).rules.iter().all(Rule::is_spent)
+    }
+
     /// All requests so far, oldest first.
     #[must_use]
     pub fn seen(&self) -> Vec<Seen> {

@@ -1,5 +1,5 @@
 //! Start-first, with the loop that plays it: what holds it, and who is told of
-//! it. What dies on the way is in `crashes`.
+//! it. What dies on the way is in `model`.
 
 use std::path::Path;
 
