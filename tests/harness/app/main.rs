@@ -129,7 +129,9 @@ fn is_well(port: &str, path: &str) -> bool {
         return false;
     };
     let mut answer = String::new();
-    let asked = write!(stream, "GET {path} HTTP/1.1\r\nhost: app\r\n\r\n");
+    // In one piece: the server reads once.
+    let request = format!("GET {path} HTTP/1.1\r\nhost: app\r\n\r\n");
+    let asked = stream.write_all(request.as_bytes());
     let is_well = asked.is_ok()
         && stream.read_to_string(&mut answer).is_ok()
         && answer.starts_with("HTTP/1.1 200");
