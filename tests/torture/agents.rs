@@ -43,7 +43,9 @@ fn agents_killed(order: Order, (machines, rounds): (u8, usize)) {
                 false => app.that(Behaviour::CrashAfter(0.7)),
             };
             let (pushed, rollout) = fleet.release(world, &app)?;
-            let moments: Vec<_> = (0..machines).map(|_| Moment::of(&mut random)).collect();
+            let moments: Vec<_> = (0..machines)
+                .map(|_| Moment::of(&mut random, order))
+                .collect();
             let killed = fleet.machines.iter_mut().zip(moments);
             let killed = killed.map(|(machine, moment)| kill(machine, moment));
             for containers in futures_util::future::try_join_all(killed).await? {

@@ -6,7 +6,7 @@ use harness::{App, Fleet, FleetSpec, eventually, scenario};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
-use crate::invariants::{Tally, give_volumes_alone, hold_in_the_end, hold_soon, is_back};
+use crate::invariants::{Order, Tally, give_volumes_alone, hold_in_the_end, hold_soon, is_back};
 use crate::moment::Moment;
 use crate::size::{self, SOON};
 
@@ -46,7 +46,9 @@ fn engines_killed(live_on: bool) {
         let mut stands = vec![fleet.v1.digest.clone(); fleet.machines.len()];
         for round in 0..rounds {
             let (pushed, rollout) = fleet.release(world, &App::new(&format!("v{}", round + 2)))?;
-            let moments: Vec<_> = (0..machines).map(|_| Moment::of(&mut random)).collect();
+            let moments: Vec<_> = (0..machines)
+                .map(|_| Moment::of(&mut random, Order::StopFirst))
+                .collect();
             let killed = fleet.machines.iter_mut().zip(moments);
             let killed = killed.map(|(machine, moment)| kill(machine, moment));
             for containers in futures_util::future::try_join_all(killed).await? {

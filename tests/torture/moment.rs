@@ -8,12 +8,14 @@ use harness::fleet::{Machine, names};
 use rand::Rng as _;
 use rand::rngs::StdRng;
 
+use crate::invariants::Order;
 use crate::size::SOON;
 
 /// From its beginning to its end an update of one machine takes about so many milliseconds...
 const UPDATE: std::ops::Range<u64> = 0..3500;
-/// ... and so many from when its next container is made.
+/// ... and so many from when its next container is made; start-first it is proven first.
 const CUT: std::ops::Range<u64> = 0..2500;
+const CHANGE: std::ops::Range<u64> = 1500..4500;
 
 /// A moment of an update.
 pub(crate) struct Moment {
@@ -23,9 +25,13 @@ pub(crate) struct Moment {
 }
 
 impl Moment {
-    pub(crate) fn of(random: &mut StdRng) -> Self {
+    pub(crate) fn of(random: &mut StdRng, order: Order) -> Self {
         let is_late = random.random_ratio(3, 4);
-        let span = if is_late { CUT } else { UPDATE };
+        let span = match order {
+            _ if !is_late => UPDATE,
+            Order::StopFirst => CUT,
+            Order::StartFirst => CHANGE,
+        };
         Self {
             is_late,
             millis: random.random_range(span),

@@ -225,8 +225,10 @@ fn failed(
     }
 }
 
+/// The first that could not be begun: those before it have begun, and may be good.
 fn proof_failed(operation: &Operation, failure: &Failure, now: Timestamp) -> Operation {
-    let unit = operation.units.iter().position(Unit::is_unready);
+    let is_at_fault = |unit: &Unit| unit.is_unready() && unit.began.is_none();
+    let unit = operation.units.iter().position(is_at_fault);
     let unit = unit.unwrap_or(operation.units.len());
     taken_back(operation, unit, failure.clone(), now)
 }

@@ -221,6 +221,34 @@ fn step_as(
     next(&desired, &observed, now)
 }
 
+/// What comes of the answer to a call.
+fn learned(
+    record: &Record,
+    in_use: crate::in_use::Seen<'_>,
+    call: &Call,
+    answer: &crate::Answer,
+    now: Timestamp,
+) -> Operation {
+    let observed = Observed {
+        workload: &"web".parse().expect("a name"),
+        containers: Ok(&[]),
+        record,
+        images: &BTreeMap::new(),
+        permitted: &Ok(Vec::new()),
+        platform: None,
+        room: None,
+        needed_elsewhere: &BTreeSet::new(),
+        may_pull: true,
+        busy_with: None,
+        itself: &Itself::default(),
+        probes: crate::probe::Probes::NONE,
+        in_use,
+        jitter: 1.0,
+    };
+    let learned = crate::learn(&observed, call, answer, now).expect("it learns");
+    learned.operation.expect("it goes on")
+}
+
 /// What is carried out is what is still wanted.
 fn wanted(record: &Record) -> Assignment {
     let carried_out = record.operation.as_ref();

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::in_use::{Lease, Probed, Probes, Seen, Verdict};
-use crate::{Answer, HookPoint, ORDER_LABEL, START_FIRST, Switch, learn};
+use crate::{Answer, HookPoint, ORDER_LABEL, START_FIRST, Switch};
 use ContainerState::{Created, Exited, Running};
 
 const ASIDE: &str = "web.prev.g1a1";
@@ -326,24 +326,7 @@ fn answered(operation: &Operation, containers: &[Container], answer: &Answer) ->
     let Step::Call(call) = step_in_use(SWITCHED, &asked, containers, NOW) else {
         panic!("the hook is due");
     };
-    let observed = Observed {
-        workload: &"web".parse().expect("a name"),
-        containers: Ok(&[]),
-        record: &asked,
-        images: &BTreeMap::new(),
-        permitted: &Ok(Vec::new()),
-        platform: None,
-        room: None,
-        needed_elsewhere: &std::collections::BTreeSet::new(),
-        may_pull: true,
-        busy_with: None,
-        itself: &Itself::default(),
-        probes: crate::probe::Probes::NONE,
-        in_use: SWITCHED,
-        jitter: 1.0,
-    };
-    let learned = learn(&observed, &call, answer, NOW).expect("it learns");
-    learned.operation.expect("it goes on")
+    learned(&asked, SWITCHED, &call, answer, NOW)
 }
 
 #[test]

@@ -66,3 +66,20 @@ fn one_that_cannot_be_stopped_is_told_of_whatever_it_was_to_be_removed_for() {
         );
     }
 }
+
+#[test]
+fn of_two_the_one_that_does_not_start_is_heard_and_not_the_one_that_runs() {
+    let mut two = beside(Stage::Create, |unit| unit.began = Some(NOW));
+    let mut second = two.units[0].clone();
+    (second.name, second.began) = ("web-2".to_owned(), None);
+    two.units.push(second);
+    two.tries = 2;
+    let no = Failure::new(FailureKind::Start, "no such program");
+    let call = Call::Start(ContainerId("next-2".to_owned()));
+    let held = record(Some(two));
+    let back = learned(&held, Seen::NOTHING, &call, &Answer::Refused(no), NOW);
+    assert_eq!(back.stage, Stage::RollBack);
+    let culprits: Vec<_> = back.units.iter().filter(|u| u.culprit).collect();
+    assert_eq!(culprits.len(), 1);
+    assert_eq!(culprits[0].name, "web-2");
+}

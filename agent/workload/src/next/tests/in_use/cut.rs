@@ -122,27 +122,7 @@ fn what_was_started_is_welcomed_once_and_goes_back_when_the_hook_is_not_content(
         (HookPoint::PostStart, &"next".to_owned(), &"web".to_owned())
     );
     assert_eq!((&hook.old, &hook.new), (&Some(digest(1)), &Some(digest(2))));
-    let workload = name("web");
-    let after = |answer: Answer| {
-        let observed = Observed {
-            workload: &workload,
-            containers: Ok(&[]),
-            record: &asked,
-            images: &BTreeMap::new(),
-            permitted: &Ok(Vec::new()),
-            platform: None,
-            room: None,
-            needed_elsewhere: &BTreeSet::new(),
-            may_pull: true,
-            busy_with: None,
-            itself: &crate::Itself::default(),
-            probes: crate::probe::Probes::NONE,
-            in_use: seen,
-            jitter: 1.0,
-        };
-        let learned = learn(&observed, &call, &answer, NOW).expect("it learns");
-        learned.operation.expect("it goes on")
-    };
+    let after = |answer: Answer| learned(&asked, seen, &call, &answer, NOW);
     let content = after(Answer::Done);
     let step = step_in_use(seen, &record(Some(content)), &machine, NOW);
     assert!(matches!(step, Step::Write(_)), "it is judged now: {step:?}");

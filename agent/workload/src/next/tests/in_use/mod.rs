@@ -8,7 +8,7 @@ use pinion_model::{Holder, HolderKind};
 
 use super::*;
 use crate::in_use::{Lease, Probed, Probes, Seen, Verdict};
-use crate::{Answer, HookPoint, learn};
+use crate::{Answer, HookPoint};
 
 /// Of the assignment in these tests.
 const DEFER_WITHIN: Duration = Duration::from_secs(60);
@@ -77,25 +77,7 @@ fn answered(operation: &Operation, seen: Seen<'_>, answer: &Answer, now: Timesta
     let Step::Call(call) = step_in_use(seen, &record, &containers(), now) else {
         panic!("the hook is due");
     };
-    let workload = name("web");
-    let observed = Observed {
-        workload: &workload,
-        containers: Ok(&[]),
-        record: &record,
-        images: &BTreeMap::new(),
-        permitted: &Ok(Vec::new()),
-        platform: None,
-        room: None,
-        needed_elsewhere: &BTreeSet::new(),
-        may_pull: true,
-        busy_with: None,
-        itself: &crate::Itself::default(),
-        probes: crate::probe::Probes::NONE,
-        in_use: seen,
-        jitter: 1.0,
-    };
-    let learned = learn(&observed, &call, answer, now).expect("it learns");
-    learned.operation.expect("it goes on")
+    learned(&record, seen, &call, answer, now)
 }
 
 const HOOKED: Seen<'_> = Seen {
