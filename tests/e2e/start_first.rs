@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
-use harness::command::{command, run_command};
+use harness::command::run_command;
 use harness::engine::Container;
 use harness::fleet::{CONTAINER, Machine, WORKLOAD};
 use harness::registry::{PASSWORD, USER};
@@ -42,7 +42,7 @@ async fn fleet_of(
     let machine = &fleet.machines[0];
     let image = fleet.v1.reference();
     machine.tenant.engine().pull(&image, USER, PASSWORD).await?;
-    docker(machine, &["network", "create", NETWORK])?;
+    machine.tenant.docker(&["network", "create", NETWORK])?;
     let run = [
         "run",
         "--detach",
@@ -59,14 +59,11 @@ async fn fleet_of(
         "--label",
         "pinion.order=start-first",
     ];
-    docker(machine, &[&run[..], more, &[image.as_str()]].concat())?;
+    machine
+        .tenant
+        .docker(&[&run[..], more, &[image.as_str()]].concat())?;
     let before = machine.runs(&fleet.v1.digest, SOON).await?;
     Ok((fleet, before))
-}
-
-fn docker(machine: &Machine, args: &[&str]) -> anyhow::Result<String> {
-    let host = machine.tenant.docker_host();
-    run_command(command("docker").args(["--host", &host]).args(args))
 }
 
 /// A client in a neighbour, which asks `name` every 2 ms until it is stopped.
@@ -88,13 +85,13 @@ async fn probe(fleet: &Fleet, name: &str) -> anyhow::Result<()> {
         name,
         "8080",
     ];
-    docker(&fleet.machines[0], &run)?;
+    fleet.machines[0].tenant.docker(&run)?;
     answers(fleet, "v1").await
 }
 
 async fn answers(fleet: &Fleet, version: &str) -> anyhow::Result<()> {
     eventually(&format!("{version} answers"), SOON, async || {
-        let said = docker(&fleet.machines[0], &["logs", PROBE])?;
+        let said = fleet.machines[0].tenant.docker(&["logs", PROBE])?;
         let answered = said.contains(&format!("version {version} "));
         answered.then_some(()).context(said)
     })
@@ -104,9 +101,9 @@ async fn answers(fleet: &Fleet, version: &str) -> anyhow::Result<()> {
 /// Stops the client: it asked often, and was always answered.
 fn ensure_always_answered(fleet: &Fleet) -> anyhow::Result<()> {
     let machine = &fleet.machines[0];
-    docker(machine, &["stop", PROBE])?;
-    let said = docker(machine, &["logs", PROBE])?;
-    docker(machine, &["rm", PROBE])?;
+    machine.tenant.docker(&["stop", PROBE])?;
+    let said = machine.tenant.docker(&["logs", PROBE])?;
+    machine.tenant.docker(&["rm", PROBE])?;
     ensure!(said.contains(" failed=0 "), "{said}");
     let asked = said
         .rsplit_once("asked=")

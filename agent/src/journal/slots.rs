@@ -24,7 +24,7 @@ const MAGIC: [u8; 8] = *b"pinionj1";
 /// Magic, sequence, length, checksum.
 const HEADER: usize = 8 + 8 + 8 + 32;
 /// Slots are whole pages of any machine's memory, so that no block is of both.
-const PAGE: u64 = 64 * 1024;
+const PAGE: usize = 64 * 1024;
 
 /// What a file holds.
 pub(super) enum Opened {
@@ -107,7 +107,7 @@ impl Slots {
         sequence: u64,
         record: &[u8],
     ) -> io::Result<Self> {
-        let size = ((room.max(record.len()) + HEADER) as u64).next_multiple_of(PAGE);
+        let size = (room.max(record.len()) + HEADER).next_multiple_of(PAGE);
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -115,7 +115,7 @@ impl Slots {
             .truncate(true)
             .mode(0o600)
             .open(next)?;
-        let zeros = vec![0; usize::try_from(PAGE).unwrap_or(HEADER)];
+        let zeros = vec![0; PAGE];
         for _ in 0..2 * size / PAGE {
             file.write_all(&zeros)?;
         }
@@ -126,7 +126,7 @@ impl Slots {
         Ok(Self {
             path,
             file,
-            size,
+            size: size as u64,
             sequence,
             newer: 0,
         })

@@ -69,30 +69,16 @@ pub fn can_be_found_again(held: &Record, next: &Record) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use pinion_model::{Attempt, Timestamp};
+    use pinion_model::Timestamp;
 
     use super::*;
+    use crate::next::tests::assignment;
     use crate::{Assignment, Operation};
 
     fn at(stage: Stage, generation: u64) -> Record {
         let assignment = Assignment {
-            workload: "web".parse().expect("a name"),
             generation: Generation(generation),
-            attempt: Attempt(1),
-            rollout: None,
-            stage: None,
-            run: Vec::new(),
-            prefetch: Vec::new(),
-            received_at: Timestamp(0),
-            start_within: Duration::ZERO,
-            healthy_deadline: Duration::ZERO,
-            min_healthy: Duration::ZERO,
-            soak: Duration::ZERO,
-            defer_within: Duration::ZERO,
-            in_use: pinion_model::InUse::Fail,
-            local_tag: String::new(),
+            ..assignment()
         };
         let operation = Operation::new(&assignment, Timestamp(0), 0, Timestamp(0));
         Record {

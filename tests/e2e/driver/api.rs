@@ -7,8 +7,8 @@ use harness::command::{command, run_command};
 use harness::registry::{PASSWORD, USER};
 use harness::{Pushed, Tenant};
 use pinion_agent::credentials::{Credential, Secret};
-use pinion_agent::driver::Driver as _;
 use pinion_agent::driver::docker::{Docker, Limits};
+use pinion_agent::driver::{Driver as _, EngineError};
 use pinion_agent::room::Disk;
 use pinion_model::ImageRef;
 use pinion_workload::recreate::Recreate;
@@ -86,6 +86,21 @@ pub(crate) async fn pull(
     let pulled = driver.pull(image, credential, &Disk::default()).await;
     let pulled = pulled.map_err(|failure| anyhow::anyhow!("{failure}"))?;
     Ok(pulled.image)
+}
+
+/// Every call about a container that there is not says so.
+pub(crate) async fn ensure_gone(driver: &Docker, gone: &ContainerId) -> anyhow::Result<()> {
+    for outcome in [
+        driver.start(gone).await,
+        driver.rename(gone, "x1").await,
+        driver.inspect(gone).await.map(drop),
+    ] {
+        ensure!(
+            matches!(outcome, Err(EngineError::NotFound(_))),
+            "{outcome:?}"
+        );
+    }
+    Ok(())
 }
 
 /// What the agent makes of a container to have it run `new` as `reference`.

@@ -11,7 +11,7 @@ use pinion_model::ImageRef;
 use pinion_workload::{ContainerId, ContainerState, CreateSpec, Health};
 use serde_json::{Value, json};
 
-use crate::api::{ask, driver, image_of, pull};
+use crate::api::{ask, driver, ensure_gone, image_of, pull};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -77,17 +77,7 @@ fn a_call_that_is_made_twice_is_done_once() {
         );
         driver.remove(&id).await?;
         driver.remove(&id).await?;
-        let gone = ContainerId("0".repeat(64));
-        for outcome in [
-            driver.start(&gone).await,
-            driver.rename(&gone, "x1").await,
-            driver.inspect(&gone).await.map(drop),
-        ] {
-            ensure!(
-                matches!(outcome, Err(EngineError::NotFound(_))),
-                "{outcome:?}"
-            );
-        }
+        ensure_gone(&driver, &ContainerId("0".repeat(64))).await?;
         Ok(())
     });
 }

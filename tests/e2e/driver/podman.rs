@@ -1,6 +1,5 @@
 //! The driver on Podman: every call, what is carried over, and what is refused.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
@@ -9,10 +8,10 @@ use pinion_agent::driver::docker::Docker;
 use pinion_agent::driver::{Driver as _, EngineError};
 use pinion_model::ImageRef;
 use pinion_workload::recreate::REPLACES_LABEL;
-use pinion_workload::{ContainerId, ContainerState, CreateSpec, Health};
+use pinion_workload::{ContainerId, ContainerState, Health};
 use serde_json::json;
 
-use crate::api::{differences, respecified, settings};
+use crate::api::{differences, ensure_gone, respecified, settings};
 use crate::calls::{machine_with, spec};
 
 const SOON: Duration = Duration::from_secs(20);
@@ -79,17 +78,7 @@ fn podman_answers_every_call_as_docker_does() {
         for _ in 0..2 {
             driver.remove(&id).await?;
         }
-        let gone = ContainerId("0".repeat(64));
-        for outcome in [
-            driver.start(&gone).await,
-            driver.rename(&gone, "x1").await,
-            driver.inspect(&gone).await.map(drop),
-        ] {
-            ensure!(
-                matches!(outcome, Err(EngineError::NotFound(_))),
-                "{outcome:?}"
-            );
-        }
+        ensure_gone(&driver, &ContainerId("0".repeat(64))).await?;
         drop(registry);
         Ok(())
     });
@@ -194,22 +183,8 @@ async fn replace(
     old: &ContainerId,
     image: &ImageRef,
 ) -> anyhow::Result<ContainerId> {
-    let CreateSpec {
-        mut body,
-        connect,
-        warnings,
-    } = respecified(driver, old, &driver.image(&image.to_string()).await?, image).await?;
-    let label = BTreeMap::from([(REPLACES_LABEL, old.to_string())]);
-    let labels = body["Labels"].as_object_mut().context("labels")?;
-    labels.extend(
-        label
-            .into_iter()
-            .map(|(key, value)| (key.to_owned(), json!(value))),
-    );
-    let spec = CreateSpec {
-        body,
-        connect,
-        warnings,
-    };
+    let mut spec =
+        respecified(driver, old, &driver.image(&image.to_string()).await?, image).await?;
+    spec.body["Labels"][REPLACES_LABEL] = json!(old.to_string());
     Ok(driver.create(&format!("next.{old}"), &spec).await?)
 }

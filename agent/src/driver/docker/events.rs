@@ -40,13 +40,8 @@ struct Outage {
 impl Outage {
     /// What ended at that instant may have been ended by the engine's own end.
     fn covers(self, ended: Timestamp) -> bool {
-        let from = Timestamp(self.from.0.saturating_sub(millis(BEFORE)));
-        ended >= from && self.to.is_none_or(|to| ended <= to + AFTER)
+        ended + BEFORE >= self.from && self.to.is_none_or(|to| ended <= to + AFTER)
     }
-}
-
-fn millis(span: Duration) -> u64 {
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl Events {

@@ -33,9 +33,8 @@ fn last_words(view: View<'_>) -> Option<Step> {
 }
 
 fn remove_ours(view: View<'_>) -> Option<Step> {
-    let ours = view.machine.0.iter().filter(|c| is_ours(view, c));
-    ours.into_iter()
-        .find_map(|c| remove(view, c).or_else(|| left_running(view, c)))
+    let mut ours = view.machine.0.iter().filter(|c| is_ours(view, c));
+    ours.find_map(|c| remove(view, c).or_else(|| left_running(view, c)))
 }
 
 fn left_running(view: View<'_>, next: &Container) -> Option<Step> {

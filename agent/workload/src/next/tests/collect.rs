@@ -92,20 +92,9 @@ fn observe<T>(
         catalog: BTreeMap::new(),
     };
     let observed = Observed {
-        workload: &workload,
-        containers: Ok(&beside.containers),
-        record,
         images: &beside.images,
-        permitted: &Ok(vec![image(2)]),
-        platform: Some(("linux", "amd64")),
-        room: None,
         needed_elsewhere: &beside.elsewhere,
-        may_pull: true,
-        busy_with: None,
-        itself: &Itself::default(),
-        probes: crate::probe::Probes::NONE,
-        in_use: crate::in_use::Seen::NOTHING,
-        jitter: 1.0,
+        ..observed(record, &beside.containers)
     };
     ask(&desired, &observed)
 }

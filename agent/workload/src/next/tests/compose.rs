@@ -1,7 +1,5 @@
 //! The tag that Docker Compose looks at moves with its container.
 
-use std::collections::BTreeSet;
-
 use super::*;
 use crate::{Image, Lookup};
 
@@ -22,22 +20,11 @@ fn tags_due(labels: &[(&str, &str)], tags: &[&str]) -> Option<String> {
         architecture: "amd64".to_owned(),
         config: serde_json::Value::Null,
     };
-    let workload = assignment().workload;
+    let held = record(Some(settling));
+    let containers = [made("web", ContainerState::Running, "always")];
     let observed = Observed {
-        workload: &workload,
-        containers: Ok(&[made("web", ContainerState::Running, "always")]),
-        record: &record(Some(settling)),
         images: &BTreeMap::from([(image(2).to_string(), Lookup::Present(present))]),
-        permitted: &Ok(vec![image(2)]),
-        platform: Some(("linux", "amd64")),
-        needed_elsewhere: &BTreeSet::new(),
-        may_pull: true,
-        room: None,
-        busy_with: None,
-        itself: &Itself::default(),
-        probes: crate::probe::Probes::NONE,
-        in_use: crate::in_use::Seen::NOTHING,
-        jitter: 1.0,
+        ..observed(&held, &containers)
     };
     match next(&Desired::default(), &observed, NOW) {
         Step::Call(call) => Some(call.key()),

@@ -15,6 +15,7 @@ mod soak;
 mod steps;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use pinion_model::{
@@ -43,7 +44,7 @@ fn image(n: u8) -> ImageRef {
     }
 }
 
-fn assignment() -> Assignment {
+pub(crate) fn assignment() -> Assignment {
     Assignment {
         workload: "web".parse().expect("a name"),
         generation: Generation(1),
@@ -173,6 +174,32 @@ fn step_with(
 }
 
 /// While the machine is seen to be in use, or not.
+static WEB: LazyLock<WorkloadName> = LazyLock::new(|| assignment().workload);
+static PERMITTED: LazyLock<Result<Vec<ImageRef>, Failure>> = LazyLock::new(|| Ok(vec![image(2)]));
+static ITSELF: LazyLock<Itself> = LazyLock::new(Itself::default);
+static NO_IMAGES: BTreeMap<String, crate::Lookup> = BTreeMap::new();
+static NOBODY: BTreeSet<Digest> = BTreeSet::new();
+
+/// What is told of a machine where nothing is in the way, to be changed.
+fn observed<'a>(record: &'a Record, containers: &'a [Container]) -> Observed<'a> {
+    Observed {
+        workload: &WEB,
+        containers: Ok(containers),
+        record,
+        images: &NO_IMAGES,
+        permitted: &PERMITTED,
+        platform: Some(("linux", "amd64")),
+        room: None,
+        needed_elsewhere: &NOBODY,
+        may_pull: true,
+        busy_with: None,
+        itself: &ITSELF,
+        probes: crate::probe::Probes::NONE,
+        in_use: crate::in_use::Seen::NOTHING,
+        jitter: 1.0,
+    }
+}
+
 fn step_in_use(
     in_use: crate::in_use::Seen<'_>,
     record: &Record,
@@ -192,7 +219,6 @@ fn step_as(
     containers: &[Container],
     now: Timestamp,
 ) -> Step {
-    let workload = "web".parse().expect("a name");
     let entry = CatalogEntry {
         repositories: vec![image(1).repository],
         local_tag: "current".to_owned(),
@@ -203,20 +229,11 @@ fn step_as(
         catalog: BTreeMap::from([(assignment().workload, entry)]),
     };
     let observed = Observed {
-        workload: &workload,
-        containers: Ok(containers),
-        record,
         images,
-        permitted: &Ok(vec![image(2)]),
-        platform: Some(("linux", "amd64")),
-        room: None,
-        needed_elsewhere: &BTreeSet::new(),
-        may_pull: true,
         busy_with: other,
         in_use,
-        itself: &Itself::default(),
         probes,
-        jitter: 1.0,
+        ..observed(record, containers)
     };
     next(&desired, &observed, now)
 }
@@ -230,20 +247,8 @@ fn learned(
     now: Timestamp,
 ) -> Operation {
     let observed = Observed {
-        workload: &"web".parse().expect("a name"),
-        containers: Ok(&[]),
-        record,
-        images: &BTreeMap::new(),
-        permitted: &Ok(Vec::new()),
-        platform: None,
-        room: None,
-        needed_elsewhere: &BTreeSet::new(),
-        may_pull: true,
-        busy_with: None,
-        itself: &Itself::default(),
-        probes: crate::probe::Probes::NONE,
         in_use,
-        jitter: 1.0,
+        ..observed(record, &[])
     };
     let learned = crate::learn(&observed, call, answer, now).expect("it learns");
     learned.operation.expect("it goes on")

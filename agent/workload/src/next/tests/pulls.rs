@@ -1,7 +1,5 @@
 //! When a pull that failed is tried again, and when it is not.
 
-use std::collections::BTreeSet;
-
 use super::*;
 use crate::{Answer, Call, learn};
 
@@ -15,20 +13,8 @@ fn pauses(kind: FailureKind, deadline: Duration, jitter: f64) -> Vec<u64> {
     let (mut now, mut pauses) = (NOW, Vec::new());
     for _ in 0..100 {
         let observed = Observed {
-            workload: &assignment().workload,
-            containers: Ok(&[]),
-            record: &record,
-            images: &BTreeMap::new(),
-            permitted: &Ok(vec![image(2)]),
-            platform: None,
-            room: None,
-            needed_elsewhere: &BTreeSet::new(),
-            may_pull: true,
-            busy_with: None,
-            itself: &Itself::default(),
-            probes: crate::probe::Probes::NONE,
-            in_use: crate::in_use::Seen::NOTHING,
             jitter,
+            ..observed(&record, &[])
         };
         let learned = learn(&observed, &Call::Pull(image(2)), &answer, now);
         record = learned.expect("something is learned");

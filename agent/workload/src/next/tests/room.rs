@@ -1,7 +1,7 @@
 //! Room for an image before it is pulled.
 
 use super::*;
-use crate::{Image, Itself, Lookup, Room};
+use crate::{Image, Lookup, Room};
 
 const MIB: u64 = 1024 * 1024;
 
@@ -24,20 +24,9 @@ fn first(ahead: bool, found: Lookup, room: Option<Room>) -> String {
         catalog: BTreeMap::new(),
     };
     let observed = Observed {
-        workload: &wanted.workload,
-        containers: Ok(&[]),
-        record: &record,
-        busy_with: None,
-        in_use: crate::in_use::Seen::NOTHING,
-        needed_elsewhere: &BTreeSet::new(),
-        may_pull: true,
         images: &BTreeMap::from([(image(2).to_string(), found)]),
-        permitted: &Ok(vec![image(2)]),
-        platform: Some(("linux", "amd64")),
         room,
-        itself: &Itself::default(),
-        probes: crate::probe::Probes::NONE,
-        jitter: 1.0,
+        ..observed(&record, &[])
     };
     match next(&desired, &observed, NOW) {
         Step::Call(call) => call.key(),

@@ -114,21 +114,14 @@ impl Case<'_> {
             config: serde_json::Value::Null,
         };
         let images = BTreeMap::from([(image(2).to_string(), Lookup::Present(pulled))]);
+        let held = record(self.operation.clone());
         let observed = Observed {
             workload: &workload,
             containers: self.containers,
-            record: &record(self.operation.clone()),
             images: &images,
-            permitted: &Ok(vec![image(2)]),
-            platform: Some(("linux", "amd64")),
-            needed_elsewhere: &BTreeSet::new(),
-            may_pull: true,
-            room: None,
             busy_with: self.busy_with,
             itself: &self.itself,
-            in_use: crate::in_use::Seen::NOTHING,
-            probes: crate::probe::Probes::NONE,
-            jitter: 1.0,
+            ..observed(&held, &[])
         };
         next(&desired, &observed, self.now)
     }
