@@ -158,7 +158,7 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
             .ok_or("no image is assigned to it on this machine")?
             .clone();
         let record = self.journal.record(workload);
-        self.begin(workload, &record, Call::Pull(image));
+        self.begin(workload, &record, vec![Call::Pull(image)]);
         pending.waits.insert(workload.clone(), Wait::Pull);
         Ok(())
     }

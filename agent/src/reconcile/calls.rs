@@ -1,5 +1,5 @@
-//! Calls that are being made: one per workload at most, so that a slow pull
-//! of one never delays going back with another.
+//! Calls that are being made: one per workload at a time, or a row of them, so
+//! that a slow pull of one never delays going back with another.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -8,25 +8,30 @@ use pinion_model::{Generation, WorkloadName};
 use pinion_workload::{Answer, Call};
 use tokio::task::{AbortHandle, JoinSet};
 
-/// A call that has ended.
+/// Calls that have ended. After the first that was not done, none was made.
 pub(super) struct Finished {
     pub(super) workload: WorkloadName,
-    pub(super) call: Call,
-    pub(super) answer: Answer,
+    pub(super) made: Vec<(Call, Answer)>,
 }
 
 #[derive(Default)]
 pub(super) struct Calls {
-    running: JoinSet<(u64, WorkloadName, Answer)>,
+    running: JoinSet<(u64, WorkloadName, Vec<Answer>)>,
     by_workload: BTreeMap<WorkloadName, Running>,
     count: u64,
 }
 
 struct Running {
     number: u64,
-    call: Call,
+    calls: Vec<Call>,
     generation: Option<Generation>,
     abort: AbortHandle,
+}
+
+impl Running {
+    fn is_pull(&self) -> bool {
+        matches!(self.calls.as_slice(), [Call::Pull(_)])
+    }
 }
 
 impl Calls {
@@ -38,18 +43,23 @@ impl Calls {
     /// Pulls that are under way.
     pub(super) fn pulls(&self) -> usize {
         let running = self.by_workload.values();
-        running
-            .filter(|running| matches!(running.call, Call::Pull(_)))
-            .count()
+        running.filter(|running| running.is_pull()).count()
     }
 
-    /// Makes a call for an assignment's generation.
+    /// A row is being made, in which nobody serves: what happens meanwhile is
+    /// looked at when it is over, so that nothing of the engine is taken from it.
+    pub(super) fn is_in_a_row(&self) -> bool {
+        let mut running = self.by_workload.values();
+        running.any(|running| running.calls.len() > 1)
+    }
+
+    /// Makes calls for an assignment's generation.
     pub(super) fn begin(
         &mut self,
         workload: &WorkloadName,
-        call: Call,
+        calls: Vec<Call>,
         generation: Option<Generation>,
-        made: impl Future<Output = Answer> + Send + 'static,
+        made: impl Future<Output = Vec<Answer>> + Send + 'static,
     ) {
         self.count += 1;
         let (number, name) = (self.count, workload.clone());
@@ -60,7 +70,7 @@ impl Calls {
             workload.clone(),
             Running {
                 number,
-                call,
+                calls,
                 generation,
                 abort,
             },
@@ -71,7 +81,7 @@ impl Calls {
     /// else may be ended halfway.
     pub(super) fn end_pulls(&mut self, is_wanted: impl Fn(&WorkloadName, Generation) -> bool) {
         self.by_workload.retain(|workload, running| {
-            let stale = matches!(running.call, Call::Pull(_))
+            let stale = running.is_pull()
                 && running
                     .generation
                     .is_some_and(|generation| !is_wanted(workload, generation));
@@ -82,17 +92,14 @@ impl Calls {
         });
     }
 
-    /// The next call that ends; never, while none is made.
+    /// The next that end; never, while none are made.
     pub(super) async fn finished(&mut self) -> Finished {
         loop {
             match self.running.join_next().await {
-                Some(Ok((number, workload, answer))) => match self.by_workload.remove(&workload) {
+                Some(Ok((number, workload, answers))) => match self.by_workload.remove(&workload) {
                     Some(running) if running.number == number => {
-                        return Finished {
-                            workload,
-                            call: running.call,
-                            answer,
-                        };
+                        let made = running.calls.into_iter().zip(answers).collect();
+                        return Finished { workload, made };
                     }
                     Some(newer) => drop(self.by_workload.insert(workload, newer)),
                     None => {}

@@ -1,4 +1,4 @@
-//! The loop: observe, ask the planner, write the journal, make one call, repeat.
+//! The loop: observe, ask the planner, write the journal, make what is due, repeat.
 //!
 //! Owns when that happens and in which order, nothing of what is decided.
 //! Needs neither a coordinator nor a network: what was accepted is in the
@@ -7,7 +7,7 @@
 //! ```text
 //!   wake (desired, engine event, instant, end of a call, 60 s)
 //!     ─▶ observe ─▶ next ─▶ Write ─▶ journal ─▶ report ─┐
-//!                    ▲        Call ─▶ driver ─▶ learn ──┤
+//!                    ▲   Call, Row ─▶ driver ─▶ learn ──┤
 //!                    └──────────────────────────────────┘
 //! ```
 
@@ -227,7 +227,7 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
             let pause = wake_at.since(self.now());
             tokio::select! {
                 () = shutdown.cancelled() => return,
-                () = &mut changed => changed.set(driver.changed()),
+                () = &mut changed, if !self.calls.is_in_a_row() => changed.set(driver.changed()),
                 () = desired_changed.notified() => {}
                 finished = self.calls.finished() => self.learn(finished).await,
                 () = self.probes.heard(|| journal.clock().now()) => {}

@@ -73,11 +73,13 @@ impl Notes {
         }
     }
 
-    /// What a call did that no container shows.
-    pub(super) fn call(&self, finished: &Finished) {
-        if let (Call::Untag(reference), Answer::Done) = (&finished.call, &finished.answer) {
-            let line = format!("{reference} was removed: nobody needs it any more");
-            self.happenings.note(Some(&finished.workload), line);
+    /// What calls did that no container shows.
+    pub(super) fn calls(&self, finished: &Finished) {
+        for made in &finished.made {
+            if let (Call::Untag(reference), Answer::Done) = made {
+                let line = format!("{reference} was removed: nobody needs it any more");
+                self.happenings.note(Some(&finished.workload), line);
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use pinion_model::{AgentPhase, Failure, ImageRef, Timestamp, WorkloadName};
 use pinion_workload::{
-    Assignment, Call, ContainerId, Desired, Observed, Record, Report, Step, busy_with,
+    Answer, Assignment, Call, ContainerId, Desired, Observed, Record, Report, Step, busy_with,
     can_be_found_again, concludes, images_of_interest, is_itself, learn, needed_elsewhere, next,
     recover,
 };
@@ -14,7 +14,7 @@ use pinion_workload::{
 use super::Reconciler;
 use super::calls::Finished;
 use super::observe::Observation;
-use super::perform::perform;
+use super::perform::perform_row;
 use crate::credentials::Resolve;
 use crate::driver::Driver;
 use crate::journal::{Journal, JournalError};
@@ -126,7 +126,7 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
         }
     }
 
-    /// Writes what is to be written, then begins the one call that is due.
+    /// Writes what is to be written, then begins the call that is due, or the row.
     async fn advance(
         &mut self,
         desired: &Desired,
@@ -157,7 +157,11 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
                     }
                 }
                 Step::Call(call) => {
-                    self.begin(workload, &record, call);
+                    self.begin(workload, &record, vec![call]);
+                    return Timestamp(u64::MAX);
+                }
+                Step::Row(calls) => {
+                    self.begin(workload, &record, calls);
                     return Timestamp(u64::MAX);
                 }
             }
@@ -166,26 +170,28 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
         self.now() + JOURNAL_PAUSE
     }
 
-    pub(super) fn begin(&mut self, workload: &WorkloadName, record: &Record, call: Call) {
-        tracing::debug!(%workload, call = call.key(), "calling the engine");
+    pub(super) fn begin(&mut self, workload: &WorkloadName, record: &Record, calls: Vec<Call>) {
+        let keys: Vec<_> = calls.iter().map(Call::key).collect();
+        tracing::debug!(%workload, calls = ?keys, "calling the engine");
         let generation = record
             .operation
             .as_ref()
             .map(|operation| operation.assignment.generation);
-        if let Call::Hook(hook) = &call {
+        if let [Call::Hook(hook)] = calls.as_slice() {
             let made = self.in_use.hook(workload, hook);
-            return self.calls.begin(workload, call, generation, made);
+            let made = async move { vec![made.await] };
+            return self.calls.begin(workload, calls, generation, made);
         }
         let (driver, resolver, own, made) = (
             Arc::clone(&self.driver),
             Arc::clone(&self.resolver),
             Arc::clone(&self.handle.own),
-            call.clone(),
+            calls.clone(),
         );
         let configs = self.image_configs.clone();
         let disk = self.disk();
-        self.calls.begin(workload, call, generation, async move {
-            perform(&*driver, &*resolver, &own, &configs, &disk, &made).await
+        self.calls.begin(workload, calls, generation, async move {
+            perform_row(&*driver, &*resolver, &own, &configs, &disk, &made).await
         });
     }
 
@@ -194,35 +200,44 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
         self.engine.disk(self.limits.min_free)
     }
 
-    /// Keeps what a call's answer tells beyond what will be observed.
+    /// Keeps what the answers to calls tell beyond what will be observed.
     pub(super) async fn learn(&mut self, finished: Finished) {
-        self.notes.call(&finished);
-        let Finished {
-            workload,
-            call,
-            answer,
-        } = finished;
-        tracing::debug!(%workload, call = call.key(), answer = answer.word(), "the engine answered");
-        if let Call::Pull(_) = call {
-            self.pending
-                .iter_mut()
-                .for_each(|pending| pending.pulled(&workload, &answer));
+        self.notes.calls(&finished);
+        let Finished { workload, made } = finished;
+        let held = self.journal.record(&workload);
+        let mut record = held.clone();
+        for (call, answer) in &made {
+            tracing::debug!(%workload, call = call.key(), answer = answer.word(), "the engine answered");
+            if let Call::Pull(_) = call {
+                self.pending
+                    .iter_mut()
+                    .for_each(|pending| pending.pulled(&workload, answer));
+            }
+            if let Some(learned) = self.learned(&workload, &record, call, answer) {
+                record = learned;
+            }
         }
-        let desired = self.journal.desired();
-        let record = self.journal.record(&workload);
+        if record != held && !self.write(&workload, record.clone()) {
+            // Without it, the call would be made again: no call is harmed by that.
+            self.journal.hold(&workload, record);
+        }
+    }
+
+    fn learned(
+        &self,
+        workload: &WorkloadName,
+        record: &Record,
+        call: &Call,
+        answer: &Answer,
+    ) -> Option<Record> {
         let unseen = Observation {
             containers: Ok(Vec::new()),
             images: BTreeMap::new(),
         };
-        let learned = self.observed(&desired, &workload, &record, &unseen, |observed, now| {
-            learn(observed, &call, &answer, now)
-        });
-        if let Some(record) = learned
-            && !self.write(&workload, record.clone())
-        {
-            // Without it, the call would be made again: no call is harmed by that.
-            self.journal.hold(&workload, record);
-        }
+        let desired = self.journal.desired();
+        self.observed(&desired, workload, record, &unseen, |observed, now| {
+            learn(observed, call, answer, now)
+        })
     }
 
     /// Whether it is written, or need not be.

@@ -17,6 +17,10 @@ pub enum Step {
     Write(Box<Record>),
     /// Do this one call, learn from the answer, observe, then ask again.
     Call(Call),
+    /// Do these calls in order, each only where the one before it was done, and
+    /// then as with one: nobody waits for a look between them. Whoever does the
+    /// first alone and looks again gets there too.
+    Row(Vec<Call>),
 }
 
 /// One call to the engine, or to a hook. Each may be done twice without harm.

@@ -121,6 +121,7 @@ impl Machine {
             "Id": held.id.0,
             "Name": format!("/{}", held.name),
             "Image": image_id(&held.digest),
+            "State": { "Running": held.is_running() },
             "Config": { "Image": held.reference, "Hostname": &held.id.0[..12], "Labels": held.labels, "Env": held.env },
             "HostConfig": self.host_config(held),
             "NetworkSettings": { "Networks": {} },

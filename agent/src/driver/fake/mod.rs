@@ -277,7 +277,7 @@ impl Driver for FakeEngine {
     }
 
     async fn stop(&self, id: &ContainerId, _: Duration) -> Result<(), EngineError> {
-        self.change("stop", &id.0, |machine| machine.stop(id)).await
+        self.act("stop", &id.0, |machine| machine.stop(id)).await
     }
 
     async fn start(&self, id: &ContainerId) -> Result<(), EngineError> {

@@ -123,7 +123,7 @@ impl Held {
         self.labels.get(ORDER_LABEL).map(String::as_str) == Some(START_FIRST)
     }
 
-    fn is_running(&self) -> bool {
+    pub(super) fn is_running(&self) -> bool {
         self.state == ContainerState::Running
     }
 

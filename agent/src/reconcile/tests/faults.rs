@@ -155,3 +155,30 @@ async fn what_settled_without_its_tag_says_so() {
         assert!(tries.count() < 10, "it comes to an end");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_stopped_is_joined_by_nobody() {
+    for (defect, what) in [
+        (Defect::Fails, "read-only file system"),
+        (Defect::Idles, "shows it as running"),
+    ] {
+        let rig = running();
+        publish(&rig, 2, Behaviour::Runs);
+        let old = rig.engine.machine().id_of("web").expect("seeded");
+        rig.engine.spoil(&format!("stop {old}"), defect);
+        let agent = rig.agent();
+        agent.accept(&desired(1, 2));
+        let outcome = agent.outcome(1).await;
+        assert_eq!(
+            (outcome.phase, outcome.running),
+            (AgentPhase::RolledBack, Some(digest(1)))
+        );
+        let why = outcome.failure.expect("why").message;
+        assert!(why.contains(what), "{why}");
+        let log = rig.engine.log();
+        let is_start = |call: &&String| call.starts_with("start ");
+        assert_eq!(log.iter().find(is_start), None, "{log:#?}");
+        let machine = rig.engine.machine();
+        assert!(machine.violations.is_empty(), "{:?}", machine.violations);
+    }
+}

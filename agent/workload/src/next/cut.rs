@@ -6,6 +6,7 @@
 //! ```
 //!
 //! Which of these is due is read from the engine, so each may be done twice.
+//! From the stop to the start, while nobody serves, it is read once.
 
 use pinion_model::{Failure, FailureKind};
 
@@ -57,52 +58,66 @@ fn cut_over(view: View<'_>, members: &[Member<'_>]) -> Step {
     {
         return beside::cut_over(view, *index, next);
     }
-    let stop = members
-        .iter()
-        .rev()
-        .find_map(|(_, unit)| stop_old(view, unit));
-    let exchange = || members.iter().find_map(|(_, unit)| exchange(view, unit));
-    if let Some(call) = stop.or_else(exchange) {
-        return Step::Call(call);
-    }
     let start = members
         .iter()
         .find_map(|(index, unit)| start(view, *index, unit));
-    start.unwrap_or_else(|| watch(view, members))
+    let calls = take_places(view, members);
+    match (calls.first(), start) {
+        (Some(Call::Stop { .. }), Some(Step::Call(start))) if all_run(view, members) => {
+            Step::Row(calls.into_iter().chain([start]).collect())
+        }
+        (Some(first), _) => Step::Call(first.clone()),
+        (None, Some(step)) => step,
+        (None, None) => watch(view, members),
+    }
+}
+
+/// All that is due until the next ones have their names and nobody runs.
+fn take_places(view: View<'_>, members: &[Member<'_>]) -> Vec<Call> {
+    let last_first = members.iter().rev();
+    let stops = last_first.flat_map(|(_, unit)| stop_old(view, unit));
+    let names = members.iter().flat_map(|(_, unit)| exchange(view, unit));
+    stops.chain(names.flatten()).collect()
+}
+
+/// Nobody is left out of a row because of one look that showed it as stopped.
+fn all_run(view: View<'_>, members: &[Member<'_>]) -> bool {
+    let is_up = |unit: &Unit| {
+        view.machine
+            .by_id(&unit.old.id)
+            .is_some_and(Container::is_up)
+    };
+    members
+        .iter()
+        .all(|(_, unit)| is_up(unit) || !unit.old.running)
 }
 
 /// First the fence: an engine that restarts must never start both.
-fn stop_old(view: View<'_>, unit: &Unit) -> Option<Call> {
-    let old = view.machine.by_id(&unit.old.id)?;
-    let id = old.id.clone();
-    if has_policy(unit, old) {
-        return Some(Call::SetRestartPolicy {
-            id,
+fn stop_old(view: View<'_>, unit: &Unit) -> impl Iterator<Item = Call> {
+    let old = view.machine.by_id(&unit.old.id);
+    let fence = old
+        .filter(|old| has_policy(unit, old))
+        .map(|old| Call::SetRestartPolicy {
+            id: old.id.clone(),
             policy: "no".to_owned(),
             retries: 0,
         });
-    }
-    old.is_up().then_some(Call::Stop {
-        id,
+    let stop = old.filter(|old| old.is_up()).map(|old| Call::Stop {
+        id: old.id.clone(),
         grace: unit.old.grace,
-    })
+    });
+    fence.into_iter().chain(stop)
 }
 
 /// The name changes hands while both are stopped.
-fn exchange(view: View<'_>, unit: &Unit) -> Option<Call> {
+fn exchange(view: View<'_>, unit: &Unit) -> [Option<Call>; 2] {
     let aside = part_name(&unit.name, Part::Prev, &view.operation.id);
     let old = view.machine.by_id(&unit.old.id);
-    if let Some(old) = old.filter(|old| old.name != aside) {
-        return Some(Call::Rename {
-            id: old.id.clone(),
-            name: aside,
-        });
-    }
-    let next = view.machine.next_of(view.operation, &unit.old.id)?;
-    (next.name != unit.name).then(|| Call::Rename {
-        id: next.id.clone(),
-        name: unit.name.clone(),
-    })
+    let next = view.machine.next_of(view.operation, &unit.old.id);
+    [
+        old.and_then(|old| beside::rename(old, &aside)),
+        next.and_then(|next| beside::rename(next, &unit.name)),
+    ]
 }
 
 /// The one after it is started only where this one did not fail at once.

@@ -217,6 +217,14 @@ impl Sim {
                     self.begin(machine, workload, call);
                     return Ok(None);
                 }
+                // Who makes the first alone, and looks again, gets there too.
+                Step::Row(calls) => {
+                    let first = calls.into_iter().next();
+                    first
+                        .into_iter()
+                        .for_each(|call| self.begin(machine, workload, call));
+                    return Ok(None);
+                }
             }
         }
         violated(

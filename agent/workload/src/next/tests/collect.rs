@@ -101,20 +101,17 @@ fn observe<T>(
 
 /// What is done while nothing else is to do.
 fn idle(record: &Record, beside: &Beside) -> String {
-    match observe(record, beside, |desired, observed| {
+    let step = observe(record, beside, |desired, observed| {
         next(desired, observed, NOW)
-    }) {
-        Step::Call(call) => call.key(),
-        Step::Write(after) => {
-            let gone = |all: &BTreeSet<ImageRef>, left: &BTreeSet<ImageRef>| all.len() - left.len();
-            format!(
-                "forget {} {}",
-                gone(&record.pulled, &after.pulled),
-                gone(&record.anchors, &after.anchors)
-            )
-        }
-        Step::Rest { .. } => "rest".to_owned(),
-    }
+    });
+    said(step, |after| {
+        let gone = |all: &BTreeSet<ImageRef>, left: &BTreeSet<ImageRef>| all.len() - left.len();
+        format!(
+            "forget {} {}",
+            gone(&record.pulled, &after.pulled),
+            gone(&record.anchors, &after.anchors)
+        )
+    })
 }
 
 /// Image 5 was pulled by us and anchored, and nobody needs it.

@@ -38,11 +38,10 @@ fn group(stage: Stage) -> Operation {
 }
 
 fn due(operation: &Operation, containers: &[Container]) -> String {
-    match step(&record(Some(operation.clone())), containers, NOW) {
-        Step::Call(call) => call.key(),
-        Step::Write(record) => format!("write {:?}", record.operation.map(|o| o.stage)),
-        Step::Rest { .. } => "rest".to_owned(),
-    }
+    let step = step(&record(Some(operation.clone())), containers, NOW);
+    said(step, |record| {
+        format!("write {:?}", record.operation.map(|o| o.stage))
+    })
 }
 
 fn preflight(containers: &[Container]) -> Operation {
@@ -204,8 +203,10 @@ fn who_depends_stops_first_and_starts_last() {
                 on("side", Running, "no"),
                 side_next(side_waiting, Created, "always"),
             ],
-            "stop side",
+            "stop side, set restart policy no of old, stop old, rename old to web.prev.g1a1, rename next to web, \
+             rename side to side.prev.g1a1, rename side-next to side, start next",
         ),
+        // One of them is shown as stopped: nothing is done that one look cannot take back.
         (
             [
                 web("web", Running, "always"),

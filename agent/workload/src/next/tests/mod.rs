@@ -265,9 +265,17 @@ fn call(stage: Stage, containers: &[Container]) -> String {
 }
 
 fn call_of(operation: Operation, containers: &[Container]) -> String {
-    match step(&record(Some(operation)), containers, NOW) {
+    said(step(&record(Some(operation)), containers, NOW), |record| {
+        format!("write {:?}", record.operation.map(|o| o.phase()))
+    })
+}
+
+/// The calls that are due, or what is written, or "rest".
+fn said(step: Step, wrote: impl FnOnce(Record) -> String) -> String {
+    match step {
         Step::Call(call) => call.key(),
-        Step::Write(record) => format!("write {:?}", record.operation.map(|o| o.phase())),
+        Step::Row(calls) => calls.iter().map(Call::key).collect::<Vec<_>>().join(", "),
+        Step::Write(record) => wrote(*record),
         Step::Rest { .. } => "rest".to_owned(),
     }
 }

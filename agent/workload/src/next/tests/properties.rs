@@ -61,6 +61,12 @@ proptest! {
             Step::Call(Call::Remove(id)) if id == next.id => {
                 prop_assert!(next_name != "web", "{stage:?}: removes the one in its place");
             }
+            Step::Row(calls) => {
+                let stop = Call::Stop { id: old.id.clone(), grace: old.stop_timeout };
+                prop_assert_eq!(&calls[0], &stop, "a row begins with the stop");
+                prop_assert_eq!(calls.last(), Some(&Call::Start(next.id.clone())), "and ends with the start");
+                prop_assert_eq!(old.restart_policy.as_str(), "no", "{:?}: an engine would start both", stage);
+            }
             _ => {}
         }
     }

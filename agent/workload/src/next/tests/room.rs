@@ -28,14 +28,10 @@ fn first(ahead: bool, found: Lookup, room: Option<Room>) -> String {
         room,
         ..observed(&record, &[])
     };
-    match next(&desired, &observed, NOW) {
-        Step::Call(call) => call.key(),
-        Step::Write(record) => {
-            let failure = record.operation.and_then(|operation| operation.failure);
-            failure.map_or_else(|| "write".to_owned(), |failure| failure.to_string())
-        }
-        Step::Rest { .. } => "rest".to_owned(),
-    }
+    said(next(&desired, &observed, NOW), |record| {
+        let failure = record.operation.and_then(|operation| operation.failure);
+        failure.map_or_else(|| "write".to_owned(), |failure| failure.to_string())
+    })
 }
 
 #[test]

@@ -94,18 +94,15 @@ fn due(record: &Record, containers: &[Container]) -> String {
 /// What is due while the engine says that of the old image.
 fn due_with(record: &Record, containers: &[Container], old_image: Lookup) -> String {
     let images = BTreeMap::from([("image-1".to_owned(), old_image)]);
-    match step_knowing(&images, Probes::NONE, record, containers, NOW) {
-        Step::Call(call) => call.key(),
-        Step::Rest { .. } => "rest".to_owned(),
-        Step::Write(record) => {
-            let operation = record.operation.expect("it goes on");
-            let unit = &operation.units[0];
-            format!(
-                "write {:?}, lost {}, remade {:?}",
-                operation.stage, unit.lost, unit.remade
-            )
-        }
-    }
+    let step = step_knowing(&images, Probes::NONE, record, containers, NOW);
+    said(step, |record| {
+        let operation = record.operation.expect("it goes on");
+        let unit = &operation.units[0];
+        format!(
+            "write {:?}, lost {}, remade {:?}",
+            operation.stage, unit.lost, unit.remade
+        )
+    })
 }
 
 #[test]

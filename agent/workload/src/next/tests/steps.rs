@@ -13,7 +13,11 @@ fn the_cut_fences_stops_and_renames_before_it_starts() {
             next(waiting),
             "set restart policy no of old",
         ),
-        (old("web", Running, "no"), next(waiting), "stop old"),
+        (
+            old("web", Running, "no"),
+            next(waiting),
+            "stop old, rename old to web.prev.g1a1, rename next to web, start next",
+        ),
         (
             old("web", Exited, "no"),
             next(waiting),
@@ -26,7 +30,11 @@ fn the_cut_fences_stops_and_renames_before_it_starts() {
         ),
         (old(aside, Exited, "no"), next("web"), "start next"),
         // Somebody, or an engine's restart, started the old one again.
-        (old(aside, Running, "no"), next("web"), "stop old"),
+        (
+            old(aside, Running, "no"),
+            next("web"),
+            "stop old, start next",
+        ),
         (
             old(aside, Exited, "always"),
             next("web"),

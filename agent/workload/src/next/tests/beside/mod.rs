@@ -67,9 +67,9 @@ fn due_in_use(
 ) -> String {
     match step_in_use(seen, &record(Some(operation.clone())), containers, now) {
         Step::Call(Call::Hook(hook)) => format!("{} hook to {}", hook.point.word(), hook.container),
-        Step::Call(call) => call.key(),
-        Step::Write(record) => format!("write {:?}", record.operation.map(|o| o.stage)),
-        Step::Rest { .. } => "rest".to_owned(),
+        step => said(step, |record| {
+            format!("write {:?}", record.operation.map(|o| o.stage))
+        }),
     }
 }
 

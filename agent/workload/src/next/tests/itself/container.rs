@@ -127,17 +127,13 @@ fn a_replacer_proves_the_next_agents_container_only_once_that_has_confirmed() {
         case.operation = Some(operation.clone());
         case.containers = Ok(&containers);
         case.now = NOW + seconds * SECOND;
-        match case.step() {
-            Step::Write(record) => {
-                let operation = record.operation.expect("it goes on");
-                match operation.failure {
-                    Some(failure) => failure.kind.to_string(),
-                    None => format!("proven {}", operation.units[0].proven),
-                }
+        said(case.step(), |record| {
+            let operation = record.operation.expect("it goes on");
+            match operation.failure {
+                Some(failure) => failure.kind.to_string(),
+                None => format!("proven {}", operation.units[0].proven),
             }
-            Step::Rest { .. } => "rest".to_owned(),
-            Step::Call(call) => call.key(),
-        }
+        })
     };
     assert_eq!(proves(false, 5), "rest");
     assert_eq!(proves(true, 5), "proven true");

@@ -128,10 +128,8 @@ impl Case<'_> {
 
     /// A call, or what is written, or "rest".
     fn says(&self) -> String {
-        match self.step() {
-            Step::Call(call) => call.key(),
-            Step::Rest { .. } => "rest".to_owned(),
-            Step::Write(record) => match (record.operation, record.outcome) {
+        said(self.step(), |record| {
+            match (record.operation, record.outcome) {
                 (Some(operation), _) => {
                     let failure = operation.failure.map(|f| format!(" {}", f.kind));
                     let waits = operation.waiting_for.split(',').next().unwrap_or_default();
@@ -145,8 +143,8 @@ impl Case<'_> {
                 }
                 (None, Some(outcome)) => format!("{}", outcome.phase),
                 (None, None) => "nothing".to_owned(),
-            },
-        }
+            }
+        })
     }
 }
 
