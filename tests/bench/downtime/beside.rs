@@ -161,7 +161,8 @@ impl Seen {
         self.failed += figure("failed")?;
         self.elsewhere += figure("elsewhere")?;
         self.longest_gap = self.longest_gap.max(figure("gap_ms")?);
-        for line in said.lines().filter(|line| line.contains(" failed: ")) {
+        let is_told = |line: &&str| line.starts_with("question ");
+        for line in said.lines().filter(is_told) {
             eprintln!("{version}: {line}");
         }
         Ok(())

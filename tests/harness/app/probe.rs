@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 const PERIOD: Duration = Duration::from_millis(2);
 const PATIENCE: Duration = Duration::from_millis(500);
+/// Longer than that a question does not take unless something is in its way.
+const SLOW: Duration = Duration::from_millis(100);
 /// For a name server's answer, as resolvers wait.
 const RESOLVERS: Duration = Duration::from_secs(5);
 /// The engine's name server in every container of a user's network.
@@ -25,9 +27,13 @@ pub fn probe(name: &str, port: u16) {
     let mut version = String::new();
     while !ENDS.load(Ordering::Relaxed) {
         asked += 1;
+        let begun = Instant::now();
         match ask(name, port) {
-            Ok((answered, tried)) => {
-                elsewhere += u32::from(tried > 1);
+            Ok((answered, in_the_way)) => {
+                elsewhere += u32::from(!in_the_way.is_empty());
+                if begun.elapsed() > SLOW {
+                    println!("question {asked} took {} ms: {in_the_way}", begun.elapsed().as_millis());
+                }
                 gap = gap.max(last.map_or(Duration::ZERO, |last| last.elapsed()));
                 last = Some(Instant::now());
                 if answered != version {
@@ -47,13 +53,13 @@ pub fn probe(name: &str, port: u16) {
     println!("asked={asked} failed={failed} elsewhere={elsewhere} gap_ms={}", gap.as_millis());
 }
 
-/// The version, and how many addresses were tried for it.
-fn ask(name: &str, port: u16) -> Result<(String, usize), String> {
+/// The version, and what came of the addresses that were tried before the one that answered.
+fn ask(name: &str, port: u16) -> Result<(String, String), String> {
     let addresses = look_up(name).map_err(|error| format!("look up {name}: {error}"))?;
     let mut whys = Vec::new();
-    for (index, address) in addresses.iter().enumerate() {
+    for address in &addresses {
         match ask_at(SocketAddr::from((*address, port))) {
-            Ok(version) => return Ok((version, index + 1)),
+            Ok(version) => return Ok((version, whys.join(", "))),
             Err(why) => whys.push(format!("{address}: {why}")),
         }
     }
