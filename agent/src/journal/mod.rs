@@ -21,7 +21,7 @@ mod slots;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pinion_model::{Generation, Timestamp, WorkloadName};
 use pinion_workload::{Desired, Record, Stage};
@@ -70,7 +70,8 @@ pub struct Journal {
 struct Held {
     desired: Desired,
     desired_shelf: Shelf,
-    records: BTreeMap<WorkloadName, Record>,
+    /// Copied only where one is changed that somebody still reads.
+    records: Arc<BTreeMap<WorkloadName, Record>>,
     shelves: BTreeMap<WorkloadName, Shelf>,
     /// Whose record is newer in memory than on disk.
     unwritten: BTreeSet<WorkloadName>,
@@ -166,10 +167,10 @@ impl Journal {
             .unwrap_or_default()
     }
 
-    /// Every record.
+    /// Every record, as they are now.
     #[must_use]
-    pub fn records(&self) -> BTreeMap<WorkloadName, Record> {
-        self.lock().records.clone()
+    pub fn records(&self) -> Arc<BTreeMap<WorkloadName, Record>> {
+        Arc::clone(&self.lock().records)
     }
 
     /// Writes a workload's record; it is on disk when this returns. Where
@@ -182,7 +183,7 @@ impl Journal {
         let mut held = self.lock();
         self.store(&mut held, workload, &record)?;
         held.unwritten.remove(workload);
-        held.records.insert(workload.clone(), record);
+        Arc::make_mut(&mut held.records).insert(workload.clone(), record);
         Ok(())
     }
 
@@ -192,7 +193,7 @@ impl Journal {
     pub fn hold(&self, workload: &WorkloadName, record: Record) {
         let mut held = self.lock();
         held.unwritten.insert(workload.clone());
-        held.records.insert(workload.clone(), record);
+        Arc::make_mut(&mut held.records).insert(workload.clone(), record);
     }
 
     /// Writes what is in memory alone, as far as that can be done now; whether
@@ -289,7 +290,7 @@ fn read(directory: &Path) -> Result<Held, JournalError> {
     let mut held = Held {
         desired: desired.unwrap_or_default(),
         desired_shelf,
-        records: BTreeMap::new(),
+        records: Arc::default(),
         shelves: BTreeMap::new(),
         unwritten: BTreeSet::new(),
     };
@@ -304,7 +305,7 @@ fn read(directory: &Path) -> Result<Held, JournalError> {
         };
         let (shelf, record) = Shelf::load(&path).map_err(fault("read", &path))?;
         held.shelves.insert(name.clone(), shelf);
-        held.records.extend(record.map(|record| (name, record)));
+        Arc::make_mut(&mut held.records).extend(record.map(|record| (name, record)));
     }
     Ok(held)
 }

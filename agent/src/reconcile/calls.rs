@@ -46,8 +46,9 @@ impl Calls {
         running.filter(|running| running.is_pull()).count()
     }
 
-    /// A row is being made, in which nobody serves: what happens meanwhile is
-    /// looked at when it is over, so that nothing of the engine is taken from it.
+    /// A row is being made, in which nobody serves. Events of the engine do not
+    /// wake the loop meanwhile, most of them being the row's own: it looks once
+    /// a second, as always during a cut-over.
     pub(super) fn is_in_a_row(&self) -> bool {
         let mut running = self.by_workload.values();
         running.any(|running| running.calls.len() > 1)

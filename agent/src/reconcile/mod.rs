@@ -59,6 +59,9 @@ const NET: Duration = Duration::from_secs(60);
 const WATCH_PAUSE: Duration = Duration::from_secs(1);
 /// While an old container is kept.
 const SOAK_PAUSE: Duration = Duration::from_secs(5);
+/// How long a row may take to its end when the agent is told to stop: less than
+/// the unit's `TimeoutStopSec`.
+const ROW_LIMIT: Duration = Duration::from_secs(20);
 /// Asks that wait their turn.
 const ASK_LIMIT: usize = 16;
 
@@ -214,8 +217,9 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
         self.handle.clone()
     }
 
-    /// Runs until it is told to stop. Calls that are being made are left as
-    /// they are: the next start finds out what became of them.
+    /// Runs until it is told to stop. A row that is being made is made to its
+    /// end, since nobody serves in it; any other call is left as it is: the next
+    /// start finds out what became of it.
     pub async fn run(mut self, shutdown: CancellationToken) {
         self.emit_all();
         let driver = Arc::clone(&self.driver);
@@ -226,7 +230,7 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
             let wake_at = self.turn().await;
             let pause = wake_at.since(self.now());
             tokio::select! {
-                () = shutdown.cancelled() => return,
+                () = shutdown.cancelled() => return self.end_row().await,
                 () = &mut changed, if !self.calls.is_in_a_row() => changed.set(driver.changed()),
                 () = desired_changed.notified() => {}
                 finished = self.calls.finished() => self.learn(finished).await,
@@ -234,6 +238,16 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
                 Some(ask) = self.asks.recv() => self.asked.push(ask),
                 () = self.in_use.heard(|| journal.clock().now()) => {}
                 () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    async fn end_row(&mut self) {
+        let limit = tokio::time::Instant::now() + ROW_LIMIT;
+        while self.calls.is_in_a_row() {
+            match tokio::time::timeout_at(limit, self.calls.finished()).await {
+                Ok(finished) => self.learn(finished).await,
+                Err(_) => return,
             }
         }
     }
@@ -256,8 +270,8 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
     }
 
     fn emit_all(&mut self) {
-        for workload in self.journal.records().into_keys() {
-            self.emit(&workload);
+        for workload in self.journal.records().keys() {
+            self.emit(workload);
         }
     }
 

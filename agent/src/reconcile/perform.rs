@@ -1,7 +1,6 @@
 //! Calls of the planner, made.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use pinion_model::{Failure, FailureKind, ImageRef};
 use pinion_workload::{Answer, Call, ContainerId, CreateSpec};
@@ -13,7 +12,8 @@ use crate::own::Own;
 use crate::recreate::Facts;
 use crate::room::Disk;
 
-/// Makes the calls in order, each only where the one before it was done.
+/// Makes the calls in order. Where one was not done, or the engine does not show
+/// that what was stopped has stopped, the rest is for the next look to say.
 pub(super) async fn perform_row<D: Driver, R: Resolve>(
     driver: &D,
     resolver: &R,
@@ -27,11 +27,20 @@ pub(super) async fn perform_row<D: Driver, R: Resolve>(
         let answer = perform(driver, resolver, own, configs, disk, call).await;
         let is_done = answer == Answer::Done;
         answers.push(answer);
-        if !is_done {
+        if !is_done || !is_shown(driver, call).await {
             break;
         }
     }
     answers
+}
+
+/// One that was stopped and runs all the same, or is gone, ends a row.
+async fn is_shown<D: Driver>(driver: &D, call: &Call) -> bool {
+    let Call::Stop { id, .. } = call else {
+        return true;
+    };
+    let shown = driver.inspect(id).await;
+    shown.is_ok_and(|container| container["State"]["Running"] == false)
 }
 
 /// Makes the call; what it means is for the planner to say.
@@ -77,7 +86,7 @@ async fn perform<D: Driver, R: Resolve>(
             policy,
             retries,
         } => driver.set_restart_policy(id, policy, *retries).await,
-        Call::Stop { id, grace } => stop(driver, id, *grace).await,
+        Call::Stop { id, grace } => driver.stop(id, *grace).await,
         Call::Rename { id, name } => driver.rename(id, name).await,
         Call::Start(id) => driver.start(id).await,
         Call::Remove(id) => driver.remove(id).await,
@@ -101,19 +110,6 @@ fn answer(call: &Call, done: Result<Answer, EngineError>) -> Answer {
             Answer::Refused(Failure::new(kind, error.to_string()))
         }
         Err(error) => Answer::Failed(Failure::new(kind, error.to_string())),
-    }
-}
-
-/// Done only where the engine shows it too: what follows in a row would run beside it.
-async fn stop<D: Driver>(driver: &D, id: &ContainerId, grace: Duration) -> Result<(), EngineError> {
-    driver.stop(id, grace).await?;
-    match driver.inspect(id).await {
-        Ok(shown) if shown["State"]["Running"] != false => Err(EngineError::Unknown {
-            call: "stop",
-            message: format!("the engine said that it stopped {id}, and shows it as running"),
-        }),
-        Ok(_) | Err(EngineError::NotFound(_)) => Ok(()),
-        Err(error) => Err(error),
     }
 }
 

@@ -65,11 +65,9 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
         if !is_written {
             wake_at = wake_at.min(self.now() + JOURNAL_PAUSE);
         }
-        let records = self.journal.records();
-        let workloads: BTreeSet<_> = desired.assignments.keys().chain(records.keys()).collect();
-        for workload in workloads {
-            if !self.calls.is_busy(workload) {
-                wake_at = wake_at.min(self.advance(&desired, workload, &mut seen).await);
+        for workload in self.workloads(&desired) {
+            if !self.calls.is_busy(&workload) {
+                wake_at = wake_at.min(self.advance(&desired, &workload, &mut seen).await);
             }
         }
         wake_at = self
@@ -79,6 +77,13 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
         self.answer_asks(&desired);
         self.publish(&desired, &seen);
         wake_at.min(self.net(self.now()))
+    }
+
+    /// Those that are assigned, and those of which something is known.
+    fn workloads(&self, desired: &Desired) -> BTreeSet<WorkloadName> {
+        let records = self.journal.records();
+        let known = desired.assignments.keys().chain(records.keys());
+        known.cloned().collect()
     }
 
     /// Asks the containers that are to be proven, or soak.

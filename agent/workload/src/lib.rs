@@ -8,7 +8,7 @@
 //!
 //! ```text
 //!   Desired (coordinator) ─┐
-//!   Observed (engine)     ─┼─▶ next(desired, observed, now) ─▶ Step (one driver call)
+//!   Observed (engine)     ─┼─▶ next(desired, observed, now) ─▶ Step (a driver call)
 //!   Operation (journal)   ─┘
 //! ```
 

@@ -32,6 +32,8 @@ pub(crate) enum CallFault {
     EngineRestarts(Crash),
     /// The engine says that it cannot, this once.
     Refused,
+    /// The answer comes some seconds later.
+    Late,
 }
 
 /// What goes wrong at a look at all containers.
@@ -69,12 +71,18 @@ pub(crate) enum Defect {
 
 /// As long as the agent waits for an answer.
 const HANG: Duration = Duration::from_secs(60);
+/// As long as a call takes that is late.
+const LATE: Duration = Duration::from_secs(5);
 /// As long as an engine takes to be back.
 const RESTART: Duration = Duration::from_secs(3);
+
+/// What somebody else does.
+type Act = Box<dyn FnOnce(&FakeEngine) + Send>;
 
 #[derive(Default)]
 pub(super) struct Faults {
     pub(super) counts: Counts,
+    after_calls: BTreeMap<usize, Act>,
     at_calls: BTreeMap<usize, CallFault>,
     at_looks: BTreeMap<usize, LookFault>,
     at_reads: BTreeMap<usize, ReadFault>,
@@ -101,6 +109,21 @@ impl FakeEngine {
     /// The `index`-th call (from 0) that changes something goes wrong.
     pub(crate) fn at_call(&self, index: usize, fault: CallFault) {
         self.faults().at_calls.insert(index, fault);
+    }
+
+    /// Right after the `index`-th call that changes something, somebody acts.
+    pub(crate) fn after_call(&self, index: usize, act: impl FnOnce(&Self) + Send + 'static) {
+        self.faults().after_calls.insert(index, Box::new(act));
+    }
+
+    /// What somebody does after the call that was made last.
+    pub(super) fn somebody_acts(&self) {
+        let act = {
+            let faults = &mut *self.faults();
+            let last = faults.counts.calls.checked_sub(1);
+            last.and_then(|last| faults.after_calls.remove(&last))
+        };
+        act.into_iter().for_each(|act| act(self));
     }
 
     /// The `index`-th look at all containers goes wrong.
@@ -211,6 +234,10 @@ impl FakeEngine {
     ) -> Result<(), EngineError> {
         match fault {
             CallFault::Refused => return Ok(()),
+            CallFault::Late => {
+                tokio::time::sleep(LATE).await;
+                return Ok(());
+            }
             CallFault::Dies(_) => self.die().await,
             CallFault::NoAnswer(_) => {}
             CallFault::Hangs(_) => self.hang().await,

@@ -53,6 +53,8 @@ pub(crate) struct Machine {
     /// What must never be, and was.
     pub(crate) violations: Vec<String>,
     pub(super) watched: Watch,
+    /// Until then nothing that stood here at first may be stopped.
+    pub(super) in_use_until: Option<Instant>,
 }
 
 #[derive(Debug, Clone)]
@@ -135,6 +137,7 @@ impl Machine {
             places: BTreeMap::new(),
             homes: BTreeMap::new(),
             violations: Vec::new(),
+            in_use_until: None,
             watched: Watch::default(),
         }
     }
@@ -388,6 +391,7 @@ impl Machine {
 
     pub(super) fn stop(&mut self, id: &ContainerId) -> Result<(), EngineError> {
         self.leaves_none(id);
+        self.leaves_alone(id);
         let held = self.held(id)?;
         if held.state == ContainerState::Running {
             held.stopped_by_hand = true;

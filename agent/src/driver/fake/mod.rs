@@ -156,6 +156,7 @@ impl FakeEngine {
         }
         let done = change(&mut self.machine());
         self.machine().watch_names();
+        self.somebody_acts();
         self.happened.notify_one();
         if let Some(fault) = fault {
             self.strike(call, fault).await?;

@@ -84,6 +84,31 @@ impl Machine {
         }
     }
 
+    /// Somebody has it in use for that long: what runs of what stood here at first.
+    /// A `group` of which one was stopped already does not wait for that.
+    pub(crate) fn in_use_for(&mut self, time: Duration, group: &[&str]) {
+        let mut stood = self.containers.iter().filter(|c| !c.is_made());
+        let is_of_it = |c: &Held| {
+            let home = self.homes.get(&c.place);
+            home.is_some_and(|home| group.contains(&home.as_str()))
+        };
+        if !stood.any(|c| is_of_it(c) && !c.is_running()) {
+            self.in_use_until = Some(Instant::now() + time);
+        }
+    }
+
+    /// Notes that one is stopped while it is in use.
+    pub(super) fn leaves_alone(&mut self, id: &ContainerId) {
+        let is_in_use = self.in_use_until.is_some_and(|end| Instant::now() < end);
+        let runs = |c: &&Held| c.id == *id && c.is_running() && !c.is_made();
+        let stopped = self.containers.iter().find(runs);
+        if let Some(stopped) = stopped.filter(|_| is_in_use) {
+            let name = stopped.name.clone();
+            self.violations
+                .push(format!("{name} is stopped while it is in use"));
+        }
+    }
+
     /// That name must lead to a container that runs, from now on.
     pub(super) fn must_run(&mut self, name: &str) {
         self.watched.down.insert(name.to_owned(), None);
@@ -127,9 +152,14 @@ impl Held {
         self.state == ContainerState::Running
     }
 
+    /// By the agent, for a place.
+    fn is_made(&self) -> bool {
+        let labels = [REPLACES_LABEL, RESTORES_LABEL];
+        labels.iter().any(|key| self.labels.contains_key(*key))
+    }
+
     /// One that was made for a place has its name as an alias.
     fn answers_to(&self, home: &str) -> bool {
-        let labels = [REPLACES_LABEL, RESTORES_LABEL];
-        self.name == home || labels.iter().any(|key| self.labels.contains_key(*key))
+        self.name == home || self.is_made()
     }
 }

@@ -5,7 +5,7 @@ use pinion_model::{AgentPhase, FailureKind};
 use super::rig::{
     REPOSITORY, Rig, SECOND, desired, digest, digest_that_runs, fail_pull, image, publish, running,
 };
-use crate::driver::fake::{Behaviour, Defect};
+use crate::driver::fake::{Behaviour, CallFault, Defect};
 
 #[tokio::test(start_paused = true)]
 async fn a_silent_engine_is_waited_for_and_never_read_as_empty() {
@@ -160,7 +160,7 @@ async fn what_settled_without_its_tag_says_so() {
 async fn what_is_not_stopped_is_joined_by_nobody() {
     for (defect, what) in [
         (Defect::Fails, "read-only file system"),
-        (Defect::Idles, "shows it as running"),
+        (Defect::Idles, "nothing changed"),
     ] {
         let rig = running();
         publish(&rig, 2, Behaviour::Runs);
@@ -181,4 +181,27 @@ async fn what_is_not_stopped_is_joined_by_nobody() {
         let machine = rig.engine.machine();
         assert!(machine.violations.is_empty(), "{:?}", machine.violations);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_that_is_told_to_stop_where_nobody_serves_starts_the_next_one_first() {
+    let is_stop = |call: &String| call.starts_with("stop ");
+    let rig = running();
+    publish(&rig, 2, Behaviour::Runs);
+    let agent = rig.agent();
+    agent.accept(&desired(1, 2));
+    agent.outcome(1).await;
+    let stop = rig.engine.log().iter().position(is_stop).expect("a stop");
+
+    let rig = running();
+    publish(&rig, 2, Behaviour::Runs);
+    rig.engine.at_call(stop, CallFault::Late);
+    let agent = rig.agent();
+    agent.accept(&desired(1, 2));
+    agent
+        .until(|_| rig.engine.log().iter().any(is_stop).then_some(()))
+        .await;
+    assert!(!rig.engine.machine().standing()["web"].1, "nobody serves");
+    agent.stop().await;
+    assert_eq!(rig.engine.machine().standing()["web"], (digest(2), true));
 }

@@ -136,6 +136,7 @@ pub(super) struct Agent {
     pub(super) leases: Arc<Leases>,
     pub(super) happenings: Arc<Happenings>,
     reports: mpsc::UnboundedReceiver<Report>,
+    shutdown: CancellationToken,
     running: tokio::task::JoinHandle<()>,
 }
 
@@ -182,13 +183,15 @@ impl Rig {
         let reconciler = reconciler.with_in_use(in_use);
         let reconciler = reconciler.with_happenings(Arc::clone(&happenings));
         let handle = reconciler.handle();
-        let running = tokio::spawn(reconciler.run(CancellationToken::new()));
+        let shutdown = CancellationToken::new();
+        let running = tokio::spawn(reconciler.run(shutdown.clone()));
         Agent {
             handle,
             journal,
             leases,
             happenings,
             reports,
+            shutdown,
             running,
         }
     }
@@ -203,6 +206,12 @@ impl Agent {
     pub(super) async fn kill(self) {
         self.running.abort();
         let _ = self.running.await;
+    }
+
+    /// Ends the process as SIGTERM does.
+    pub(super) async fn stop(self) {
+        self.shutdown.cancel();
+        self.running.await.expect("it ends");
     }
 
     pub(super) fn accept(&self, desired: &Desired) {

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! Which of these is due is read from the engine, so each may be done twice.
-//! From the stop to the start, while nobody serves, it is read once.
+//! What is due from the stop to the first start is read before the stop, and is
+//! a row: in it nobody serves.
 
 use pinion_model::{Failure, FailureKind};
 
@@ -72,12 +73,14 @@ fn cut_over(view: View<'_>, members: &[Member<'_>]) -> Step {
     }
 }
 
-/// All that is due until the next ones have their names and nobody runs.
+/// All that is due until the next ones have their names and nobody runs. First
+/// the fences: an engine that restarts must never start both.
 fn take_places(view: View<'_>, members: &[Member<'_>]) -> Vec<Call> {
-    let last_first = members.iter().rev();
-    let stops = last_first.flat_map(|(_, unit)| stop_old(view, unit));
+    let last_first = || members.iter().rev();
+    let fences = last_first().filter_map(|(_, unit)| fence_old(view, unit));
+    let stops = last_first().filter_map(|(_, unit)| stop_old(view, unit));
     let names = members.iter().flat_map(|(_, unit)| exchange(view, unit));
-    stops.chain(names.flatten()).collect()
+    fences.chain(stops).chain(names.flatten()).collect()
 }
 
 /// Nobody is left out of a row because of one look that showed it as stopped.
@@ -92,21 +95,21 @@ fn all_run(view: View<'_>, members: &[Member<'_>]) -> bool {
         .all(|(_, unit)| is_up(unit) || !unit.old.running)
 }
 
-/// First the fence: an engine that restarts must never start both.
-fn stop_old(view: View<'_>, unit: &Unit) -> impl Iterator<Item = Call> {
-    let old = view.machine.by_id(&unit.old.id);
-    let fence = old
-        .filter(|old| has_policy(unit, old))
-        .map(|old| Call::SetRestartPolicy {
-            id: old.id.clone(),
-            policy: "no".to_owned(),
-            retries: 0,
-        });
-    let stop = old.filter(|old| old.is_up()).map(|old| Call::Stop {
+fn fence_old(view: View<'_>, unit: &Unit) -> Option<Call> {
+    let old = view.machine.by_id(&unit.old.id)?;
+    has_policy(unit, old).then(|| Call::SetRestartPolicy {
+        id: old.id.clone(),
+        policy: "no".to_owned(),
+        retries: 0,
+    })
+}
+
+fn stop_old(view: View<'_>, unit: &Unit) -> Option<Call> {
+    let old = view.machine.by_id(&unit.old.id)?;
+    old.is_up().then(|| Call::Stop {
         id: old.id.clone(),
         grace: unit.old.grace,
-    });
-    fence.into_iter().chain(stop)
+    })
 }
 
 /// The name changes hands while both are stopped.

@@ -1,13 +1,15 @@
 //! What goes wrong in a play, and how it is played.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use pinion_model::Generation;
 use pinion_workload::Outcome;
 
 use super::super::rig::{Agent, Rig, desired, digest, web};
-use super::scenes::Scene;
-use crate::driver::fake::{CallFault, Crash, LookFault, ReadFault};
+use super::scenes::{SHORT, Scene};
+use crate::driver::fake::{CallFault, Crash, FakeEngine, LookFault, ReadFault};
+use crate::in_use::{Leases, Wanted};
 
 /// One fault, or none.
 #[derive(Debug, Clone)]
@@ -18,6 +20,8 @@ pub(super) enum Fault {
     Call(usize, CallFault),
     Look(usize, LookFault),
     Read(usize, ReadFault),
+    /// Somebody takes a lock right after that call.
+    Lock(usize),
     /// The journal's disk is full for one write.
     FullOnce(usize),
     /// It is full from that write on, and the agent dies on it; somebody makes room later.
@@ -82,7 +86,7 @@ impl Fault {
 
     fn arm(&self, rig: &Rig) {
         match self {
-            Self::None | Self::Deaths(_) => {}
+            Self::None | Self::Deaths(_) | Self::Lock(_) => {}
             Self::Call(call, fault) => rig.engine.at_call(*call, *fault),
             Self::Look(look, fault) => rig.engine.at_look(*look, *fault),
             Self::Read(read, fault) => rig.engine.at_read(*read, *fault),
@@ -148,6 +152,14 @@ impl Scene {
                 rig.disk.is_full(0..0);
                 agent
             }
+            Fault::Lock(call) => {
+                let agent = self.begin(rig).await;
+                let (scene, leases) = (*self, Arc::clone(&agent.leases));
+                rig.engine.after_call(*call, move |engine| {
+                    scene.lock(&leases, engine, SHORT);
+                });
+                agent
+            }
             _ => self.begin(rig).await,
         };
         self.wait(rig, &agent).await;
@@ -157,8 +169,26 @@ impl Scene {
     /// Starts an agent and tells it what is wanted, if there is room to note that.
     async fn begin(&self, rig: &Rig) -> Agent {
         let agent = rig.agent();
+        if !self.lock.is_zero() && rig.engine.counts().looks == 0 {
+            self.lock(&agent.leases, &rig.engine, self.lock);
+        }
         drop(agent.handle.accept(desired(1, 2)));
         agent
+    }
+
+    /// Somebody takes a lock, which nobody renews.
+    fn lock(&self, leases: &Leases, engine: &FakeEngine, ttl: Duration) {
+        let wanted = Wanted {
+            workload: Some(web()),
+            owner: "backup".to_owned(),
+            reason: "nightly dump".to_owned(),
+            ttl,
+        };
+        leases.take(wanted).expect("it is taken");
+        let of_web = (!self.dependants.is_empty()).then_some("web");
+        let depend = self.dependants.iter().map(|d| d.name);
+        let group: Vec<_> = depend.chain(of_web).collect();
+        engine.machine().in_use_for(ttl, &group);
     }
 
     /// Lets an agent run until it dies or is done.

@@ -20,6 +20,8 @@ pub(super) struct Scene {
     pub(super) next: Behaviour,
     /// What image 1 does when it is started again.
     pub(super) again: Behaviour,
+    /// For how long a lock is held, from its beginning.
+    pub(super) lock: Duration,
     /// How it ends without a fault.
     pub(super) end: AgentPhase,
 }
@@ -86,6 +88,7 @@ const fn scene(
         labels: &[],
         next,
         again: Behaviour::Healthy(SECOND),
+        lock: Duration::ZERO,
         end,
     }
 }
@@ -112,6 +115,10 @@ const OWN_GROUP: &[Depends] = &[
 const COMPOSE: (&str, &str) = ("com.docker.compose.project", "shop");
 const PROBE: (&str, &str) = ("pinion.probe", "http:8080/healthz");
 const START_FIRST: (&str, &str) = (pinion_workload::ORDER_LABEL, pinion_workload::START_FIRST);
+
+/// A lock that ends before a deferral's time is up, and one that does not.
+pub(super) const SHORT: Duration = Duration::from_secs(20);
+const LONG: Duration = Duration::from_secs(1200);
 
 /// Some seconds into the soak, when an old one of Compose's is gone.
 const LATE: Duration = Duration::from_secs(15);
@@ -161,6 +168,12 @@ pub(super) const SCENES: &[Scene] = &[
     scene("start-first, crashes within the soak", &[runs("web", "unless-stopped")], Exits(LATE), RolledBack).labelled(&[START_FIRST]),
     scene("start-first, its probe passes after a while", WEB, Serves(Duration::from_secs(3)), Settled).labelled(&[START_FIRST, PROBE]),
     scene("start-first, healthy, and its probe fails", WEB, Mute, RolledBack).labelled(&[START_FIRST, PROBE]),
+    scene("a lock that ends", WEB, Healthy(SECOND), Settled).locked(SHORT),
+    scene("a lock that ends, a bad image", WEB, Exits(SECOND), RolledBack).locked(SHORT),
+    scene("a lock that does not end", WEB, Healthy(SECOND), Refused).locked(LONG),
+    scene("a group whose lock ends", WEB, Healthy(SECOND), Settled).with(GROUP).locked(SHORT),
+    scene("start-first, a lock that ends", WEB, Healthy(SECOND), Settled).labelled(&[START_FIRST]).locked(SHORT),
+    scene("start-first, a lock that does not end", WEB, Healthy(SECOND), Refused).labelled(&[START_FIRST]).locked(LONG),
     scene("start-first, of Compose", WEB, Healthy(SECOND), Settled).labelled(&[START_FIRST, COMPOSE]),
     scene("start-first, of Compose, sickens within the soak", WEB, Sickens(LATE), RolledBack).labelled(&[START_FIRST, COMPOSE]),
 ];
@@ -210,6 +223,10 @@ impl Scene {
 
     const fn labelled(self, labels: &'static [(&'static str, &'static str)]) -> Self {
         Self { labels, ..self }
+    }
+
+    const fn locked(self, lock: Duration) -> Self {
+        Self { lock, ..self }
     }
 
     /// Containers that an update may make anew.

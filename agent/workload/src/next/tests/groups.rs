@@ -186,45 +186,34 @@ fn who_depends_stops_first_and_starts_last() {
     let (aside, waiting) = ("web.prev.g1a1", "web.next.g1a1");
     let (side_aside, side_waiting) = ("side.prev.g1a1", "side.next.g1a1");
     let on = |name, state, policy| side("side", name, state, policy, "old");
-    let table: [([Container; 4], &str); 11] = [
+    let all = |of_web, web_policy, of_side, side_policy| {
+        [
+            web("web", of_web, web_policy),
+            made(waiting, Created, "always"),
+            on("side", of_side, side_policy),
+            side_next(side_waiting, Created, "always"),
+        ]
+    };
+    let table: [([Container; 4], &str); 12] = [
         (
-            [
-                web("web", Running, "always"),
-                made(waiting, Created, "always"),
-                on("side", Running, "always"),
-                side_next(side_waiting, Created, "always"),
-            ],
+            all(Running, "always", Running, "always"),
             "set restart policy no of side",
         ),
         (
-            [
-                web("web", Running, "always"),
-                made(waiting, Created, "always"),
-                on("side", Running, "no"),
-                side_next(side_waiting, Created, "always"),
-            ],
-            "stop side, set restart policy no of old, stop old, rename old to web.prev.g1a1, rename next to web, \
-             rename side to side.prev.g1a1, rename side-next to side, start next",
-        ),
-        // One of them is shown as stopped: nothing is done that one look cannot take back.
-        (
-            [
-                web("web", Running, "always"),
-                made(waiting, Created, "always"),
-                on("side", Exited, "no"),
-                side_next(side_waiting, Created, "always"),
-            ],
+            all(Running, "always", Running, "no"),
             "set restart policy no of old",
         ),
         (
-            [
-                web("web", Running, "no"),
-                made(waiting, Created, "always"),
-                on("side", Exited, "no"),
-                side_next(side_waiting, Created, "always"),
-            ],
-            "stop old",
+            all(Running, "no", Running, "no"),
+            "stop side, stop old, rename old to web.prev.g1a1, rename next to web, \
+             rename side to side.prev.g1a1, rename side-next to side, start next",
         ),
+        (
+            all(Running, "always", Exited, "no"),
+            "set restart policy no of old",
+        ),
+        // One of them is shown as stopped: the next look must show it too before another starts.
+        (all(Running, "no", Exited, "no"), "stop old"),
         (
             [
                 web("web", Exited, "no"),
