@@ -34,7 +34,7 @@ use crate::identity::{Identity, IdentityDir, IdentityError};
 use crate::in_use::{InUse, Leases};
 use crate::journal::{Journal, JournalError};
 use crate::own::Own;
-use crate::reconcile::{Handle, Reconciler};
+use crate::reconcile::{Handle, ROW_LIMIT, Reconciler};
 use crate::report::{ReportError, Reports};
 use crate::session::{Backoff, Sessions};
 use crate::socket::SocketError;
@@ -46,7 +46,10 @@ pub(crate) const ENGINE: &str = "unix:///var/run/docker.sock";
 const ENGINE_RETRY: Duration = Duration::from_secs(5);
 /// How long the coordinator may take to hear that the agent is replaced.
 const TELL_LIMIT: Duration = Duration::from_secs(2);
-/// How long everything has to end after SIGTERM.
+/// How long the loop has to end after SIGTERM: a row of calls, and what it learns from it.
+const LOOP_LIMIT: Duration = ROW_LIMIT.saturating_add(Duration::from_secs(1));
+/// How long everything else has then. Both are less than the launcher waits, and
+/// the unit (`TimeoutStopSec`).
 const END_LIMIT: Duration = Duration::from_secs(5);
 
 /// What a person asked for.
@@ -158,7 +161,7 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
         Err(error) => {
             recovered(&handle, &stop).await;
             shutdown.cancel();
-            end(vec![reconcile]).await;
+            end(vec![reconcile], LOOP_LIMIT).await;
             Err(error)
         }
         Ok(ready) => {
@@ -303,10 +306,11 @@ async fn converge(
     tracing::info!("stopping; the containers keep running");
     renewal.abort();
     shutdown.cancel();
-    end(tasks).await;
+    // First the loop: what it reports is kept by the others.
     if ended.is_ok() {
-        end(vec![reconcile]).await;
+        end(vec![reconcile], LOOP_LIMIT).await;
     }
+    end(tasks, END_LIMIT).await;
     ended
 }
 
@@ -403,9 +407,10 @@ pub(crate) fn stop_signal() -> Result<CancellationToken, RunError> {
     Ok(stop)
 }
 
-async fn end(tasks: Vec<JoinHandle<()>>) {
+async fn end(tasks: Vec<JoinHandle<()>>, limit: Duration) {
+    let end = tokio::time::Instant::now() + limit;
     for mut task in tasks {
-        if tokio::time::timeout(END_LIMIT, &mut task).await.is_err() {
+        if tokio::time::timeout_at(end, &mut task).await.is_err() {
             tracing::warn!("a part of the agent did not end in time");
             task.abort();
         }

@@ -8,7 +8,7 @@ use pinion_model::{Generation, WorkloadName};
 use pinion_workload::{Answer, Call};
 use tokio::task::{AbortHandle, JoinSet};
 
-/// Calls that have ended. After the first that was not done, none was made.
+/// Calls that have ended, as far as they were made: none after one that was not done.
 pub(super) struct Finished {
     pub(super) workload: WorkloadName,
     pub(super) made: Vec<(Call, Answer)>,
@@ -105,18 +105,27 @@ impl Calls {
                     Some(newer) => drop(self.by_workload.insert(workload, newer)),
                     None => {}
                 },
-                Some(Err(error)) => self.forget_ended(&error),
+                Some(Err(error)) => {
+                    if let Some(workload) = self.forget_ended(&error) {
+                        let made = Vec::new();
+                        return Finished { workload, made };
+                    }
+                }
                 None => std::future::pending().await,
             }
         }
     }
 
-    /// A call that panicked is over too: what it did is observed.
-    fn forget_ended(&mut self, error: &tokio::task::JoinError) {
+    /// A call that panicked is over too, and nothing is learned: what it did is
+    /// observed. None of one that was ended on purpose.
+    fn forget_ended(&mut self, error: &tokio::task::JoinError) -> Option<WorkloadName> {
         if error.is_panic() {
             tracing::error!(%error, "a call to the engine ended in a defect");
         }
-        self.by_workload
-            .retain(|_, running| running.abort.id() != error.id());
+        let mut running = self.by_workload.iter();
+        let (workload, _) = running.find(|(_, running)| running.abort.id() == error.id())?;
+        let workload = workload.clone();
+        self.by_workload.remove(&workload);
+        Some(workload)
     }
 }

@@ -59,9 +59,8 @@ const NET: Duration = Duration::from_secs(60);
 const WATCH_PAUSE: Duration = Duration::from_secs(1);
 /// While an old container is kept.
 const SOAK_PAUSE: Duration = Duration::from_secs(5);
-/// How long a row may take to its end when the agent is told to stop: less than
-/// the unit's `TimeoutStopSec`.
-const ROW_LIMIT: Duration = Duration::from_secs(20);
+/// How long a row may take to its end when the agent is told to stop.
+pub(crate) const ROW_LIMIT: Duration = Duration::from_secs(15);
 /// Asks that wait their turn.
 const ASK_LIMIT: usize = 16;
 
@@ -218,8 +217,9 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
     }
 
     /// Runs until it is told to stop. A row that is being made is made to its
-    /// end, since nobody serves in it; any other call is left as it is: the next
-    /// start finds out what became of it.
+    /// end, as far as there is time, since nobody serves in it (the rest of a
+    /// group starts when the agent is back); any other call is left as it is: the
+    /// next start finds out what became of it.
     pub async fn run(mut self, shutdown: CancellationToken) {
         self.emit_all();
         let driver = Arc::clone(&self.driver);
@@ -230,6 +230,7 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
             let wake_at = self.turn().await;
             let pause = wake_at.since(self.now());
             tokio::select! {
+                biased;
                 () = shutdown.cancelled() => return self.end_row().await,
                 () = &mut changed, if !self.calls.is_in_a_row() => changed.set(driver.changed()),
                 () = desired_changed.notified() => {}

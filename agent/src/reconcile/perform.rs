@@ -12,8 +12,9 @@ use crate::own::Own;
 use crate::recreate::Facts;
 use crate::room::Disk;
 
-/// Makes the calls in order. Where one was not done, or the engine does not show
-/// that what was stopped has stopped, the rest is for the next look to say.
+/// Makes the calls in order, until one is not done. What comes after stops is
+/// done only where the engine shows that all of them have stopped; else the rest
+/// is for the next look to say.
 pub(super) async fn perform_row<D: Driver, R: Resolve>(
     driver: &D,
     resolver: &R,
@@ -22,25 +23,35 @@ pub(super) async fn perform_row<D: Driver, R: Resolve>(
     disk: &Disk,
     calls: &[Call],
 ) -> Vec<Answer> {
+    let is_stop = |call: &&Call| matches!(call, Call::Stop { .. });
+    let stops = calls.iter().take_while(is_stop).count();
     let mut answers = Vec::new();
-    for call in calls {
+    for (index, call) in calls.iter().enumerate() {
+        if index == stops && !have_stopped(driver, &calls[..stops]).await {
+            break;
+        }
         let answer = perform(driver, resolver, own, configs, disk, call).await;
         let is_done = answer == Answer::Done;
         answers.push(answer);
-        if !is_done || !is_shown(driver, call).await {
+        if !is_done {
             break;
         }
     }
     answers
 }
 
-/// One that was stopped and runs all the same, or is gone, ends a row.
-async fn is_shown<D: Driver>(driver: &D, call: &Call) -> bool {
-    let Call::Stop { id, .. } = call else {
-        return true;
-    };
-    let shown = driver.inspect(id).await;
-    shown.is_ok_and(|container| container["State"]["Running"] == false)
+/// One that runs all the same has not, and one that is gone is no name's any more.
+async fn have_stopped<D: Driver>(driver: &D, stops: &[Call]) -> bool {
+    for stop in stops {
+        let Call::Stop { id, .. } = stop else {
+            return false;
+        };
+        let shown = driver.inspect(id).await;
+        if !shown.is_ok_and(|container| container["State"]["Running"] == false) {
+            return false;
+        }
+    }
+    true
 }
 
 /// Makes the call; what it means is for the planner to say.

@@ -17,10 +17,10 @@ pub enum Step {
     Write(Box<Record>),
     /// Do this one call, learn from the answer, observe, then ask again.
     Call(Call),
-    /// Do these calls in order, each only where the one before it was done (and
-    /// what was stopped is shown as stopped), then as with one: nobody waits for
-    /// a look between them. Whoever does the first alone, and looks again, does
-    /// the same.
+    /// Do these calls in order, each only where the one before it was done, and
+    /// what comes after stops only where all are shown as stopped; then as with
+    /// one. Nobody waits for a look between them. Whoever does the first alone,
+    /// and looks again, does the same.
     Row(Vec<Call>),
 }
 

@@ -64,7 +64,7 @@ fn cut_over(view: View<'_>, members: &[Member<'_>]) -> Step {
         .find_map(|(index, unit)| start(view, *index, unit));
     let calls = take_places(view, members);
     match (calls.first(), start) {
-        (Some(Call::Stop { .. }), Some(Step::Call(start))) if all_run(view, members) => {
+        (Some(Call::Stop { .. }), Some(Step::Call(start))) if may_be_a_row(view, members) => {
             Step::Row(calls.into_iter().chain([start]).collect())
         }
         (Some(first), _) => Step::Call(first.clone()),
@@ -83,16 +83,14 @@ fn take_places(view: View<'_>, members: &[Member<'_>]) -> Vec<Call> {
     fences.chain(stops).chain(names.flatten()).collect()
 }
 
-/// Nobody is left out of a row because of one look that showed it as stopped.
-fn all_run(view: View<'_>, members: &[Member<'_>]) -> bool {
-    let is_up = |unit: &Unit| {
-        view.machine
-            .by_id(&unit.old.id)
-            .is_some_and(Container::is_up)
-    };
-    members
-        .iter()
-        .all(|(_, unit)| is_up(unit) || !unit.old.running)
+/// Nobody is left out because of one look that showed it as stopped, and one of
+/// `--rm`, which goes by itself at some time after its stop, is waited for.
+fn may_be_a_row(view: View<'_>, members: &[Member<'_>]) -> bool {
+    let stays_and_runs = |old: &Container| old.is_up() && !old.auto_remove;
+    members.iter().all(|(_, unit)| {
+        let old = view.machine.by_id(&unit.old.id);
+        old.is_some_and(stays_and_runs) || !unit.old.running
+    })
 }
 
 fn fence_old(view: View<'_>, unit: &Unit) -> Option<Call> {

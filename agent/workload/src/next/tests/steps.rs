@@ -47,6 +47,16 @@ fn the_cut_fences_stops_and_renames_before_it_starts() {
 }
 
 #[test]
+fn one_of_rm_is_looked_for_once_it_was_stopped() {
+    let old = Container {
+        auto_remove: true,
+        ..old("web", ContainerState::Running, "no")
+    };
+    let next = made("web.next.g1a1", ContainerState::Created, "no");
+    assert_eq!(call(Stage::Cut, &[old, next]), "stop old");
+}
+
+#[test]
 fn going_back_takes_the_failed_one_away_before_it_starts_the_old_one() {
     use ContainerState::{Created, Exited, Running};
     let (aside, failed) = ("web.prev.g1a1", "web.failed.g1a1");
