@@ -232,12 +232,13 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return self.end_row().await,
-                () = &mut changed, if !self.calls.is_in_a_row() => changed.set(driver.changed()),
                 () = desired_changed.notified() => {}
                 finished = self.calls.finished() => self.learn(finished).await,
                 () = self.probes.heard(|| journal.clock().now()) => {}
                 Some(ask) = self.asks.recv() => self.asked.push(ask),
                 () = self.in_use.heard(|| journal.clock().now()) => {}
+                // Last: an engine that tells of something all the time keeps nobody waiting.
+                () = &mut changed, if !self.calls.is_in_a_row() => changed.set(driver.changed()),
                 () = tokio::time::sleep(pause) => {}
             }
         }
