@@ -209,7 +209,7 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
     pub(super) async fn learn(&mut self, finished: Finished) {
         self.notes.calls(&finished);
         let Finished { workload, made } = finished;
-        let held = self.journal.record(&workload);
+        let (desired, held) = (self.journal.desired(), self.journal.record(&workload));
         let mut record = held.clone();
         for (call, answer) in &made {
             tracing::debug!(%workload, call = call.key(), answer = answer.word(), "the engine answered");
@@ -218,7 +218,7 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
                     .iter_mut()
                     .for_each(|pending| pending.pulled(&workload, answer));
             }
-            if let Some(learned) = self.learned(&workload, &record, call, answer) {
+            if let Some(learned) = self.learned(&desired, &workload, &record, call, answer) {
                 record = learned;
             }
         }
@@ -230,6 +230,7 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
 
     fn learned(
         &self,
+        desired: &Desired,
         workload: &WorkloadName,
         record: &Record,
         call: &Call,
@@ -239,8 +240,7 @@ impl<D: Driver, R: Resolve> Reconciler<D, R> {
             containers: Ok(Vec::new()),
             images: BTreeMap::new(),
         };
-        let desired = self.journal.desired();
-        self.observed(&desired, workload, record, &unseen, |observed, now| {
+        self.observed(desired, workload, record, &unseen, |observed, now| {
             learn(observed, call, answer, now)
         })
     }

@@ -1,23 +1,12 @@
 //! Locks and hooks, with the loop that asks them.
 
-use std::time::Duration;
-
 use pinion_model::{AgentPhase, FailureKind, InUse};
 use tokio::time::Instant;
 
-use super::rig::{Rig, SECOND, desired, digest, publish, running, web};
+use super::rig::{Rig, SECOND, desired, digest, publish, running, wanted, web};
 use crate::config::WorkloadSettings;
 use crate::driver::fake::Behaviour;
-use crate::in_use::{HookCommand, Wanted};
-
-fn wanted(ttl: Duration) -> Wanted {
-    Wanted {
-        workload: Some(web()),
-        owner: "backup".to_owned(),
-        reason: "nightly dump".to_owned(),
-        ttl,
-    }
-}
+use crate::in_use::HookCommand;
 
 fn machine() -> Rig {
     let rig = running();

@@ -20,7 +20,7 @@ use crate::config::WorkloadSettings;
 use crate::credentials::{Credential, Resolve};
 use crate::driver::fake::{Behaviour, FakeEngine};
 use crate::happenings::Happenings;
-use crate::in_use::{InUse, Leases};
+use crate::in_use::{InUse, Leases, Wanted};
 use crate::journal::Journal;
 use crate::journal::faults::Disk;
 use crate::policy::Policy;
@@ -283,6 +283,16 @@ impl Agent {
             phases.push(report.phase);
         }
         phases
+    }
+}
+
+/// A lock that somebody wants.
+pub(super) fn wanted(ttl: Duration) -> Wanted {
+    Wanted {
+        workload: Some(web()),
+        owner: "backup".to_owned(),
+        reason: "nightly dump".to_owned(),
+        ttl,
     }
 }
 

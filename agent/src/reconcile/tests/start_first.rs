@@ -7,11 +7,11 @@ use pinion_model::{AgentPhase, FailureKind};
 use pinion_workload::{ORDER_LABEL, START_FIRST};
 use tokio::time::Instant;
 
-use super::rig::{Agent, Rig, SECOND, desired, digest, image, publish, running, web};
+use super::rig::{Agent, Rig, SECOND, desired, digest, image, publish, running, wanted, web};
 use crate::config::WorkloadSettings;
 use crate::driver::fake::Behaviour::{self, Healthy, Sickens};
 use crate::driver::fake::Need;
-use crate::in_use::{HookCommand, Wanted};
+use crate::in_use::HookCommand;
 
 fn machine(next: Behaviour) -> Rig {
     let rig = running();
@@ -20,22 +20,13 @@ fn machine(next: Behaviour) -> Rig {
     rig
 }
 
-fn wanted() -> Wanted {
-    Wanted {
-        workload: Some(web()),
-        owner: "backup".to_owned(),
-        reason: "nightly dump".to_owned(),
-        ttl: 600 * SECOND,
-    }
-}
-
 const WAITING: &str = "web.next.g1a1";
 
 #[tokio::test(start_paused = true)]
 async fn a_lock_holds_the_change_of_places_and_not_the_proof() {
     let rig = machine(Healthy(SECOND));
     let agent = rig.agent();
-    let lock = agent.leases.take(wanted()).expect("taken");
+    let lock = agent.leases.take(wanted(600 * SECOND)).expect("taken");
     let mut wish = desired(1, 2);
     wish.assignments.get_mut(&web()).expect("one").defer_within = 3600 * SECOND;
     agent.accept(&wish);
@@ -63,7 +54,7 @@ async fn a_lock_holds_the_change_of_places_and_not_the_proof() {
 async fn at_the_deadline_the_one_that_waits_is_taken_away_and_the_old_one_was_never_touched() {
     let rig = machine(Healthy(SECOND));
     let agent = rig.agent();
-    agent.leases.take(wanted()).expect("taken");
+    agent.leases.take(wanted(600 * SECOND)).expect("taken");
     agent.accept(&desired(1, 2));
     let outcome = agent.outcome(1).await;
     let kind = outcome.failure.map(|failure| failure.kind);

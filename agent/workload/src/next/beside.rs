@@ -186,11 +186,15 @@ pub(super) fn is_begun(view: View<'_>, unit: &Unit) -> bool {
 
 pub(super) fn fence(container: &Container) -> Option<Call> {
     let starts = container.restart_policy != "no" && !container.restart_policy.is_empty();
-    starts.then(|| Call::SetRestartPolicy {
+    starts.then(|| take_policy(container))
+}
+
+pub(super) fn take_policy(container: &Container) -> Call {
+    Call::SetRestartPolicy {
         id: container.id.clone(),
         policy: "no".to_owned(),
         retries: 0,
-    })
+    }
 }
 
 pub(super) fn give_policy(unit: &Unit, container: &Container) -> Option<Call> {

@@ -95,11 +95,7 @@ fn may_be_a_row(view: View<'_>, members: &[Member<'_>]) -> bool {
 
 fn fence_old(view: View<'_>, unit: &Unit) -> Option<Call> {
     let old = view.machine.by_id(&unit.old.id)?;
-    has_policy(unit, old).then(|| Call::SetRestartPolicy {
-        id: old.id.clone(),
-        policy: "no".to_owned(),
-        retries: 0,
-    })
+    has_policy(unit, old).then(|| beside::take_policy(old))
 }
 
 fn stop_old(view: View<'_>, unit: &Unit) -> Option<Call> {

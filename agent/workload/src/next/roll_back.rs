@@ -19,7 +19,7 @@ use crate::names::{Part, part_name};
 use crate::probe::Beat;
 use crate::{Call, Container, ContainerState, Operation, Record, Step, Unit};
 
-use super::{View, abandon, change_back, finish, remake};
+use super::{View, abandon, beside, change_back, finish, remake};
 
 /// How often an old container is started until it is given up.
 pub(super) const RESTART_LIMIT: u32 = 4;
@@ -81,14 +81,7 @@ fn take_away(view: View<'_>, index: usize, unit: &Unit, next: &Container) -> Opt
         return Some(Step::Call(Call::LastWords(id)));
     }
     let has_run = next.state != ContainerState::Created;
-    let fence =
-        (has_run && next.restart_policy != "no" && !next.restart_policy.is_empty()).then(|| {
-            Call::SetRestartPolicy {
-                id: id.clone(),
-                policy: "no".to_owned(),
-                retries: 0,
-            }
-        });
+    let fence = beside::fence(next).filter(|_| has_run);
     // Shown as stopped by one wrong answer, it would run beside the old one.
     let stop = Call::Stop {
         id: id.clone(),

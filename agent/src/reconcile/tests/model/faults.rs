@@ -6,10 +6,10 @@ use std::time::Duration;
 use pinion_model::Generation;
 use pinion_workload::Outcome;
 
-use super::super::rig::{Agent, Rig, desired, digest, web};
+use super::super::rig::{Agent, Rig, desired, digest, wanted, web};
 use super::scenes::{SHORT, Scene};
 use crate::driver::fake::{CallFault, Crash, FakeEngine, LookFault, ReadFault};
-use crate::in_use::{Leases, Wanted};
+use crate::in_use::Leases;
 
 /// One fault, or none.
 #[derive(Debug, Clone)]
@@ -178,13 +178,7 @@ impl Scene {
 
     /// Somebody takes a lock, which nobody renews.
     fn lock(&self, leases: &Leases, engine: &FakeEngine, ttl: Duration) {
-        let wanted = Wanted {
-            workload: Some(web()),
-            owner: "backup".to_owned(),
-            reason: "nightly dump".to_owned(),
-            ttl,
-        };
-        leases.take(wanted).expect("it is taken");
+        leases.take(wanted(ttl)).expect("it is taken");
         let of_web = (!self.dependants.is_empty()).then_some("web");
         let depend = self.dependants.iter().map(|d| d.name);
         let group: Vec<_> = depend.chain(of_web).collect();

@@ -173,7 +173,6 @@ fn step_with(
     step_as(other, images, probes, in_use, record, containers, now)
 }
 
-/// While the machine is seen to be in use, or not.
 static WEB: LazyLock<WorkloadName> = LazyLock::new(|| assignment().workload);
 static PERMITTED: LazyLock<Result<Vec<ImageRef>, Failure>> = LazyLock::new(|| Ok(vec![image(2)]));
 static ITSELF: LazyLock<Itself> = LazyLock::new(Itself::default);
@@ -200,6 +199,7 @@ fn observed<'a>(record: &'a Record, containers: &'a [Container]) -> Observed<'a>
     }
 }
 
+/// While the machine is seen to be in use, or not.
 fn step_in_use(
     in_use: crate::in_use::Seen<'_>,
     record: &Record,

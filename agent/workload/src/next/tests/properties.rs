@@ -64,6 +64,7 @@ proptest! {
             _ => {}
         }
     }
+
     /// Whoever makes one call of a row and looks again makes the same calls, and
     /// nothing starts beside an old one that runs, or that an engine would start.
     #[test]
